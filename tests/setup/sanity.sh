@@ -1,0 +1,20 @@
+#!/bin/bash
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# ansible-test wants a real folder ansible_collections/bulkhead/fleet: give it a copy of what is tracked or staged.
+set -eu
+home=$PWD/build/sanity
+copy=$home/ansible_collections/bulkhead/fleet
+rm -rf "$home/ansible_collections"
+mkdir -p "$copy" "$home/.ansible/test/cache"
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy" 2>/dev/null || true
+git -C "$copy" init -q
+git -C "$copy" add -A
+# ansible-test fetches get-pip for its environments; the interpreter's own ensurepip does the same without a download.
+requirements=$(python -c 'import ansible_test, os; print(os.path.dirname(ansible_test.__file__) + "/_internal/python_requirements.py")')
+for version in $(sed -n "s/.*pip='\([0-9.]*\)'.*/\1/p; s/.*'pip': '\([0-9.]*\)'.*/\1/p" "$requirements" | sort -u); do
+  printf 'import ensurepip\nensurepip.bootstrap()\n' >"$home/.ansible/test/cache/get_pip_${version//./_}.py"
+done
+cd "$copy"
+version=$(python -c 'import sys; print("3.%d" % sys.version_info[1])')
+HOME=$home ansible-test sanity --venv --python "$version" --color no "$@"

@@ -1,0 +1,36 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The stages of `make test`, each of which can be run alone once `make venv` has been run.
+
+.PHONY: test-lint test-unit test-matrix test-package test-sanity test-lab
+
+test-lint: venv ## ruff, mypy strict, shellcheck, ansible-lint (production profile)
+	@ruff check .
+	ruff format --check .
+	mypy -p ansible_collections.bulkhead.fleet.plugins.plugin_utils
+	git ls-files -z '*.sh' | xargs -0 -r shellcheck
+	ansible-lint --offline --profile production
+
+test-unit: venv ## Unit tests, and golden files through the systems' own parsers
+	@pytest tests/unit tests/oracles -n 2
+
+test-matrix: venv ## Unit tests on every other supported Python of this machine
+	@tests/setup/matrix.sh
+
+test-package: venv ## Build the tarball, install it into an empty path, run from there
+	@tests/setup/package.sh
+
+test-sanity: venv ## ansible-test sanity on a copy of what is tracked
+	@tests/setup/sanity.sh
+
+test-lab: venv ## Tests on real hosts (brings a lab up and down again)
+	@tests/setup/lab.sh
+
+.PHONY: lock
+lock: ## Renew the tested lock of this Python version
+	@rm -rf $(BUILD)/lock
+	$(PYTHON) -m venv $(BUILD)/lock
+	$(BUILD)/lock/bin/pip install --quiet --requirement tests/requirements/requirements.in
+	version=$$($(BUILD)/lock/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+	{ echo "# Tested lock for Python $$version (made from requirements.in; make lock)"
+	  $(BUILD)/lock/bin/pip freeze --exclude pip --exclude setuptools --exclude wheel; } > tests/requirements/py$${version/./}.txt
