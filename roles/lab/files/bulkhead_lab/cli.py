@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: stages of "up", "down", and handling single hosts."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bulkhead_lab import fleet, image, needs, run, template, tree
+from bulkhead_lab.host import known
+from bulkhead_lab.settings import DEFAULT_PACKAGES, KINDS, SUITES, Lab, LabError
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="bulkhead_lab", description="A lab of real Debian hosts.")
+    top.add_argument("--dir", type=Path, default=Path("build/lab"), help="the lab's folder (build/lab)")
+    top.add_argument("--cache", type=Path, help="where trees and images are kept (DIR/img)")
+    top.add_argument("--packages", default=",".join(DEFAULT_PACKAGES), help="installed in the image, not enabled")
+    top.add_argument("--memory", type=int, default=768, help="MiB of each QEMU machine")
+    top.add_argument("--cpus", type=int, default=1, help="processors of each QEMU machine")
+    top.add_argument("--port-base", type=int, default=0, help="first of 100 ports (follows from DIR)")
+    commands = top.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("needs", "check what this machine lacks"), ("tree", "build the Debian trees"),
+        ("image", "build images and saved machines"), ("up", "start hosts"),
+    ):  # fmt: skip
+        sub = commands.add_parser(name, help=text)
+        sub.add_argument("--kind", choices=sorted(KINDS), default="qemu")
+        sub.add_argument("--suites", default="bookworm", help=f"of {', '.join(SUITES)}; hosts take them in turn")
+        sub.add_argument("--hosts", type=int, default=3)
+        sub.add_argument("--install", action="store_true", help="install missing packages (root)")
+    down = commands.add_parser("down", help="stop all hosts, leave nothing behind but the cache")
+    down.add_argument("--purge", action="store_true", help="remove the cache, too")
+    commands.add_parser("status", help="which hosts are there, and which run")
+    for name, text in (
+        ("reboot", "reboot a host and wait for it"), ("power-cut", "press a QEMU machine's reset button"),
+        ("console", "follow a host's console"),
+    ):  # fmt: skip
+        commands.add_parser(name, help=text).add_argument("host")
+    fill = commands.add_parser("fill")
+    for name in ("tar", "folder", "suite"):
+        fill.add_argument(name)
+    return top
+
+
+@contextmanager
+def locked(lab: Lab) -> Iterator[None]:
+    """One change at a time, or two runs would start the same host twice."""
+    lab.dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with (lab.dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise LabError(f"Another run is changing the lab in '{lab.dir}'.", "Wait until it has ended.") from error
+        yield
+
+
+def suites(arguments: argparse.Namespace) -> list[str]:
+    chosen = [word for word in arguments.suites.split(",") if word]
+    for suite in chosen:
+        if suite not in SUITES:
+            raise LabError(f"The lab has no suite '{suite}'.", f"Suites: {', '.join(SUITES)}.")
+    return chosen or ["bookworm"]
+
+
+def act(lab: Lab, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Run one command; the answer goes to standard output as one line of JSON."""
+    name = arguments.command
+    if name == "status":
+        return {"changed": False, "hosts": fleet.status(lab)}
+    if name == "console":
+        fleet.console(lab, arguments.host)
+        return {"changed": False}
+    if name == "fill":
+        image.fill(lab, Path(arguments.tar), image.Image(arguments.suite, Path(arguments.folder)))
+        return {"changed": True}
+    with locked(lab):
+        run.log_file = lab.dir / "lab.log"
+        if name == "down":
+            return {"changed": fleet.down(lab, arguments.purge)}
+        if name in ("reboot", "power-cut"):
+            return {"changed": True, "seconds": fleet.restart(lab, arguments.host, name == "power-cut")}
+        installed = needs.check(lab, [arguments.kind], arguments.install)
+        if name == "needs":
+            return {"changed": installed}
+        image.make_keys(lab)
+        if name == "tree":
+            made = [tree.build(lab, suite)[1] for suite in dict.fromkeys(suites(arguments))]
+            return {"changed": any(made)}
+        if name == "image":
+            return {"changed": any(fleet.images(lab, arguments.kind, suites(arguments))[1])}
+        started = fleet.up(lab, arguments.kind, arguments.hosts, suites(arguments))
+        return {
+            "changed": bool(started),
+            "started": started,
+            "hosts": [host.name for host in known(lab)],
+            "inventory": str(lab.dir / "inventory.yml"),
+        }
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    folder = arguments.dir.resolve()
+    cache = (arguments.cache or folder / "img").resolve()
+    packages = tuple(word for word in arguments.packages.split(",") if word)
+    lab = Lab(folder, cache, packages, arguments.memory, arguments.cpus, arguments.port_base)
+    try:
+        print(json.dumps(act(lab, arguments)))
+    except LabError as error:
+        print(f"{error}\n{error.help_text}".rstrip(), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts as a whole: which are wanted, which run, how they come and how they go."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from typing import Any
+
+from bulkhead_lab import accelerator, image, inventory, machine, nspawn, qemu, ssh, template
+from bulkhead_lab.host import Host, describe, known, named
+from bulkhead_lab.run import environment, say
+from bulkhead_lab.settings import Lab, LabError
+
+
+def images(lab: Lab, kind: str, suites: list[str]) -> tuple[dict[str, Any], list[bool]]:
+    """What hosts of this kind start from, by suite: an Image for nspawn, a Template for QEMU."""
+    found: dict[str, Any] = {}
+    made = []
+    for suite in dict.fromkeys(suites):
+        found[suite], new = image.build(lab, suite)
+        made.append(new)
+        if kind == "qemu":
+            found[suite], new = template.build(lab, found[suite], accelerator.choose(lab, found[suite]))
+            made.append(new)
+    return found, made
+
+
+def running(lab: Lab, host: Host) -> bool:
+    return qemu.running(lab, host) if host.kind == "qemu" else nspawn.running(lab, host)
+
+
+def stop(lab: Lab, host: Host) -> None:
+    if host.kind == "qemu":
+        qemu.down(lab, host)
+    else:
+        nspawn.down(lab, host)
+    shutil.rmtree(host.folder(lab), ignore_errors=True)
+
+
+def up(lab: Lab, kind: str, count: int, suites: list[str]) -> list[str]:
+    """Bring hosts of a kind to this number; hosts of the other kind are left alone. Names of those started."""
+    wanted = [describe(lab, kind, i, suites[(i - 1) % len(suites)]) for i in range(1, count + 1)]
+    present = [host for host in known(lab, kind) if host in wanted and running(lab, host)]
+    for host in known(lab, kind):
+        if host not in present:
+            say(f"{host.name}: removing what is left of it")
+            stop(lab, host)
+    starting = [host for host in wanted if host not in present]
+    if starting:
+        sources, _ = images(lab, kind, [host.suite for host in starting])
+        work = [(host, sources[host.suite]) for host in starting]
+        try:
+            if kind == "qemu":
+                qemu.up_all(lab, work)
+            else:
+                nspawn.up_all(lab, work)
+        finally:
+            inventory.write(lab)
+        for host in starting:
+            ssh.wait(lab, host, 60)
+    else:
+        inventory.write(lab)
+    say(f"{len(wanted)} hosts up, {len(starting)} of them started now")
+    return [host.name for host in starting]
+
+
+def status(lab: Lab) -> list[dict[str, Any]]:
+    return [{**vars(host), "running": running(lab, host)} for host in known(lab)]
+
+
+def close_connections(lab: Lab) -> None:
+    """End the ssh connections that Ansible keeps open for later runs."""
+    for socket in (lab.dir / "cp").glob("*"):
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "lab"],
+                capture_output=True, timeout=5, env=environment(),
+            )  # fmt: skip
+
+
+def down(lab: Lab, purge: bool) -> bool:
+    """Stop everything and remove every trace outside the cache, also of a run that died half-way."""
+    had = bool(known(lab)) or bool(machine.processes(lab)) or nspawn.traces(lab)
+    close_connections(lab)
+    machine.kill_all(machine.processes(lab))
+    if os.geteuid() == 0:
+        nspawn.remove_all(lab)
+    for name in ("hosts", "tmp", "cp"):
+        image.remove(lab.dir / name)
+    for name in ("known_hosts", "inventory.yml", "ssh_config", "build.log", "READY"):
+        (lab.dir / name).unlink(missing_ok=True)
+    if purge:
+        had = had or lab.cache.exists()
+        image.remove(lab.cache)
+    say("lab is down")
+    return had
+
+
+def restart(lab: Lab, name: str, power_cut: bool) -> float:
+    """Reboot a host, or cut its power, and wait until it has booted anew; seconds that took."""
+    host = named(lab, name)
+    if power_cut and host.kind != "qemu":
+        raise LabError(f"Host '{name}' is an nspawn host: it shares this machine's kernel and has no power to cut.")
+    start = time.monotonic()
+    before = boot_mark(lab, host)
+    if power_cut:
+        machine.power_cut(host.folder(lab))
+    else:
+        # the connection may end before the answer comes
+        with contextlib.suppress(LabError):
+            ssh.login(ssh.command(lab, host, "systemctl reboot"), limit=30)
+    while time.monotonic() - start < 300:
+        with contextlib.suppress(LabError):
+            ssh.wait(lab, host, 120)
+            if boot_mark(lab, host) != before:
+                return round(time.monotonic() - start, 1)
+        time.sleep(0.3)
+    raise LabError(f"Host '{name}' did not come back within 300 s.")
+
+
+def boot_mark(lab: Lab, host: Host) -> str:
+    """Changes with every boot: on QEMU the kernel's boot id, which nspawn hosts share with this machine."""
+    if host.kind == "qemu":
+        return ssh.login(ssh.command(lab, host, "cat /proc/sys/kernel/random/boot_id"))
+    return nspawn.boot_mark(lab, host)
+
+
+def console(lab: Lab, name: str) -> None:
+    log = named(lab, name).folder(lab) / "console.log"
+    os.execvp("tail", ["tail", "-n", "100", "-F", str(log)])

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running commands, saying what happens, and what a failed command looks like."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bulkhead_lab.settings import LabError
+
+# No shims of version managers, and sbin for people whose PATH lacks it.
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_start = time.monotonic()
+log_file: Path | None = None
+
+
+def say(text: str) -> None:
+    """One line of progress: on the terminal, and in the lab's log for whoever follows it."""
+    line = f"[{time.monotonic() - _start:6.1f} s] {text}\n"
+    sys.stderr.write(line)
+    sys.stderr.flush()
+    if log_file is not None:
+        with log_file.open("a") as stream:
+            stream.write(line)
+
+
+def environment(**extra: str) -> dict[str, str]:
+    return {**os.environ, "PATH": PATH, "LC_ALL": "C.UTF-8", **extra}
+
+
+def run(argv: Sequence[str], *, output: Path | None = None, text_in: str | None = None, **extra: str) -> str:
+    """Run a command and return its output; output keeps it in a file instead. Fails with its last lines."""
+    if output is None:
+        done = subprocess.run(argv, input=text_in or "", capture_output=True, text=True, env=environment(**extra))
+        answer, complaint = done.stdout, done.stderr or done.stdout
+    else:
+        with output.open("ab") as stream:
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment(**extra)
+            )
+        answer = complaint = output.read_text(errors="replace")
+    if done.returncode != 0:
+        tail = "\n".join(complaint.strip().splitlines()[-8:])
+        where = f"All of its output is in '{output}'." if output else ""
+        raise LabError(f"'{argv[0]}' failed with status {done.returncode}: {tail}", where)
+    return answer

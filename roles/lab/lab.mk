@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The lab: make lab-up HOSTS=3 KIND=qemu SUITES=bookworm,trixie; make lab-down; make lab-status
+VENV ?= build/venv
+HOSTS ?= 3
+KIND ?= qemu
+SUITES ?= bookworm,bookworm,trixie
+LAB_DIR ?= $(CURDIR)/build/lab
+LAB_PLAYBOOK = $(VENV)/bin/ansible-playbook -i localhost, playbooks/lab.yml -e lab_dir=$(LAB_DIR)
+comma := ,
+
+.PHONY: lab-up lab-down lab-status
+
+# ansible.builtin.command hides its output: the lab's log shows it meanwhile
+lab-up:
+	@mkdir -p $(LAB_DIR) && touch $(LAB_DIR)/lab.log
+	@tail -q -n 0 -f --pid=$$$$ $(LAB_DIR)/lab.log & \
+	$(LAB_PLAYBOOK) -e lab_state=present -e lab_hosts=$(HOSTS) -e lab_kind=$(KIND) \
+	  -e '{"lab_suites": ["$(subst $(comma),"$(comma)",$(SUITES))"]}'; \
+	status=$$?; kill $$! 2>/dev/null; exit $$status
+
+lab-down:
+	@$(LAB_PLAYBOOK) -e lab_state=absent $(if $(PURGE),-e lab_purge=true)
+
+lab-status:
+	@python3 -B roles/lab/files/bulkhead_lab --dir $(LAB_DIR) status
