@@ -1,0 +1,179 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gates: what was seen on the hosts of a wave, and what follows for the rollout.
+
+A check answers good, bad or no data. No data never passes: it stops the rollout where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+# Waves that exist to find faults: one bad host there ends the rollout, whatever the failure budget says.
+PROVING = frozenset({"pilot", "canary"})
+DONE = frozenset({"changed", "unchanged"})
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen on one host after the soak; None means that nobody could see it.
+
+    ``applied``: the apply's outcome in the journal. ``service``: active state of the unit. ``health`` and
+    ``probes``: (id, what was wrong) with an empty string for a success. ``restarts``: since the apply.
+    ``digest``: of the active generation; ``wanted``: the one that was applied.
+    """
+
+    host: str
+    applied: str | None = None
+    detail: str = ""
+    digest: str | None = None
+    wanted: str = ""
+    service: str | None = None
+    health: tuple[tuple[str, str], ...] | None = None
+    restarts: int | None = None
+    probes: tuple[tuple[str, str], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``good`` is None where there is no data."""
+
+    host: str
+    check: str
+    good: bool | None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A verdict value; gates do not fail tasks. ``exposure`` counts what the verdict rests on."""
+
+    outcome: str  # pass, abort, pause, inconclusive
+    detail: str
+    findings: tuple[Finding, ...] = ()
+    exposure: dict[str, Any] = field(default_factory=dict, hash=False)
+
+
+def _applied(seen: Observation) -> tuple[bool | None, str]:
+    if seen.applied is None:
+        return None, "no outcome of the apply is in the journal"
+    return seen.applied in DONE, f"apply: {seen.applied}" + (f" ({seen.detail})" if seen.detail else "")
+
+
+def _generation(seen: Observation) -> tuple[bool | None, str]:
+    if seen.digest is None or not seen.wanted:
+        return None, "the active generation could not be read"
+    return seen.digest == seen.wanted, f"active generation '{seen.digest[:12]}', not '{seen.wanted[:12]}'"
+
+
+def _service(seen: Observation) -> tuple[bool | None, str]:
+    if seen.service is None:
+        return None, "the state of the service could not be read"
+    return seen.service == "active", f"service is '{seen.service}'"
+
+
+def _restarts(seen: Observation) -> tuple[bool | None, str]:
+    # A unit in a crash loop is active whenever somebody looks; only the counter tells.
+    if seen.restarts is None:
+        return None, "the restart counter could not be read"
+    return seen.restarts == 0, f"{seen.restarts} restarts since the apply"
+
+
+def _health(seen: Observation) -> tuple[bool | None, str]:
+    if seen.health is None:
+        return None, "the health checks did not run"
+    return _all_good(seen.health, "health checks")
+
+
+def _probes(seen: Observation) -> tuple[bool | None, str]:
+    if seen.probes is None:
+        return None, "the probes did not run"
+    return _all_good(seen.probes, "probes")
+
+
+def _exercise(seen: Observation) -> tuple[bool | None, str]:
+    # Quiet proves little: something must have used the application.
+    count = len(seen.health or ()) + len(seen.probes or ())
+    return (True, "") if count else (None, "no health check and no probe exercised the application")
+
+
+def _all_good(results: Iterable[tuple[str, str]], what: str) -> tuple[bool, str]:
+    wrong = [f"{name}: {fault}" for name, fault in results if fault]
+    return not wrong, f"{len(wrong)} {what} failed: " + "; ".join(wrong[:3]) if wrong else ""
+
+
+CHECKS: dict[str, Callable[[Observation], tuple[bool | None, str]]] = {
+    "applied": _applied,
+    "generation": _generation,
+    "service": _service,
+    "restarts": _restarts,
+    "health": _health,
+    "probes": _probes,
+    "exercise": _exercise,
+}
+
+
+def judge_host(seen: Observation) -> tuple[Finding, ...]:
+    """Every check on one host. Where the apply is known to have failed the others have nothing to say."""
+    good, detail = _applied(seen)
+    if good is False:
+        return (Finding(seen.host, "applied", False, detail),)
+    return tuple(
+        Finding(seen.host, name, answer, "" if answer else text)
+        for name, check in CHECKS.items()
+        for answer, text in [check(seen)]
+    )
+
+
+def judge(
+    wave: str,
+    observations: Iterable[Observation],
+    *,
+    failed_before: int = 0,
+    max_failed: int = 0,
+    pause: bool = False,
+) -> Gate:
+    """The verdict over one wave.
+
+    ``failed_before``: hosts that failed in earlier waves; ``max_failed``: the budget over all waves;
+    ``pause``: stop after this wave although it passes.
+    """
+    seen = list(observations)
+    findings = tuple(finding for one in seen for finding in judge_host(one))
+    bad = _by_host(finding for finding in findings if finding.good is False)
+    # A host that failed is counted as that; what else is unknown about it changes nothing.
+    unknown = _by_host(f for f in findings if f.good is None and f.host not in bad)
+    good = [one.host for one in seen if one.host not in bad and one.host not in unknown]
+    exposure = {
+        "hosts": len(seen),
+        "good": len(good),
+        "health": sum(len(one.health or ()) for one in seen),
+        "probes": sum(len(one.probes or ()) for one in seen),
+    }
+    failed = failed_before + len(bad)
+    hard = [one.host for one in seen if one.host in bad and one.applied != "unreachable"]
+    reasons = "; ".join(f"{host}: {', '.join(texts)}" for host, texts in (bad | unknown).items())
+
+    def gate(outcome: str, text: str) -> Gate:
+        return Gate(outcome, f"{text} {reasons}.".strip() if reasons else text, findings, exposure)
+
+    if failed > max_failed:
+        return gate("abort", f"{failed} hosts failed, the budget is {max_failed}.")
+    if hard and wave in PROVING:
+        return gate("abort", f"A host of the {wave} failed.")
+    if unknown:
+        return gate("inconclusive", f"Not enough was seen on {len(unknown)} of {len(seen)} hosts.")
+    if not good:
+        return gate("inconclusive", f"No host of {wave} could be judged.")
+    if pause:
+        return gate("pause", f"Asked to pause after {wave}.")
+    return gate("pass", f"{len(good)} of {len(seen)} hosts are good.")
+
+
+def _by_host(findings: Iterable[Finding]) -> dict[str, list[str]]:
+    hosts: dict[str, list[str]] = {}
+    for finding in findings:
+        hosts.setdefault(finding.host, []).append(finding.detail)
+    return hosts

@@ -1,0 +1,101 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.gates import (
+    CHECKS,
+    Observation,
+    judge,
+    judge_host,
+)
+
+GOOD = Observation(
+    host="h1",
+    applied="changed",
+    digest="new",
+    wanted="new",
+    service="active",
+    health=(("health[0]", ""),),
+    restarts=0,
+    probes=(("examples.must_deny[0]", ""),),
+)
+
+
+def test_a_good_host_passes_every_check() -> None:
+    assert [(f.check, f.good) for f in judge_host(GOOD)] == [(name, True) for name in CHECKS]
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome", "reason"),
+    [
+        ({}, "pass", "1 of 1 hosts are good."),
+        ({"applied": "unchanged"}, "pass", "1 of 1 hosts are good."),
+        ({"applied": "failed", "detail": "no space"}, "abort", "h1: apply: failed (no space)"),
+        ({"applied": "reverted"}, "abort", "h1: apply: reverted"),
+        ({"applied": "refused"}, "abort", "h1: apply: refused"),
+        ({"applied": "unreachable"}, "abort", "1 hosts failed, the budget is 0."),
+        ({"digest": "old"}, "abort", "h1: active generation 'old', not 'new'"),
+        ({"service": "failed"}, "abort", "h1: service is 'failed'"),
+        ({"service": "activating"}, "abort", "h1: service is 'activating'"),
+        ({"restarts": 3}, "abort", "h1: 3 restarts since the apply"),
+        ({"health": (("health[0]", "status 502, not 200"),)}, "abort", "health[0]: status 502, not 200"),
+        ({"probes": (("must_deny[0]", "allowed"),)}, "abort", "1 probes failed: must_deny[0]: allowed"),
+        ({"applied": None}, "inconclusive", "no outcome of the apply is in the journal"),
+        ({"digest": None}, "inconclusive", "the active generation could not be read"),
+        ({"wanted": ""}, "inconclusive", "the active generation could not be read"),
+        ({"service": None}, "inconclusive", "the state of the service could not be read"),
+        ({"restarts": None}, "inconclusive", "the restart counter could not be read"),
+        ({"health": None}, "inconclusive", "the health checks did not run"),
+        ({"probes": None}, "inconclusive", "the probes did not run"),
+        ({"health": (), "probes": ()}, "inconclusive", "no health check and no probe exercised"),
+        ({"service": "failed", "probes": None}, "abort", "service is 'failed'"),
+    ],
+)
+def test_one_host(change: dict[str, object], outcome: str, reason: str) -> None:
+    gate = judge("wave 1", [replace(GOOD, **change)])  # type: ignore[arg-type]
+    assert gate.outcome == outcome
+    assert reason in gate.detail
+
+
+BAD = replace(GOOD, host="bad", restarts=2)
+GONE = Observation(host="gone", applied="unreachable")
+BLIND = replace(GOOD, host="blind", probes=None)
+
+
+@pytest.mark.parametrize(
+    ("wave", "hosts", "before", "budget", "outcome"),
+    [
+        ("wave 1", [GOOD, BAD], 0, 1, "pass"),
+        ("wave 1", [GOOD, BAD], 1, 1, "abort"),
+        ("wave 1", [GOOD, GONE], 0, 1, "pass"),
+        ("wave 1", [GOOD, GONE], 0, 0, "abort"),
+        ("wave 1", [GOOD, GONE, BAD], 0, 1, "abort"),
+        ("wave 1", [GOOD], 2, 1, "abort"),
+        ("wave 1", [GOOD, BLIND], 0, 5, "inconclusive"),
+        ("wave 1", [GONE], 0, 5, "inconclusive"),
+        ("wave 1", [], 0, 5, "inconclusive"),
+        ("pilot", [GOOD, BAD], 0, 5, "abort"),
+        ("canary", [BAD], 0, 5, "abort"),
+        ("pilot", [GOOD, GONE], 0, 5, "pass"),
+        ("pilot", [GONE], 0, 5, "inconclusive"),
+    ],
+)
+def test_budget_over_all_waves(
+    wave: str, hosts: list[Observation], before: int, budget: int, outcome: str
+) -> None:
+    assert judge(wave, hosts, failed_before=before, max_failed=budget).outcome == outcome
+
+
+def test_pause_only_holds_back_what_passes() -> None:
+    assert judge("pilot", [GOOD], pause=True).outcome == "pause"
+    assert judge("pilot", [BAD], pause=True).outcome == "abort"
+    assert judge("pilot", [BLIND], pause=True).outcome == "inconclusive"
+
+
+def test_the_exposure_is_shown() -> None:
+    gate = judge("wave 1", [GOOD, BLIND], max_failed=0)
+    assert gate.exposure == {"hosts": 2, "good": 1, "health": 2, "probes": 1}

@@ -1,0 +1,169 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import (
+    Options,
+    Plan,
+    PlannedHost,
+    from_data,
+    make,
+    to_data,
+)
+
+FLEET = [
+    PlannedHost("web3", "low", "debian13", "", "d3"),
+    PlannedHost("web1", "medium", "debian12", "d0", "d1"),
+    PlannedHost("edge", "critical", "debian12", "d0", "d1"),
+    PlannedHost("web2", "medium", "debian12", "d0", "d1"),
+    PlannedHost("gone", "medium", "", "", "", reachable=False),
+    PlannedHost("web0", "high", "debian12", "d0", "d1"),
+]
+
+
+def plan(hosts: list[PlannedHost], **options: object) -> Plan:
+    return make(
+        rollout="nginx-e0001",
+        epoch=1,
+        policy="nginx",
+        created="2026-11-24T10:00:00Z",
+        hosts=hosts,
+        options=Options(**options),  # type: ignore[arg-type]
+    )
+
+
+def cut(made: Plan) -> list[tuple[str, tuple[str, ...]]]:
+    return [(wave.name, wave.hosts) for wave in made.waves]
+
+
+def test_riskiest_first_then_one_of_each_kind_then_shares() -> None:
+    assert cut(plan(FLEET)) == [
+        ("pilot", ("edge",)),
+        ("canary", ("web3",)),
+        ("wave 1", ("web0",)),
+        ("wave 2", ("gone", "web1", "web2")),
+    ]
+
+
+def test_order_of_changes_follows_the_waves() -> None:
+    made = plan(FLEET)
+    assert made.order == ("edge", "web3", "web0", "gone", "web1", "web2")
+    assert [made.wave_of(name) for name in ("edge", "web3", "web2", "nobody")] == [
+        "pilot",
+        "canary",
+        "wave 2",
+        "",
+    ]
+
+
+def test_a_host_that_could_not_be_read_is_no_canary() -> None:
+    made = plan([PlannedHost("a", fingerprint="x"), PlannedHost("b"), PlannedHost("c")], waves=(100,))
+    assert cut(made) == [("pilot", ("a",)), ("wave 1", ("b", "c"))]
+
+
+@pytest.mark.parametrize(
+    ("waves", "sizes"),
+    [
+        ((25, 100), [3, 7]),
+        (("25%", "100%"), [3, 7]),
+        (("2 hosts", "50%"), [2, 3, 5]),
+        (("1 host",), [1, 9]),
+        ((1, 2, 3), [1, 9]),
+        (("500 hosts",), [10]),
+        ((50, 25), [5, 5]),
+        ((), [10]),
+    ],
+)
+def test_shares_are_cumulative_and_leave_nobody_out(waves: tuple[int | str, ...], sizes: list[int]) -> None:
+    hosts = [PlannedHost(f"h{number:02}", fingerprint="x") for number in range(11)]
+    assert [len(wave.hosts) for wave in plan(hosts, waves=waves).waves] == [1, *sizes]
+
+
+def test_one_host_is_a_pilot_and_nothing_else() -> None:
+    assert cut(plan([PlannedHost("only")])) == [("pilot", ("only",))]
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 8))
+def test_same_hosts_in_any_order_give_the_same_plan(shuffle: random.Random, pilot: int) -> None:
+    hosts = list(FLEET)
+    shuffle.shuffle(hosts)
+    assert plan(hosts, pilot=pilot).digest == plan(FLEET, pilot=pilot).digest
+
+
+@given(
+    st.lists(
+        st.builds(
+            PlannedHost,
+            st.text("abc", min_size=1, max_size=4),
+            st.sampled_from(["critical", "high", "medium", "low"]),
+            st.sampled_from(["", "x", "y"]),
+        ),
+        min_size=1,
+        unique_by=lambda host: host.name,
+    ),
+    st.lists(st.integers(1, 100), max_size=4),
+    st.integers(1, 5),
+)
+def test_every_host_is_in_exactly_one_wave(hosts: list[PlannedHost], waves: list[int], pilot: int) -> None:
+    made = plan(hosts, waves=tuple(waves), pilot=pilot)
+    assert sorted(made.order) == sorted(host.name for host in hosts)
+    assert all(wave.hosts for wave in made.waves)
+
+
+def test_the_digest_binds_every_field() -> None:
+    made = plan(FLEET)
+    changed = [
+        dataclasses.replace(made, epoch=2),
+        dataclasses.replace(made, policy="redis"),
+        dataclasses.replace(made, options=Options(max_failed=1)),
+        dataclasses.replace(
+            made, hosts=(dataclasses.replace(made.hosts[0], to_digest="d9"), *made.hosts[1:])
+        ),
+    ]
+    assert len({made.digest, *(other.digest for other in changed)}) == 5
+
+
+def test_plan_survives_json() -> None:
+    made = plan(FLEET, waves=("2 hosts", 100), pause_after=("pilot",))
+    assert from_data(json.loads(json.dumps(to_data(made)))) == made
+
+
+def test_another_format_is_refused() -> None:
+    with pytest.raises(RolloutError, match=r"The plan has format '9'; this version reads 1\."):
+        from_data({"format": 9})
+
+
+def test_all_faults_at_once() -> None:
+    hosts = [PlannedHost("a", "huge"), PlannedHost("b"), PlannedHost("b")]
+    with pytest.raises(RolloutError) as caught:
+        plan(hosts, pilot=0, max_failed=-1, soak=-1, waves=(0, 101, "many", "3 hosts"))
+    assert str(caught.value).split(". ") == [
+        "Host 'a' has bulkhead_risk 'huge'; write one of critical, high, medium, low",
+        "Host 'b' is listed twice",
+        "rollout_pilot is '0'; write 1 or more",
+        "rollout_max_failed is '-1'; write 0 or more",
+        "rollout_soak is '-1'; write seconds, 0 or more",
+        "rollout_waves has '0'; write a percentage (25) or a count ('5 hosts')",
+        "rollout_waves has '101'; write a percentage (25) or a count ('5 hosts')",
+        "rollout_waves has 'many'; write a percentage (25) or a count ('5 hosts').",
+    ]
+
+
+def test_no_host() -> None:
+    with pytest.raises(RolloutError, match=r"^No host to change\.$"):
+        plan([])
+
+
+def test_unknown_wave_names_the_known_ones() -> None:
+    with pytest.raises(RolloutError, match="has no wave 'wave 9'") as caught:
+        plan(FLEET).wave("wave 9")
+    assert caught.value.help_text == "It has: pilot, canary, wave 1, wave 2."

@@ -1,0 +1,103 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import state
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.journal import Record
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import (
+    Options,
+    Plan,
+    PlannedHost,
+    make,
+)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    hosts = [PlannedHost(name, "medium", "x", f"old-{name}", f"new-{name}") for name in ("a", "b", "c")]
+    return make(
+        rollout="nginx-e0001",
+        epoch=1,
+        policy="nginx",
+        created="",
+        hosts=hosts,
+        options=Options(waves=("1 host", 100)),
+    )
+
+
+def apply(host: str, *outcomes: str) -> list[Record]:
+    return [Record("apply", outcome, host=host) for outcome in outcomes]
+
+
+def gate(wave: str, outcome: str) -> Record:
+    return Record("gate", outcome, wave=wave)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "touched", "failed"),
+    [
+        ([], False, False),
+        (["intent"], True, True),
+        (["intent", "changed"], True, False),
+        (["intent", "unchanged"], False, False),
+        (["intent", "failed"], True, True),
+        (["intent", "unreachable"], True, True),
+        (["intent", "reverted"], False, True),
+        (["intent", "refused"], False, True),
+    ],
+)
+def test_what_counts_as_touched_and_as_failed(
+    plan: Plan, outcomes: list[str], touched: bool, failed: bool
+) -> None:
+    records = apply("a", *outcomes)
+    assert [s.host for s in state.touched(plan, records)] == (["a"] if touched else [])
+    assert [s.host for s in state.failures(plan, records)] == (["a"] if failed else [])
+
+
+@pytest.mark.parametrize(
+    ("rollback", "owed"),
+    [
+        ("", True),
+        ("intent", True),
+        ("owed", True),
+        ("failed", True),
+        ("rolled_back", False),
+        ("not_needed", False),
+    ],
+)
+def test_owed_until_shown_to_be_back(plan: Plan, rollback: str, owed: bool) -> None:
+    records = apply("a", "intent", "changed")
+    records += [Record("rollback", rollback, host="a")] if rollback else []
+    assert state.hosts(plan, records)[0].owed is owed
+
+
+def test_hosts_come_in_the_order_of_the_plan_with_their_digests(plan: Plan) -> None:
+    records = [Record("apply", "changed", host="b", from_digest="old-b", to_digest="seen")]
+    assert [(s.host, s.wave, s.from_digest, s.to_digest, s.name) for s in state.hosts(plan, records)] == [
+        ("a", "pilot", "old-a", "new-a", "untouched"),
+        ("b", "wave 1", "old-b", "seen", "changed"),
+        ("c", "wave 2", "old-c", "new-c", "untouched"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gates", "before", "verdict"),
+    [
+        ([], "pilot", "pass"),
+        ([], "wave 1", "inconclusive"),
+        ([], None, "inconclusive"),
+        ([("pilot", "pass")], "wave 1", "pass"),
+        ([("pilot", "pass")], "wave 2", "inconclusive"),
+        ([("pilot", "pause")], "wave 1", "pause"),
+        ([("pilot", "inconclusive")], "wave 2", "inconclusive"),
+        ([("pilot", "inconclusive"), ("pilot", "pass")], "wave 1", "pass"),
+        ([("pilot", "pass"), ("wave 1", "abort")], "pilot", "abort"),
+        ([("pilot", "pass"), ("wave 1", "abort")], None, "abort"),
+        ([("pilot", "pass"), ("wave 1", "pass")], None, "inconclusive"),
+        ([("pilot", "pass"), ("wave 1", "pass"), ("wave 2", "pass")], None, "pass"),
+    ],
+)
+def test_verdict(plan: Plan, gates: list[tuple[str, str]], before: str | None, verdict: str) -> None:
+    assert state.verdict(plan, [gate(*item) for item in gates], before) == verdict

@@ -1,0 +1,176 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import store as store_module
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import (
+    Options,
+    Plan,
+    PlannedHost,
+    make,
+)
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.store import (
+    Store,
+    policy_name,
+    rollout_id,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "rollouts")
+
+
+def planned(store: Store, policy: str = "nginx") -> Plan:
+    epoch = store.next_epoch(policy)
+    plan = make(
+        rollout=rollout_id(policy, epoch),
+        epoch=epoch,
+        policy=policy,
+        created="2026-11-24T10:00:00Z",
+        hosts=[PlannedHost("h1")],
+        options=Options(),
+    )
+    store.write_plan(plan)
+    return plan
+
+
+def test_a_plan_comes_back(store: Store) -> None:
+    plan = planned(store)
+    assert store.read_plan("nginx-e0001") == plan
+    assert (store.root / "nginx-e0001" / "plan.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_plan_is_written_once(store: Store) -> None:
+    plan = planned(store)
+    with pytest.raises(RolloutError, match="nginx-e0001' cannot be used: File exists"):
+        store.write_plan(replace(plan, created="later"))
+    assert store.read_plan("nginx-e0001") == plan
+
+
+def test_a_changed_plan_is_refused(store: Store) -> None:
+    planned(store)
+    path = store.root / "nginx-e0001" / "plan.json"
+    path.write_text(path.read_text().replace('"max_failed": 0', '"max_failed": 9'))
+    with pytest.raises(RolloutError, match=r"plan\.json' was changed after it was written\."):
+        store.read_plan("nginx-e0001")
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"), [("{", "is damaged"), ("[]", "is damaged"), ("{}", "is no plan")]
+)
+def test_a_damaged_plan_is_named(store: Store, content: str, fault: str) -> None:
+    planned(store)
+    (store.root / "nginx-e0001" / "plan.json").write_text(content)
+    with pytest.raises(RolloutError, match=fault):
+        store.read_plan("nginx-e0001")
+
+
+def test_epochs_only_grow(store: Store) -> None:
+    assert [store.next_epoch("nginx") for _ in range(3)] == [1, 2, 3]
+    assert store.next_epoch("redis") == 1
+
+
+def test_a_lost_epoch_file_gives_no_old_epoch(store: Store) -> None:
+    for _ in range(3):
+        planned(store)
+    (store.root / "nginx.epoch").unlink()
+    assert store.next_epoch("nginx") == 4
+
+
+def test_the_latest_rollout_is_the_one_with_the_highest_epoch(store: Store) -> None:
+    for _ in range(2):
+        planned(store)
+    planned(store, "nginx-edge")
+    store.next_epoch("nginx")
+    assert store.latest("nginx") == "nginx-e0002"
+    assert store.latest("nginx-edge") == "nginx-edge-e0001"
+
+
+def test_no_rollout_yet(store: Store) -> None:
+    with pytest.raises(RolloutError, match="No rollout of 'nginx' is in ") as caught:
+        store.latest("nginx")
+    assert caught.value.help_text == "Set rollout_dir."
+
+
+@pytest.mark.parametrize("rollout", ["", "nginx", "../etc-e0001", "a/b-e0001", "nginx-e1"])
+def test_a_wrong_id_never_becomes_a_path(store: Store, rollout: str) -> None:
+    with pytest.raises(RolloutError, match="is no rollout id"):
+        store.folder(rollout)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"), [("nginx", "nginx"), ("updates/nginx.yml", "nginx"), ("/srv/my-app.yaml", "my-app")]
+)
+def test_policy_name(given: str, name: str) -> None:
+    assert policy_name(given) == name
+
+
+@pytest.mark.parametrize("given", ["", "../nginx", "a b", "-x", "a\n"])
+def test_no_policy_name(given: str) -> None:
+    with pytest.raises(RolloutError, match="is no name of a policy"):
+        policy_name(given)
+
+
+def test_a_second_controller_is_refused_while_the_first_lives(store: Store) -> None:
+    other = subprocess.Popen(["sleep", "60"])
+    try:
+        store.lock("nginx", other.pid, "rollout nginx-e0001")
+        with pytest.raises(RolloutError, match=rf"rollout nginx-e0001 \(process {other.pid} on ") as caught:
+            store.lock("nginx", os.getpid(), "rollout nginx-e0002")
+        assert "nginx.lock" in caught.value.help_text
+        store.lock("redis", os.getpid(), "rollout redis-e0001")
+    finally:
+        other.kill()
+        other.wait()
+    store.lock("nginx", os.getpid(), "rollout nginx-e0002")
+
+
+def test_the_holder_may_lock_again(store: Store) -> None:
+    store.lock("nginx", os.getpid(), "rollout nginx-e0001")
+    store.lock("nginx", os.getpid(), "rollback nginx-e0001")
+
+
+def test_a_reused_process_id_does_not_hold_the_lock(store: Store) -> None:
+    store.lock("nginx", os.getpid(), "rollout nginx-e0001")
+    path = store.root / "nginx.lock"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "started": "1"}))
+    store.lock("nginx", os.getpid(), "rollout nginx-e0002")
+    assert json.loads(path.read_text())["what"] == "rollout nginx-e0002"
+
+
+def test_a_lock_of_another_machine_stands(store: Store) -> None:
+    store.lock("nginx", os.getpid(), "rollout nginx-e0001")
+    path = store.root / "nginx.lock"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "host": "elsewhere"}))
+    with pytest.raises(RolloutError, match="on 'elsewhere'"):
+        store.lock("nginx", os.getpid(), "rollout nginx-e0002")
+
+
+def test_only_the_holder_unlocks(store: Store) -> None:
+    store.lock("nginx", os.getpid(), "rollout nginx-e0001")
+    store.unlock("nginx", os.getpid() + 1)
+    assert (store.root / "nginx.lock").exists()
+    store.unlock("nginx", os.getpid())
+    assert not (store.root / "nginx.lock").exists()
+    store.unlock("nginx", os.getpid())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RolloutError, match="cannot be used: Not a directory") as caught:
+        Store(tmp_path / "file" / "rollouts").next_epoch("nginx")
+    assert caught.value.help_text == "Set rollout_dir."
+
+
+def test_start_time_of_a_process_that_is_gone() -> None:
+    assert store_module._started(2**22 + 1) == ""
