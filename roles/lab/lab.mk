@@ -11,15 +11,14 @@ comma := ,
 .PHONY: lab-up lab-down lab-status
 
 # ansible.builtin.command hides its output: the lab's log shows it meanwhile
-lab-up:
-	@mkdir -p $(LAB_DIR) && touch $(LAB_DIR)/lab.log
-	@tail -q -n 0 -f --pid=$$$$ $(LAB_DIR)/lab.log & \
+lab-up: ## Lab hosts: HOSTS=3 KIND=qemu|nspawn SUITES=bookworm,trixie
+	@mkdir -p $(LAB_DIR) && touch $(LAB_DIR)/lab.log; \
+	tail -q -n 0 -f --pid=$$$$ $(LAB_DIR)/lab.log & trap "kill $$! 2>/dev/null || true" EXIT; \
 	$(LAB_PLAYBOOK) -e lab_state=present -e lab_hosts=$(HOSTS) -e lab_kind=$(KIND) \
-	  -e '{"lab_suites": ["$(subst $(comma),"$(comma)",$(SUITES))"]}'; \
-	status=$$?; kill $$! 2>/dev/null; exit $$status
+	  -e '{"lab_suites": ["$(subst $(comma),"$(comma)",$(SUITES))"]}'
 
-lab-down:
+lab-down: ## Stop the lab and remove all but its cache (PURGE=1: that, too)
 	@$(LAB_PLAYBOOK) -e lab_state=absent $(if $(PURGE),-e lab_purge=true)
 
-lab-status:
-	@python3 -B roles/lab/files/bulkhead_lab --dir $(LAB_DIR) status
+lab-status: ## Which lab hosts there are, and which run
+	@$(VENV)/bin/python -B roles/lab/files/bulkhead_lab --dir $(LAB_DIR) status
