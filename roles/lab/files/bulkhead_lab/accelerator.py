@@ -44,8 +44,8 @@ def runs_code(lab: Lab) -> bool:
 
 
 def runs_kernel(image: Image) -> bool:
-    """Some nested KVMs run real mode and nothing else. Without a disk the guest's kernel panics, panic=-1 makes
-    that a reset, and -no-reboot makes the reset the end of QEMU."""
+    """Some nested KVMs run real mode and nothing else. Without a disk the guest's kernel panics; panic=-1
+    makes that a reset, and -no-reboot makes the reset the end of QEMU."""
     argv = [*QEMU, "-m", "256", "-no-reboot", "-kernel", str(image.kernel), "-append", "panic=-1 quiet"]
     return ends_with(argv, 0)
 

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bulkhead_lab import fleet, image, needs, run, template, tree
+from bulkhead_lab import fleet, image, needs, run, tree
 from bulkhead_lab.host import known
+from bulkhead_lab.lock import locked
 from bulkhead_lab.settings import DEFAULT_PACKAGES, KINDS, SUITES, Lab, LabError
 
 
@@ -21,7 +20,9 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="bulkhead_lab", description="A lab of real Debian hosts.")
     top.add_argument("--dir", type=Path, default=Path("build/lab"), help="the lab's folder (build/lab)")
     top.add_argument("--cache", type=Path, help="where trees and images are kept (DIR/img)")
-    top.add_argument("--packages", default=",".join(DEFAULT_PACKAGES), help="installed in the image, not enabled")
+    top.add_argument(
+        "--packages", default=",".join(DEFAULT_PACKAGES), help="installed in the image, not enabled"
+    )
     top.add_argument("--memory", type=int, default=768, help="MiB of each QEMU machine")
     top.add_argument("--cpus", type=int, default=1, help="processors of each QEMU machine")
     top.add_argument("--port-base", type=int, default=0, help="first of 100 ports (follows from DIR)")
@@ -32,7 +33,9 @@ def parser() -> argparse.ArgumentParser:
     ):  # fmt: skip
         sub = commands.add_parser(name, help=text)
         sub.add_argument("--kind", choices=sorted(KINDS), default="qemu")
-        sub.add_argument("--suites", default="bookworm", help=f"of {', '.join(SUITES)}; hosts take them in turn")
+        sub.add_argument(
+            "--suites", default="bookworm", help=f"of {', '.join(SUITES)}; hosts take them in turn"
+        )
         sub.add_argument("--hosts", type=int, default=3)
         sub.add_argument("--install", action="store_true", help="install missing packages (root)")
     down = commands.add_parser("down", help="stop all hosts, leave nothing behind but the cache")
@@ -47,18 +50,6 @@ def parser() -> argparse.ArgumentParser:
     for name in ("tar", "folder", "suite"):
         fill.add_argument(name)
     return top
-
-
-@contextmanager
-def locked(lab: Lab) -> Iterator[None]:
-    """One change at a time, or two runs would start the same host twice."""
-    lab.dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with (lab.dir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise LabError(f"Another run is changing the lab in '{lab.dir}'.", "Wait until it has ended.") from error
-        yield
 
 
 def suites(arguments: argparse.Namespace) -> list[str]:
@@ -80,7 +71,7 @@ def act(lab: Lab, arguments: argparse.Namespace) -> dict[str, Any]:
     if name == "fill":
         image.fill(lab, Path(arguments.tar), image.Image(arguments.suite, Path(arguments.folder)))
         return {"changed": True}
-    with locked(lab):
+    with locked(lab.dir):
         run.log_file = lab.dir / "lab.log"
         if name == "down":
             return {"changed": fleet.down(lab, arguments.purge)}
@@ -91,7 +82,8 @@ def act(lab: Lab, arguments: argparse.Namespace) -> dict[str, Any]:
             return {"changed": installed}
         image.make_keys(lab)
         if name == "tree":
-            made = [tree.build(lab, suite)[1] for suite in dict.fromkeys(suites(arguments))]
+            with locked(lab.cache, wait=True):
+                made = [tree.build(lab, suite)[1] for suite in dict.fromkeys(suites(arguments))]
             return {"changed": any(made)}
         if name == "image":
             return {"changed": any(fleet.images(lab, arguments.kind, suites(arguments))[1])}
@@ -106,6 +98,7 @@ def act(lab: Lab, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
+    os.umask(0o022)  # trees and overlays carry modes that guests depend on
     folder = arguments.dir.resolve()
     cache = (arguments.cache or folder / "img").resolve()
     packages = tuple(word for word in arguments.packages.split(",") if word)

@@ -10,8 +10,10 @@ import subprocess
 import time
 from typing import Any
 
-from bulkhead_lab import accelerator, image, inventory, machine, nspawn, qemu, ssh, template
+from bulkhead_lab import accelerator, image, inventory, machine, nspawn, qemu, ssh, template, tree
 from bulkhead_lab.host import Host, describe, known, named
+from bulkhead_lab.lock import locked
+from bulkhead_lab.process import kill_all
 from bulkhead_lab.run import environment, say
 from bulkhead_lab.settings import Lab, LabError
 
@@ -20,12 +22,13 @@ def images(lab: Lab, kind: str, suites: list[str]) -> tuple[dict[str, Any], list
     """What hosts of this kind start from, by suite: an Image for nspawn, a Template for QEMU."""
     found: dict[str, Any] = {}
     made = []
-    for suite in dict.fromkeys(suites):
-        found[suite], new = image.build(lab, suite)
-        made.append(new)
-        if kind == "qemu":
-            found[suite], new = template.build(lab, found[suite], accelerator.choose(lab, found[suite]))
+    with locked(lab.cache, wait=True):
+        for suite in dict.fromkeys(suites):
+            found[suite], new = image.build(lab, suite)
             made.append(new)
+            if kind == "qemu":
+                found[suite], new = template.build(lab, found[suite], accelerator.choose(lab, found[suite]))
+                made.append(new)
     return found, made
 
 
@@ -42,7 +45,7 @@ def stop(lab: Lab, host: Host) -> None:
 
 
 def up(lab: Lab, kind: str, count: int, suites: list[str]) -> list[str]:
-    """Bring hosts of a kind to this number; hosts of the other kind are left alone. Names of those started."""
+    """Bring hosts of a kind to this number; the other kind is left alone. Names of those started."""
     wanted = [describe(lab, kind, i, suites[(i - 1) % len(suites)]) for i in range(1, count + 1)]
     present = [host for host in known(lab, kind) if host in wanted and running(lab, host)]
     for host in known(lab, kind):
@@ -84,27 +87,43 @@ def close_connections(lab: Lab) -> None:
 
 def down(lab: Lab, purge: bool) -> bool:
     """Stop everything and remove every trace outside the cache, also of a run that died half-way."""
-    had = bool(known(lab)) or bool(machine.processes(lab)) or nspawn.traces(lab)
+    had = (
+        (purge and lab.cache.exists()) or bool(known(lab)) or bool(machine.all_of(lab)) or nspawn.traces(lab)
+    )
     close_connections(lab)
-    machine.kill_all(machine.processes(lab))
+    kill_all(tree.builders(lab))
+    kill_all(machine.all_of(lab))
     if os.geteuid() == 0:
         nspawn.remove_all(lab)
     for name in ("hosts", "tmp", "cp"):
         image.remove(lab.dir / name)
     for name in ("known_hosts", "inventory.yml", "ssh_config", "build.log", "READY"):
         (lab.dir / name).unlink(missing_ok=True)
-    if purge:
-        had = had or lab.cache.exists()
-        image.remove(lab.cache)
+    if lab.cache.exists():
+        clear_cache(lab, purge)
     say("lab is down")
     return had
+
+
+def clear_cache(lab: Lab, purge: bool) -> None:
+    """Remove what a run that died left half done, or everything. Another lab may be building there."""
+    with locked(lab.cache):
+        if purge:
+            image.remove(lab.cache)
+            return
+        for part in [*lab.cache.glob("*.part"), *lab.cache.glob("*/template-*.part")]:
+            image.remove(part)
+        for tar in lab.cache.glob("tar/*.part.tar"):
+            tar.unlink()
 
 
 def restart(lab: Lab, name: str, power_cut: bool) -> float:
     """Reboot a host, or cut its power, and wait until it has booted anew; seconds that took."""
     host = named(lab, name)
     if power_cut and host.kind != "qemu":
-        raise LabError(f"Host '{name}' is an nspawn host: it shares this machine's kernel and has no power to cut.")
+        raise LabError(
+            f"Host '{name}' is an nspawn host: it shares this machine's kernel and has no power to cut."
+        )
     start = time.monotonic()
     before = boot_mark(lab, host)
     if power_cut:

@@ -80,8 +80,8 @@ def fill(lab: Lab, tar: Path, part: Image) -> None:
     # -d copies the tree into the file system: no loop device, no mount (mke2fs(8)). Debian 11 knows neither
     # of the two features that are left out.
     run(
-        ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^metadata_csum_seed,^orphan_file", "-m", "0", "-L", "lab", "-d",
-         str(part.tree), "-E", "lazy_itable_init=0,lazy_journal_init=1,root_owner=0:0", str(part.disk)]
+        ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^metadata_csum_seed,^orphan_file", "-m", "0", "-L", "lab",
+         "-d", str(part.tree), "-E", "lazy_itable_init=0,lazy_journal_init=1,root_owner=0:0", str(part.disk)]
     )  # fmt: skip
     part.tree.chmod(0o755)
 

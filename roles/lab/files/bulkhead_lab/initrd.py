@@ -17,7 +17,7 @@ GUEST = Path(__file__).parent / "guest"
 
 
 def entry(number: int, name: str, mode: int, data: bytes = b"") -> bytes:
-    """One member of a cpio archive in "newc" form (cpio(5)): header, name and data, each padded to 4 bytes."""
+    """One member of a cpio archive in "newc" form (cpio(5)): header and name, data, each padded to 4."""
     path = name.encode() + b"\0"
     fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(path), 0)
     head = b"070701" + b"".join(b"%08X" % field for field in fields) + path

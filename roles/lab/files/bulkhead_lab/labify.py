@@ -12,20 +12,6 @@ from bulkhead_lab.settings import Lab
 GUEST = Path(__file__).parent / "guest"
 # Fixed, so that the first boot is no "first boot" to systemd, which would enable every unit by preset.
 MACHINE_ID = "00000000000000000000000000001ab0"
-# What costs seconds of emulated processor at every boot and serves no test. No udev: devtmpfs makes the nodes.
-MASKED = """
-apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
-man-db.timer logrotate.timer systemd-networkd.service systemd-networkd.socket systemd-networkd-wait-online.service
-systemd-timesyncd.service getty@tty1.service serial-getty@ttyS0.service console-getty.service
-systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-journal-flush.service
-systemd-pstore.service systemd-hwdb-update.service systemd-firstboot.service systemd-tpm2-setup.service
-systemd-tpm2-setup-early.service sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount
-sys-fs-fuse-connections.mount dev-hugepages.mount modprobe@configfs.service modprobe@dm_mod.service
-modprobe@drm.service modprobe@fuse.service modprobe@loop.service modprobe@efi_pstore.service
-systemd-binfmt.service proc-sys-fs-binfmt_misc.automount keyboard-setup.service console-setup.service
-systemd-udevd.service systemd-udev-trigger.service systemd-udevd-kernel.socket systemd-udevd-control.socket
-systemd-udevd-varlink.socket kmod-static-nodes.service
-""".split()
 KEPT_ENABLED = {"ssh.service", "remote-fs.target"}
 
 
@@ -43,6 +29,11 @@ def comment_out(path: Path, word: str) -> None:
         path.write_text("".join(lines))
 
 
+def masked_units() -> list[str]:
+    lines = (GUEST / "masked-units").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def set_up_units(tree: Path) -> None:
     """Mask what a lab host never needs; leave the applications installed, disabled and not running."""
     units = tree / "etc/systemd/system"
@@ -51,7 +42,7 @@ def set_up_units(tree: Path) -> None:
     applications = sorted(link.name for link in wants.iterdir() if link.name not in KEPT_ENABLED)
     if applications:
         run(["systemctl", f"--root={tree}", "disable", *applications])
-    for unit in MASKED:
+    for unit in masked_units():
         link = units / unit
         link.unlink(missing_ok=True)
         link.symlink_to("/dev/null")

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from bulkhead_lab.image import Image
+from bulkhead_lab.process import processes
 from bulkhead_lab.qmp import Monitor
 from bulkhead_lab.run import environment, run
 from bulkhead_lab.settings import Lab
@@ -56,9 +54,11 @@ class Machine:
             "-cpu", PROCESSOR[self.accelerator], "-smp", str(lab.cpus), "-m", str(lab.memory),
             "-object",
             f"memory-backend-file,id=ram0,size={lab.memory}M,mem-path={self.memory_file},share={share}",
-            "-machine", "pc,memory-backend=ram0", "-nodefaults", "-display", "none", "-rtc", "base=utc,clock=host",
+            "-machine", "pc,memory-backend=ram0", "-nodefaults", "-display", "none",
+            "-rtc", "base=utc,clock=host",
             "-serial", f"file:{self.folder / 'console.log'}",
-            "-kernel", str(self.image.kernel), "-initrd", str(self.image.initrd), "-append", self.kernel_line(),
+            "-kernel", str(self.image.kernel), "-initrd", str(self.image.initrd),
+            "-append", self.kernel_line(),
             "-drive", f"file={self.disk},if=virtio,cache=unsafe,discard=unmap",
             "-netdev", f"user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22",
             "-device", "virtio-net-pci,netdev=n0,romfile=",
@@ -92,30 +92,11 @@ def power_cut(folder: Path) -> None:
         monitor.run("system_reset")
 
 
-def processes(lab: Lab) -> list[int]:
+def all_of(lab: Lab) -> list[int]:
     """Every QEMU process of this lab, by its command line: also those that no pid file remembers."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = path.read_bytes().split(b"\0")
-            own = any(word.startswith(b"unix:%s/" % os.fsencode(lab.dir)) for word in words)
-            if own and os.path.basename(words[0]).startswith(b"qemu-system"):
-                found.append(int(path.parent.name))
-    return found
+    monitor = b"unix:%s/" % os.fsencode(lab.dir)
+    return processes(lambda words: words[0].endswith(b"qemu-system-x86_64") and starts(words, monitor))
 
 
-def kill_all(pids: list[int], limit: float = 10.0) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    end = time.monotonic() + limit
-    while any(alive(pid) for pid in pids) and time.monotonic() < end:
-        time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    """False also for a process that has ended and was not yet collected."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+def starts(words: list[bytes], beginning: bytes) -> bool:
+    return any(word.startswith(beginning) for word in words)

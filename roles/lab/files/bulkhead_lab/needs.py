@@ -38,13 +38,16 @@ def missing_packages(kinds: list[str]) -> list[str]:
 
 
 def dynamic_free(program: str | None) -> bool:
-    """True if a program runs without shared libraries, as it has to in an initrd: no ELF interpreter named."""
+    """True if a program runs without shared libraries, as in an initrd it has to: no ELF interpreter."""
     return program is not None and b"/ld-linux" not in Path(program).read_bytes()[:4096]
 
 
 def install(packages: list[str]) -> None:
     say(f"installing {' '.join(packages)}")
-    run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], DEBIAN_FRONTEND="noninteractive")
+    run(
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+        DEBIAN_FRONTEND="noninteractive",
+    )
 
 
 def check(lab: Lab, kinds: list[str], may_install: bool) -> bool:

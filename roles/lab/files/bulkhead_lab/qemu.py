@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bulkhead_lab import ssh
 from bulkhead_lab.host import Host
-from bulkhead_lab.machine import Machine, alive, kill_all, overlay
+from bulkhead_lab.machine import Machine, overlay
+from bulkhead_lab.process import alive, kill_all
 from bulkhead_lab.qmp import Monitor
 from bulkhead_lab.run import environment, say
 from bulkhead_lab.settings import Lab, LabError
@@ -30,8 +31,8 @@ def running(lab: Lab, host: Host) -> bool:
 def machine_of(lab: Lab, host: Host, template: Template) -> Machine:
     folder = host.folder(lab)
     return Machine(
-        host.name, folder, template.image, folder / "disk.qcow2", template.memory, False, template.accelerator,
-        host.port, f"52:54:00:07:00:{host.index:02x}", f"{host.address}/24",
+        host.name, folder, template.image, folder / "disk.qcow2", template.memory, False,
+        template.accelerator, host.port, f"52:54:00:07:00:{host.index:02x}", f"{host.address}/24",
     )  # fmt: skip
 
 
@@ -75,11 +76,16 @@ def personal_script(lab: Lab, host: Host) -> str:
 
 
 def personalise(lab: Lab, host: Host, limit: float = 180) -> None:
-    """Give a resumed clone its own identity. The clock goes first: the time is sent once the guest's shell has
-    said that it reads, so that neither login nor emulation delays it."""
+    """Give a resumed clone its own identity. The clock goes first: the time is sent once the guest's shell
+    has said that it reads, so that neither login nor emulation delays it."""
     argv = ssh.command(lab, host, "echo ready; exec sh -s", template=True)
     with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
     ) as process:
         assert process.stdin and process.stdout
         if process.stdout.readline() != "ready\n":
@@ -90,7 +96,9 @@ def personalise(lab: Lab, host: Host, limit: float = 180) -> None:
             _, complaint = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired as error:
             process.kill()
-            raise LabError(f"Clone '{host.name}' took more than {limit:.0f} s to get its identity.") from error
+            raise LabError(
+                f"Clone '{host.name}' took more than {limit:.0f} s to get its identity."
+            ) from error
     if process.returncode != 0:
         raise LabError(f"Clone '{host.name}' could not get its identity: {complaint.strip()}.")
 

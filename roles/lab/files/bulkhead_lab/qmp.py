@@ -26,7 +26,9 @@ class Monitor:
                 break
             except OSError as error:
                 if time.monotonic() > end:
-                    raise LabError(f"QEMU does not answer on its monitor '{path}' ({error.strerror}).") from error
+                    raise LabError(
+                        f"QEMU does not answer on its monitor '{path}' ({error.strerror})."
+                    ) from error
                 time.sleep(0.02)
         self._stream = self._socket.makefile("rw")
         self._stream.readline()  # greeting

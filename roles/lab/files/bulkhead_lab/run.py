@@ -35,16 +35,18 @@ def environment(**extra: str) -> dict[str, str]:
 def run(argv: Sequence[str], *, output: Path | None = None, text_in: str | None = None, **extra: str) -> str:
     """Run a command and return its output; output keeps it in a file instead. Fails with its last lines."""
     if output is None:
-        done = subprocess.run(argv, input=text_in or "", capture_output=True, text=True, env=environment(**extra))
-        answer, complaint = done.stdout, done.stderr or done.stdout
+        done = subprocess.run(
+            argv, input=text_in or "", capture_output=True, text=True, env=environment(**extra)
+        )
+        status, answer, complaint = done.returncode, done.stdout, done.stderr or done.stdout
     else:
         with output.open("ab") as stream:
-            done = subprocess.run(
+            status = subprocess.call(
                 argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment(**extra)
             )
         answer = complaint = output.read_text(errors="replace")
-    if done.returncode != 0:
+    if status != 0:
         tail = "\n".join(complaint.strip().splitlines()[-8:])
         where = f"All of its output is in '{output}'." if output else ""
-        raise LabError(f"'{argv[0]}' failed with status {done.returncode}: {tail}", where)
+        raise LabError(f"'{argv[0]}' failed with status {status}: {tail}", where)
     return answer

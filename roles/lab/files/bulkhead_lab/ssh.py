@@ -72,13 +72,16 @@ def login(argv: list[str], text_in: str = "", limit: float = 120) -> str:
     except subprocess.TimeoutExpired as error:
         raise LabError(f"ssh gave no answer within {limit:.0f} s ({argv[-2]}).") from error
     if done.returncode != 0:
-        raise LabError(f"ssh ended with status {done.returncode}: {done.stderr.strip() or done.stdout.strip()}.")
+        raise LabError(
+            f"ssh ended with status {done.returncode}: {done.stderr.strip() or done.stdout.strip()}."
+        )
     return done.stdout
 
 
-def wait(lab: Lab, host: Host, limit: float, gone: subprocess.Popen[bytes] | None = None,
-         template: bool = False) -> None:
-    """Until a login runs a command. Short time-outs would start sshd again and again and drown a slow guest."""
+def wait(
+    lab: Lab, host: Host, limit: float, gone: subprocess.Popen[bytes] | None = None, template: bool = False
+) -> None:
+    """Until a login runs a command. Short time-outs would start sshd over and over and drown a slow guest."""
     end, patience, last = time.monotonic() + limit, 6.0, "no banner"
     while time.monotonic() < end:
         if gone is not None and gone.poll() is not None:

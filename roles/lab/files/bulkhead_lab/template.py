@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine booted once and saved: its memory in a file, its device state beside it. Clones start from that."""
+"""A machine booted once and saved: its memory in a file, its device state beside it, for clones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from bulkhead_lab import ssh
 from bulkhead_lab.host import Host
 from bulkhead_lab.image import Image, remove
-from bulkhead_lab.machine import Machine, kill_all, overlay
+from bulkhead_lab.machine import Machine, overlay
+from bulkhead_lab.process import kill_all
 from bulkhead_lab.qmp import Monitor
 from bulkhead_lab.run import run, say
 from bulkhead_lab.settings import Lab, LabError, digest
@@ -17,8 +18,8 @@ from bulkhead_lab.settings import Lab, LabError, digest
 # Pages that every host needs soon: once in the template's memory, no clone has to read and compile them.
 WARM_UP = (
     "python3 -c 'import json, ssl, subprocess, zipfile, tempfile, hashlib, ctypes, ast, shlex';"
-    " systemctl daemon-reload; systemd-run -q --wait --collect -p ProtectSystem=strict true; nft list ruleset;"
-    " systemctl is-system-running; rm -rf /var/log/journal; sync"
+    " systemctl daemon-reload; systemd-run -q --wait --collect -p ProtectSystem=strict true;"
+    " nft list ruleset; systemctl is-system-running; rm -rf /var/log/journal; sync"
 )
 
 

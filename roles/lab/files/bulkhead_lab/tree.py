@@ -8,22 +8,29 @@ import shlex
 import shutil
 from pathlib import Path
 
+from bulkhead_lab.process import processes
 from bulkhead_lab.run import run, say
 from bulkhead_lab.settings import SUITES, Lab, LabError, digest
 
 BASE_PACKAGES = (
-    "systemd-sysv,systemd,dbus,udev,openssh-server,apparmor,python3,nftables,iproute2,procps,kmod,netbase,"
-    "sudo,linux-image-cloud-amd64"
-).split(",")
+    "systemd-sysv", "systemd", "dbus", "udev", "openssh-server", "apparmor", "python3", "nftables", "iproute2",
+    "procps", "kmod", "netbase", "sudo", "linux-image-cloud-amd64",
+)  # fmt: skip
 # A --path-exclude would start a filter once per package and take minutes: cut documentation afterwards.
-CUT = "usr/share/man usr/share/doc usr/share/locale usr/share/info var/lib/apt/lists".split()
+CUT = ["usr/share/man", "usr/share/doc", "usr/share/locale", "usr/share/info", "var/lib/apt/lists"]
 
 
 def mirror() -> str:
     """The archive that apt is set up with here (apt-get(8), indextargets)."""
     lines = run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages",
-         "Origin: Debian"]
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+            "Created-By: Packages",
+            "Origin: Debian",
+        ]
     ).splitlines()
     for line in lines:
         uri, release, component = line.split()
@@ -40,10 +47,10 @@ def options() -> list[str]:
     """What shapes the tree, apart from suite and packages."""
     return [
         "--variant=apt",
-        "--aptopt=Acquire::Check-Valid-Until \"false\"",  # a mirror may be a frozen snapshot
-        "--aptopt=Acquire::Languages \"none\"",
+        '--aptopt=Acquire::Check-Valid-Until "false"',  # a mirror may be a frozen snapshot
+        '--aptopt=Acquire::Languages "none"',
         "--dpkgopt=force-unsafe-io",
-        "--customize-hook=rm -rf " + " ".join(f"\"$1\"/{path}/*" for path in CUT),
+        "--customize-hook=rm -rf " + " ".join(f'"$1"/{path}/*' for path in CUT),
     ]
 
 
@@ -77,6 +84,17 @@ def in_private_tmpfs(folder: Path, argv: list[str]) -> list[str]:
         "unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
         "sh", "-c", "mount -t tmpfs -o mode=755 tmpfs \"$0\" && exec \"$@\"", str(folder), *argv,
     ]  # fmt: skip
+
+
+def builders(lab: Lab) -> list[int]:
+    """Running mmdebstrap calls of this lab; killing the outermost ends all that it started."""
+    scratch = os.fsencode(lab.dir / "tmp") + b"/tree-"
+    return processes(
+        lambda words: (
+            words[0].split(b"/")[-1] in (b"unshare", b"mmdebstrap")
+            and any(word.startswith(scratch) for word in words)
+        )
+    )
 
 
 def build(lab: Lab, suite: str) -> tuple[Path, bool]:
