@@ -1,0 +1,143 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The JSON Schema of the language, and its findings in words.
+
+The schema carries its own fixes (``x-write``), so that a new key brings its message along. What is at fault
+is cut out of the data afterwards; the rest is still resolved, and a reader sees the faults of both stages.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .faults import PolicyError, did_you_mean, plain, quote
+from .source import GONE, Place, Source
+
+SCHEMA_FILE = Path(__file__).resolve().parents[3] / "policies" / "schema" / "policy.schema.json"
+_WORDS = {
+    "string": "text", "object": "a mapping", "array": "a list", "integer": "a whole number",
+    "number": "a number", "boolean": "true or false", "null": "null",
+}  # fmt: skip
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    return data
+
+
+@cache
+def _validator(kind: str) -> Any:
+    try:
+        from jsonschema import Draft202012Validator
+    except ImportError as error:
+        raise PolicyError("the Python library 'jsonschema' is not installed on the controller.") from error
+    schema = {key: value for key, value in _schema().items() if key not in ("$id", "$ref")}
+    return Draft202012Validator({**schema, "$ref": f"#/$defs/{kind}"})
+
+
+def definition(name: str) -> dict[str, Any]:
+    """One of the schema's ``$defs``, for tests that compare it with the code's tables."""
+    found: dict[str, Any] = _schema()["$defs"][name]
+    return found
+
+
+def validate(source: Source, kind: str = "policy") -> Any:
+    """Check ``source.data`` against the schema of ``kind`` (policy or baseline).
+
+    Faults go to ``source.faults``. Returns a copy of the data without what is at fault; list items at fault
+    become ``GONE``.
+    """
+    if not isinstance(source.data, dict):
+        if not source.faults:
+            what = "is empty" if source.data is None else f"holds {_kind_of(source.data)}"
+            fix = f"write a mapping that begins with 'schema: 1' and '{kind}: NAME'"
+            source.faults.append(source.fault((), f"the file {what}, and no mapping.", fix))
+        return {}
+    bad = set(source.bad)
+    for error in _validator(kind).iter_errors(source.data):
+        place: Place = tuple(error.absolute_path)
+        if any(place[: len(wrong)] == wrong for wrong in source.bad):
+            continue
+        for where, message, help_text, at_key in _findings(error, place):
+            if where not in bad:
+                bad.add(where)
+                source.faults.append(source.fault(where, message, help_text, key=at_key))
+    data = copy.deepcopy(source.data)
+    for wrong in sorted(bad, key=len, reverse=True):
+        _cut(data, wrong)
+    return data
+
+
+def _findings(error: Any, place: Place) -> list[tuple[Place, str, str, bool]]:
+    """(place, message, fix, whether it is the key) of one finding of the validator."""
+    rule, limit, value, schema = error.validator, error.validator_value, error.instance, error.schema
+    write = str(schema.get("x-write", ""))
+    if rule == "additionalProperties" and limit is False:
+        known = schema.get("properties", {})
+        return [
+            ((*place, key), f"unknown key {quote(key)}.", did_you_mean(key, known), True)
+            for key in value
+            if key not in known
+        ]
+    if rule == "pattern" and "propertyNames" in error.absolute_schema_path:
+        return [((*place, str(value)), f"the name {quote(value)} cannot be used.", write, True)]
+    if rule == "required":
+        # Cut the mapping that lacks the key, but never the whole document.
+        missing = next(key for key in limit if key not in value)
+        fix = f"add '{missing}: ...'" if not place else write or f"add '{missing}: ...'"
+        return [((*place, missing) if not place else place, f"'{missing}' is missing.", fix, False)]
+    if rule == "oneOf":
+        return [(place, f"{_named(value)} must have exactly one of its forms.", write, False)]
+    if rule in ("enum", "const"):
+        allowed = [str(item) for item in (limit if rule == "enum" else [limit])]
+        fix = write or did_you_mean(str(plain(value)), allowed)
+        return [(place, f"{quote(value)} is not known here.", fix, False)]
+    if rule == "type":
+        wanted = limit if isinstance(limit, list) else [limit]
+        words = " or ".join(_WORDS[name] for name in wanted)
+        shown = quote(value) if isinstance(value, (str, int, float)) else _kind_of(value)
+        return [(place, f"{shown} is not {words}.", write or f"write {words}", False)]
+    if rule in ("maxItems", "maxProperties", "maxLength"):
+        return [(place, f"too long: {len(value)} where at most {limit} are allowed.", write, False)]
+    if rule in ("minItems", "minProperties", "minLength"):
+        return [
+            (place, "there is nothing in it.", write or "write at least one, or leave the key out", False)
+        ]
+    if rule in ("minimum", "maximum"):
+        side = "below" if rule == "minimum" else "above"
+        return [(place, f"{quote(value)} is {side} {limit}.", write, False)]
+    return [(place, f"{_named(value)} is not in the form that belongs here.", write, False)]
+
+
+def _named(value: Any) -> str:
+    return quote(value) if not isinstance(value, (dict, list)) else _kind_of(value)
+
+
+def _kind_of(value: Any) -> str:
+    return (
+        "nothing"
+        if value is None
+        else "a mapping"
+        if isinstance(value, dict)
+        else "a list"
+        if isinstance(value, list)
+        else "a single value"
+    )
+
+
+def _cut(data: Any, place: Place) -> None:
+    holder = data
+    for step in place[:-1]:
+        try:
+            holder = holder[step]
+        except (KeyError, IndexError, TypeError):
+            return
+    if isinstance(holder, dict) and place:
+        holder.pop(place[-1], None)
+    elif isinstance(holder, list) and place and isinstance(place[-1], int) and place[-1] < len(holder):
+        holder[place[-1]] = GONE
