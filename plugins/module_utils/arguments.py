@@ -1,0 +1,31 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of both modules, checked on the controller by the action plugins and again by the modules."""
+
+from __future__ import annotations
+
+SANDBOX = {
+    "policy": {"type": "str", "required": True},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent", "reverted"]},
+    "mode": {"type": "str", "choices": ["audit", "enforce"]},
+    "accept": {
+        "type": "list",
+        "elements": "str",
+        "default": ["enforced", "partial", "waived"],
+        "choices": ["enforced", "partial", "waived"],
+    },
+    "policies_dirs": {"type": "list", "elements": "path", "default": []},
+    "confirm_within": {"type": "int", "default": 60},
+    "restart": {"type": "bool", "default": True},
+    "rollout": {"type": "str", "default": ""},
+    "epoch": {"type": "int", "default": 0},
+    "from": {"type": "str"},
+    "to": {"type": "str", "default": ""},
+    "request": {"type": "str"},
+}
+
+SANDBOX_INFO = {
+    "policy": {"type": "str", "default": ""},
+    "health": {"type": "bool", "default": False},
+    "features": {"type": "bool", "default": False},
+}

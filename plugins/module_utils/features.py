@@ -1,0 +1,149 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this host can do: the facts that the compiler decides by. File reads first, five spawns at most.
+
+The shape is fixed in ``plugin_utils/backends/features.py``. A fact that cannot be read is left out or False: the
+compiler refuses what depends on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+
+from . import unit_files
+from .command import run
+from .errors import HostError
+
+# Asks nft's own parser and the kernel whether a socket's cgroup can be matched; -c changes nothing.
+SOCKET_CHECK = """table inet bulkhead_check {
+  chain output {
+    type filter hook output priority 0;
+    socket cgroupv2 level 1 "system.slice" counter
+  }
+}
+"""
+
+
+def fingerprint(data):
+    """SHA-256 of the canonical JSON of ``data``; the controller computes the same."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def collect(unit):
+    """All facts of this host for one unit, as plain JSON data. HostError where systemd is not PID 1."""
+    if not os.path.isdir("/run/systemd/system"):
+        raise HostError(
+            "this host does not run systemd, so nothing here can confine %s." % unit, state="refused"
+        )
+    virt = _virt()
+    return {
+        "os": "linux",
+        "distribution": _distribution(_text("/etc/os-release")),
+        "systemd": parse_systemd_version(run(["systemctl", "--version"]).stdout),
+        "kernel": os.uname().release,
+        "virt": virt,
+        "container": os.path.exists("/run/systemd/container"),
+        "cgroup": _cgroup(),
+        "nft": _nft(),
+        "lsm": [name for name in _text("/sys/kernel/security/lsm").strip().split(",") if name],
+        "apparmor": _apparmor(),
+        "resolvers": parse_resolvers(_text("/etc/resolv.conf")),
+        "merged_usr": os.path.islink("/lib"),
+        "unit": unit_facts(unit),
+    }
+
+
+def unit_facts(unit):
+    """The unit's facts; see ``UnitFacts`` of the controller."""
+    shown = run(["systemctl", "show", "-p", "LoadState,FragmentPath,DropInPaths,TriggeredBy", "--", unit])
+    facts = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
+    fragment = facts.get("FragmentPath", "")
+    dropins = [
+        path
+        for path in facts.get("DropInPaths", "").split()
+        if os.path.basename(path) != unit_files.OWN_DROPIN
+    ]
+    sections = unit_files.read(fragment, dropins)
+    service = sections.get("Service", {})
+    scripts = {path: unit_files.interpreter(path) for path in unit_files.programs(service)}
+    return {
+        "name": unit,
+        "load_state": facts.get("LoadState", ""),
+        "fragment": fragment,
+        "dropins": dropins,
+        "service": service,
+        "unit": sections.get("Unit", {}),
+        "triggered_by": sorted(facts.get("TriggeredBy", "").split()),
+        "interpreters": {path: program for path, program in scripts.items() if program},
+    }
+
+
+def parse_systemd_version(text):
+    """``systemctl --version``: "systemd 252 (252.39-1~deb12u2)" and a line of +FLAG and -FLAG words."""
+    version = re.match(r"systemd (\d+)", text)
+    flags = {word[1:]: word[0] == "+" for word in text.split() if re.fullmatch(r"[+-][A-Z0-9_]+", word)}
+    return {"version": int(version.group(1)) if version else 0, "flags": flags}
+
+
+def parse_resolvers(text):
+    """Addresses of resolv.conf's nameserver lines, in order."""
+    lines = [line.split() for line in text.splitlines()]
+    return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
+
+
+def _distribution(text):
+    words = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    name = words.get("ID", "linux").strip('"')
+    return ("%s %s" % (name.capitalize(), words.get("VERSION_ID", "").strip('"'))).strip()
+
+
+def _virt():
+    # In a container the file holds the name already; systemd writes it.
+    name = _text("/run/systemd/container").strip()
+    return name or run(["systemd-detect-virt"]).stdout.strip() or "none"
+
+
+def _cgroup():
+    controllers = _text("/sys/fs/cgroup/cgroup.controllers")
+    if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        mode = "v2"
+    else:
+        mode = "hybrid" if os.path.isdir("/sys/fs/cgroup/unified") else "v1"
+    return {"mode": mode, "controllers": sorted(controllers.split())}
+
+
+def _nft():
+    version = run(["nft", "--version"])
+    number = re.search(r"v([0-9.]+)", version.stdout)
+    if version.returncode != 0:
+        return {"present": False, "version": "", "socket_cgroupv2": False}
+    checked = run(["nft", "-c", "-f", "-"], stdin=SOCKET_CHECK)
+    return {
+        "present": True,
+        "version": number.group(1) if number else "",
+        "socket_cgroupv2": checked.returncode == 0,
+    }
+
+
+def _apparmor():
+    parser = re.search(r"version ([0-9.]+)", run(["apparmor_parser", "--version"]).stdout)
+    try:
+        abis = sorted(os.listdir("/etc/apparmor.d/abi"))
+    except OSError:
+        abis = []
+    return {
+        "enabled": _text("/sys/module/apparmor/parameters/enabled").strip() == "Y",
+        "parser": parser.group(1) if parser else "",
+        "abis": abis,
+    }
+
+
+def _text(path):
+    try:
+        with open(path, "rb") as stream:
+            return stream.read().decode("utf-8", "replace")
+    except OSError:
+        return ""

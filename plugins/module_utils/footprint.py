@@ -1,0 +1,152 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which directories we made or touched, so that removal leaves none of ours and gives the others their time back.
+
+``/var/lib/bulkhead/directories.json``: {path: {"created": true}} or {path: {"before": ns, "after": ns}}. ``before`` is
+the mtime without us, ``after`` the one that our last change left. A directory whose mtime is no longer ``after`` has
+been changed by somebody else since: its time is the truth and stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+
+from . import files, store
+
+
+def _record_path():
+    return os.path.join(store.BASE, "directories.json")
+
+
+def load():
+    try:
+        return json.loads(files.read_text(_record_path()) or "{}")
+    except ValueError:
+        return {}
+
+
+def _save(record):
+    files.write(_record_path(), json.dumps(record, sort_keys=True, indent=1).encode() + b"\n")
+
+
+def note_base():
+    """Create the base directory and remember the time of the directory it stands in."""
+    if os.path.isdir(store.BASE):
+        return
+    parent = os.path.dirname(store.BASE)
+    before = os.stat(parent).st_mtime_ns
+    os.mkdir(store.BASE, 0o700)
+    files.sync_directory(parent)
+    _save({parent: {"before": before, "after": os.stat(parent).st_mtime_ns}})
+
+
+@contextmanager
+def touching(paths):
+    """Around every change below the parents of ``paths``: makes missing parents (0755) and keeps the record."""
+    record = load()
+    original = json.dumps(record, sort_keys=True)
+    parents = sorted({os.path.dirname(path) for path in paths})
+    for parent in parents:
+        _make(parent, record)
+        if "created" not in record.get(parent, {}):
+            _observe(parent, record)
+    if json.dumps(record, sort_keys=True) != original:
+        _save(record)
+    try:
+        yield
+    finally:
+        for parent in parents:
+            entry = record.get(parent, {})
+            if "before" in entry and os.path.isdir(parent):
+                entry["after"] = os.stat(parent).st_mtime_ns
+        _save(record)
+
+
+@contextmanager
+def touching_existing(paths):
+    """Like ``touching``, for removals: makes no parent."""
+    with touching([path for path in paths if os.path.isdir(os.path.dirname(path))]):
+        yield
+
+
+def _observe(path, record):
+    now = os.stat(path).st_mtime_ns
+    if record.get(path, {}).get("after") != now:
+        record[path] = {"before": now, "after": now}
+
+
+def _make(path, record):
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    _make(parent, record)
+    if "created" not in record.get(parent, {}):
+        _observe(parent, record)
+    # Recorded before it is made: a power cut in between must not leave a directory that nobody owns up to.
+    record[path] = {"created": True}
+    _save(record)
+    os.mkdir(path, 0o755)
+    os.chmod(path, 0o755)
+    files.sync_directory(parent)
+    if "before" in record.get(parent, {}):
+        record[parent]["after"] = os.stat(parent).st_mtime_ns
+
+
+def withdraw(still_used):
+    """Remove directories that we made and that are empty, give the others their old time, forget both.
+
+    ``still_used``: paths of other policies' files; their directories stay on record.
+    """
+    record = load()
+    used = {os.path.dirname(path) for path in still_used}
+    for path in sorted(record, key=len, reverse=True):
+        if any(name == path or name.startswith(path + "/") for name in used):
+            continue
+        parent = os.path.dirname(path)
+        if "created" in record[path]:
+            before = os.stat(parent).st_mtime_ns if os.path.isdir(parent) else 0
+            try:
+                os.rmdir(path)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                continue  # somebody else's file is in it now
+            _follow(record, parent, before)
+            del record[path]
+    for path in sorted(record):
+        entry = record[path]
+        if "before" in entry and path not in used and path != os.path.dirname(store.BASE):
+            restore_time(path, entry)
+            del record[path]
+    _save(record)
+
+
+def withdraw_base():
+    """Remove the whole state, the record itself at last, and give /var/lib its time back."""
+    parent = os.path.dirname(store.BASE)
+    entry = load().get(parent)
+    unchanged = entry and os.stat(parent).st_mtime_ns == entry["after"]
+    shutil.rmtree(store.BASE)
+    files.sync_directory(parent)
+    if unchanged:
+        os.utime(parent, ns=(os.stat(parent).st_atime_ns, entry["before"]))
+
+
+def _follow(record, path, before):
+    """Our own rmdir changed the parent's time: keep following it, if it was ours to follow."""
+    entry = record.get(path, {})
+    if entry.get("after") == before:
+        entry["after"] = os.stat(path).st_mtime_ns
+
+
+def restore_time(path, entry):
+    """Give a directory its old time back, unless somebody else has changed it since."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return
+    if status.st_mtime_ns == entry["after"]:
+        os.utime(path, ns=(status.st_atime_ns, entry["before"]))

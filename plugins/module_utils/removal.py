@@ -1,0 +1,121 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""state: absent. The application runs as its vendor made it, and nothing of ours is left: no file, unit, table, slice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import namedtuple
+
+from . import diffing, files, footprint, guard, health, plan, store, transaction, units
+from .command import run
+from .errors import HostError
+
+# The manager's own parent of all policies' slices; systemd makes it by itself and would keep it.
+PARENT_SLICE = "bulkhead.slice"
+
+Everything = namedtuple("Everything", "unit artifacts units health")
+
+
+def absent(policy, wish):
+    """Remove the policy from this host. Done twice, the second time changes nothing."""
+    place = store.Store(policy)
+    if not place.exists():
+        return {"changed": False, "state": "absent", "digest": "", "from": "", "diff": [], "restarted": []}
+    if wish.check:
+        return _answer(place, _plan(place, wish))
+    with place.lock():
+        transaction.fence(place, wish)
+        planned = _plan(place, wish)
+        answer = _answer(place, planned)
+        # Whatever was pending is taken away with the rest: the guard must find nothing to revert to.
+        files.remove(place.at("pending.json"))
+        guard.dismiss(policy)
+        faults = _withdraw(place, planned)
+        last = store.policies() == [policy]
+        shutil.rmtree(place.path)
+        files.sync_directory(store.BASE)
+        _tidy(last)
+    if faults:
+        raise HostError("The sandbox is gone, but %s" % " ".join(faults), state="absent", **answer)
+    return answer
+
+
+def forget(place):
+    """Take back the state of a first change that failed before anything was installed."""
+    last = store.policies() == [place.policy]
+    shutil.rmtree(place.path, ignore_errors=True)
+    _tidy(last)
+
+
+def _plan(place, wish):
+    """Everything that any generation of this policy may have left, so that a half-done change is cleared as well."""
+    digests = {place.active(), place.record("pending").get("to"), place.record("pending").get("from")}
+    bundles = [
+        bundle for bundle in (place.load(digest) for digest in sorted(filter(None, digests))) if bundle
+    ]
+    if not bundles:
+        return None
+    main = place.load(place.active()) or bundles[0]
+    artifacts = {item.path: item for bundle in bundles for item in bundle.artifacts}
+    own = sorted({name for bundle in bundles for name in bundle.units})
+    everything = Everything(main.unit, list(artifacts.values()), own, main.health)
+    return plan.make(everything, None, wish.restart), everything
+
+
+def _answer(place, planned):
+    switch = planned[0] if planned else None
+    return {
+        "changed": True,
+        "state": "absent",
+        "digest": "",
+        "from": place.active(),
+        "diff": diffing.of_change([], [item.path for item in switch.remove]) if switch else [],
+        "restarted": list(switch.restart) if switch else [],
+    }
+
+
+def _withdraw(place, planned):
+    """Carry the removal out as far as it goes; the faults are for people, they stop nothing."""
+    if planned is None:
+        return []
+    switch, everything = planned
+    faults = []
+    with footprint.touching_existing([item.path for item in switch.remove]):
+        try:
+            plan.switch(switch)
+        except HostError as problem:
+            faults.append(str(problem))
+            # The application is the only step that may fail for reasons of its own: go on without it.
+            plan.switch(
+                switch._replace(restart=[], remove=[i for i in switch.remove if os.path.lexists(i.path)])
+            )
+    for family, name in sorted({table for found in plan.tables(everything).values() for table in found}):
+        run(["nft", "delete", "table", family, name])  # gone already where the unit's ExecStop did it
+    run(["systemctl", "reset-failed", "--"] + switch.stop + [guard.unit_name(place.policy)])
+    if everything.unit in switch.restart and not faults:
+        began = time.monotonic()
+        try:
+            before = units.show([everything.unit])[everything.unit]
+            health.check_all(everything.health)
+            health.settled(everything.unit, before, began)
+        except HostError as problem:
+            faults.append(str(problem))
+    return faults
+
+
+def _tidy(last):
+    """Directories that we made go with their last file; with the last policy everything else of ours goes too."""
+    if not last:
+        others = [
+            item.path for bundle in transaction.installed_bundles().values() for item in bundle.artifacts
+        ]
+        footprint.withdraw(others + guard.paths())
+        return
+    if guard.uninstall():
+        units.reload_manager()
+    run(["systemctl", "stop", "--", PARENT_SLICE])
+    footprint.withdraw([])
+    footprint.withdraw_base()

@@ -1,0 +1,290 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""apply, confirm and revert: IDLE -> STAGED -> ARMED -> PENDING -> CONFIRMED, or back to what was there before.
+
+Whoever changes a policy's files holds its lock from the first look to the last write. From ``arm`` on the guard is
+awake: it reverts when this process dies (a free lock says so), when its deadline passes, or when the host reboots.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections import namedtuple
+
+from . import bundles, diffing, features, files, footprint, guard, health, plan, store, units, validators
+from .errors import HostError
+
+# Seconds for switching, restarting and health checks, before the time to confirm begins.
+APPLY_LIMIT = 240
+
+Wish = namedtuple("Wish", "bundle confirm_within restart rollout epoch check")
+
+
+def apply(wish):
+    """Bring the host to ``wish.bundle``; the answer is plain data for the module's result."""
+    bundle = wish.bundle
+    facts = features.collect(bundle.unit)
+    if facts["unit"]["load_state"] == "not-found":
+        raise HostError("unit %s does not exist on this host." % bundle.unit, state="refused")
+    fingerprint = features.fingerprint(facts)
+    if fingerprint != bundle.fingerprint:
+        return {"changed": False, "state": "stale_features", "features": facts, "fingerprint": fingerprint}
+    place = store.Store(bundle.policy)
+    plan.check_owner(bundle.policy, bundle.unit, installed_bundles())
+    if wish.check:
+        return _answer(place, bundle, _plan(place, bundle, wish), "unchanged")
+    if place.exists():
+        with place.lock():
+            fence(place, wish)
+            adopted = _settle_pending(place, bundle, wish)
+            if adopted:
+                return adopted
+            planned = _plan(place, bundle, wish)
+            if plan.empty(planned) and place.active() == bundle.digest and guard.installed():
+                return _answer(place, bundle, planned, "unchanged")
+            return _change(place, bundle, planned, wish, facts)
+    # The first change of this host: refuse what cannot work before anything is written.
+    footprint.note_base()
+    place.create()
+    with place.lock():
+        try:
+            return _change(place, bundle, _plan(place, bundle, wish), wish, facts)
+        except HostError as problem:
+            if problem.state in ("unchanged", "refused"):
+                from . import removal
+
+                removal.forget(place)
+            raise
+
+
+def installed_bundles():
+    """{policy: Bundle} of all policies with an active generation."""
+    found = {}
+    for name in store.policies():
+        place = store.Store(name)
+        bundle = place.load(place.active())
+        if bundle:
+            found[name] = bundle
+    return found
+
+
+def _plan(place, bundle, wish):
+    return plan.make(place.load(place.active()), bundle, wish.restart)
+
+
+def fence(place, wish):
+    """Refuse a run of a lower epoch: a controller that was thought dead must not act any more."""
+    seen = place.epoch()
+    if wish.epoch < seen:
+        raise HostError(
+            "epoch %d is refused: a run with epoch %d has been here." % (wish.epoch, seen), state="refused"
+        )
+
+
+def _settle_pending(place, bundle, wish):
+    """What an earlier run left unconfirmed: the same generation is adopted, anything else goes back first."""
+    pending = place.record("pending")
+    if not os.path.exists(place.at("pending.json")):
+        return None
+    alive = pending.get("phase") == "pending" and pending.get("boot_id") == store.boot_id()
+    in_time = alive and int(pending.get("deadline", 0)) > store.uptime()
+    planned = _plan(place, bundle, wish)
+    if in_time and pending.get("to") == bundle.digest == place.active() and plan.empty(planned):
+        _pend(place, pending, wish, phase="pending")
+        return _answer(place, bundle, planned, "pending", nonce=pending["nonce"], origin=pending["from"])
+    guard.revert(place.policy, pending.get("nonce", ""))
+    return None
+
+
+def _pend(place, fields, wish, phase):
+    fields.update(phase=phase, deadline=store.uptime() + wish.confirm_within)
+    if phase == "applying":
+        fields["deadline"] += APPLY_LIMIT
+    place.write_pending(fields)
+
+
+def _change(place, bundle, planned, wish, facts):
+    """Stage, validate, arm, switch, smoke-test. The lock is held. Nothing outlives a failure."""
+    old = place.active()
+    if old and place.fault(old):
+        raise HostError("there would be no way back: %s." % place.fault(old))
+    diff = diffing.of_change(planned.write, [item.path for item in planned.remove])
+    place.stage(bundle)
+    validators.validate(bundle, facts["unit"]["fragment"])
+    guard.install()
+    if wish.epoch > place.epoch():
+        files.write(place.at("epoch"), b"%d\n" % wish.epoch)
+    fields = {
+        "from": old,
+        "to": bundle.digest,
+        "nonce": secrets.token_hex(16),
+        "boot_id": store.boot_id(),
+        "epoch": wish.epoch,
+        "rollout": wish.rollout,
+    }
+    files.write(place.at("restart"), "".join(name + "\n" for name in planned.restart).encode())
+    _pend(place, fields, wish, phase="applying")
+    try:
+        guard.arm(place.policy)
+        place.receipt("APPLYING", **_named(fields))
+        # From here on the guard counts the new generation as installed and takes all of it back.
+        place.set_active(bundle.digest)
+        paths = [item.path for item in planned.write + planned.remove]
+        with footprint.touching(paths):
+            plan.switch(planned)
+        _smoke_test(bundle, planned)
+    except (HostError, OSError) as problem:
+        raise _undo(place, fields, problem) from None
+    _pend(place, fields, wish, phase="pending")
+    place.receipt("PENDING", **_named(fields))
+    return _answer(place, bundle, planned, "pending", nonce=fields["nonce"], origin=old, diff=diff)
+
+
+def _named(fields):
+    return {key: fields[key] for key in ("from", "to", "nonce", "rollout", "epoch")}
+
+
+def _smoke_test(bundle, planned):
+    """Only a running application can be asked; one that was stopped stays stopped and the answer says so."""
+    began = time.monotonic()
+    before = units.show([bundle.unit])[bundle.unit]
+    if not units.running(before):
+        if bundle.unit in planned.restart:
+            raise HostError(
+                "%s does not run after its restart: %s" % (bundle.unit, units.explain(bundle.unit))
+            )
+        return
+    health.check_all(bundle.health)
+    if bundle.unit in planned.restart:
+        health.settled(bundle.unit, before, began)
+
+
+def _undo(place, fields, problem):
+    done = guard.revert(place.policy, fields["nonce"])
+    guard.dismiss(place.policy)
+    text = getattr(problem, "strerror", None) or str(problem)
+    if not done:
+        return HostError(
+            "%s The way back failed too: see %s." % (text, place.at("receipts.jsonl")),
+            state="revert_failed",
+            active=place.active(),
+        )
+    return HostError(
+        "%s The host is back on what it had before." % text, state="reverted", active=place.active()
+    )
+
+
+def _answer(place, bundle, planned, state, nonce="", origin=None, diff=None):
+    changed = state == "pending" or not plan.empty(planned) or place.active() != bundle.digest
+    application = planned.facts.get(bundle.unit, {})
+    return {
+        "changed": changed,
+        "state": state,
+        "digest": bundle.digest,
+        "from": place.active() if origin is None else origin,
+        "nonce": nonce,
+        "diff": diffing.of_change(planned.write, [item.path for item in planned.remove])
+        if diff is None
+        else diff,
+        "restarted": planned.restart,
+        "reasons": planned.reasons,
+        "application": application.get("ActiveState", ""),
+        "generation": place.generation(bundle.digest),
+    }
+
+
+def confirm(policy, nonce):
+    """Compare-and-swap of the nonce: CONFIRMED, TOO_LATE or UNKNOWN, and the digest that is installed now."""
+    place = store.Store(policy)
+    if not place.exists():
+        return {"changed": False, "state": "UNKNOWN", "active": ""}
+    with place.lock():
+        state = _swap(place, nonce)
+        if state == "CONFIRMED":
+            guard.dismiss(policy)
+        return {"changed": state == "CONFIRMED", "state": state, "active": place.active()}
+
+
+def _swap(place, nonce):
+    pending = place.record("pending")
+    if nonce and pending.get("nonce") == nonce:
+        in_time = pending.get("boot_id") == store.boot_id() and pending["deadline"] > store.uptime()
+        if not in_time or pending.get("phase") != "pending":
+            return "TOO_LATE"  # the guard is on its way, and only one of the two may act
+        place.confirm()
+        place.receipt("CONFIRMED", **_named(pending))
+        place.prune({pending["from"], pending["to"]})
+        return "CONFIRMED"
+    # The answer to an earlier confirm may have been lost on the way: asking twice is no fault.
+    if nonce and place.record("confirmed").get("nonce") == nonce:
+        return "CONFIRMED"
+    return "TOO_LATE" if nonce and place.record("reverted").get("nonce") == nonce else "UNKNOWN"
+
+
+def revert(policy, wish, origin=None, to=""):
+    """Go back from generation ``to`` to ``origin`` ("" for no sandbox at all); changes nothing where ``to`` is not active.
+
+    Without names: take back what is pending, else return to the generation confirmed before. What is pending goes
+    back at once; a confirmed generation is left by a change like any other, pending until it is confirmed.
+    """
+    place = store.Store(policy)
+    nothing = {
+        "changed": False,
+        "state": "unchanged",
+        "digest": place.active(),
+        "from": place.active(),
+        "diff": [],
+    }
+    if not place.exists() or (to and place.active() != to):
+        return nothing
+    with place.lock():
+        fence(place, wish)
+        pending = place.record("pending")
+        if pending and origin in (None, pending.get("from")):
+            return _revert_pending(place, pending, wish)
+        confirmed = place.record("confirmed")
+        if origin is None and not pending and confirmed.get("to") != place.active():
+            return nothing
+        before = confirmed.get("from", "") if origin is None else origin
+        bundle = place.load(before)
+    if before and bundle is None:
+        raise HostError("policy %s has no generation %s on this host any more." % (policy, before[:12]))
+    if bundle is None:
+        from . import removal
+
+        return removal.absent(policy, wish)
+    # The host itself vouches for what it ran before: the features have no say in going back.
+    fingerprint = features.fingerprint(features.collect(bundle.unit))
+    return apply(wish._replace(bundle=bundle._replace(fingerprint=fingerprint)))
+
+
+def _revert_pending(place, pending, wish):
+    answer = {
+        "changed": True,
+        "state": "reverted",
+        "from": pending.get("to", ""),
+        "digest": pending.get("from", ""),
+    }
+    if not wish.check:
+        done = guard.revert(place.policy, pending.get("nonce", ""))
+        guard.dismiss(place.policy)
+        if not done:
+            raise HostError(
+                "the way back failed: see %s." % place.at("receipts.jsonl"), state="revert_failed"
+            )
+    return answer
+
+
+def from_request(request, check):
+    """The ``Wish`` in a request of the action plugin."""
+    bundle = bundles.parse(request["bundle"]) if request.get("bundle") else None
+    return Wish(
+        bundle,
+        int(request.get("confirm_within", 60)),
+        bool(request.get("restart", True)),
+        str(request.get("rollout", "")),
+        int(request.get("epoch", 0)),
+        check,
+    )

@@ -1,0 +1,80 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that is asked of systemd, few calls at a time: each spawn of systemctl costs, daemon-reload most."""
+
+from __future__ import annotations
+
+from .command import must, run
+from .errors import HostError
+
+PROPERTIES = "Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,NeedDaemonReload,ControlGroup,Slice"
+
+# A unit that is on its way up counts as running: it was started by somebody and must not be left stopped.
+RUNNING = ("active", "activating", "reloading", "refreshing")
+
+
+def show(names):
+    """{unit: {property: text}} of all ``names`` in one call."""
+    if not names:
+        return {}
+    done = must(["systemctl", "show", "-p", PROPERTIES, "--"] + list(names), "reading units")
+    blocks = [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        for block in done.stdout.strip().split("\n\n")
+    ]
+    # One block per name, in the order asked for; Id would differ for an alias.
+    return dict(zip(names, blocks))
+
+
+def running(facts):
+    return facts.get("ActiveState") in RUNNING
+
+
+def reload_manager():
+    must(["systemctl", "daemon-reload"], "systemctl daemon-reload", timeout=120)
+
+
+def start_or_reload(names, timeout=90.0):
+    """Bring units of ours up to their files: a running one is reloaded, which never drops its protection."""
+    if names:
+        must(
+            ["systemctl", "reload-or-restart", "--"] + list(names), "starting %s" % ", ".join(names), timeout
+        )
+
+
+def stop(names):
+    if names:
+        must(["systemctl", "stop", "--"] + list(names), "stopping %s" % ", ".join(names), timeout=120)
+
+
+def start(names):
+    if names:
+        must(["systemctl", "start", "--"] + list(names), "starting %s" % ", ".join(names), timeout=120)
+
+
+def restart(names, timeout=180.0):
+    """Restart applications in one transaction (a socket before its service).
+
+    HostError with what systemd itself said about them, never with their own output.
+    """
+    if not names:
+        return
+    run(["systemctl", "reset-failed", "--"] + list(names))
+    done = run(["systemctl", "restart", "--"] + list(names), timeout=timeout)
+    if done.returncode != 0:
+        failed = [
+            name for name, facts in show(names).items() if facts.get("ActiveState") != "active"
+        ] or list(names)
+        raise HostError("; ".join("%s does not start: %s" % (name, explain(name)) for name in failed))
+
+
+def explain(name):
+    """The last things that systemd logged about a unit.
+
+    Only systemd's own records (field UNIT, which a service cannot set): what an application prints may hold
+    secrets, and messages travel far.
+    """
+    done = run(["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "6", "UNIT=%s" % name])
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    hint = "'journalctl -u %s' on the host has the application's own words." % name
+    return " | ".join(lines[-6:])[:900] + (". " if lines else "") + hint

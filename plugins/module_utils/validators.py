@@ -1,0 +1,81 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operating system's own parsers, run on staged files before anything is switched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+from . import units
+from .command import run
+from .errors import HostError
+
+UNIT_KINDS = ("systemd_unit", "systemd_dropin")
+
+
+def validate(bundle, fragment):
+    """HostError with the parser's own words where a file of ``bundle`` does not read back as meant.
+
+    ``fragment``: path of the application's own unit file, on which the drop-in hangs.
+    """
+    faults = _systemd(bundle, fragment) + _nftables(bundle)
+    if faults:
+        raise HostError(
+            "the host's own parsers refuse the new files: %s" % " | ".join(faults)[:1500], state="refused"
+        )
+
+
+def _systemd(bundle, fragment):
+    """Any line that ``systemd-analyze verify`` says about a file of ours is a fault.
+
+    Its exit status says nothing: it is 0 for an unknown key and for a bad value (systemd 252 to 257).
+    """
+    ours = [item for item in bundle.artifacts if item.kind in UNIT_KINDS]
+    if not ours:
+        return []
+    stage = tempfile.mkdtemp(prefix="bulkhead-verify-")
+    try:
+        names = [os.path.join(stage, bundle.unit)]
+        shutil.copyfile(fragment, names[0])
+        for item in ours:
+            staged = os.path.join(stage, os.path.relpath(item.path, "/etc/systemd/system"))
+            os.makedirs(os.path.dirname(staged), mode=0o700, exist_ok=True)
+            with open(staged, "wb") as stream:
+                stream.write(item.content)
+            if item.kind == "systemd_unit":
+                names.append(staged)
+        # Directories of named files come first in the search path, so that what is staged hides what is installed.
+        argv = ["systemd-analyze", "verify", "--man=no"]
+        done = run(argv + ["--recursive-errors=no"] + names, timeout=60)
+        if "unrecognized option" in done.stderr:  # --recursive-errors begins with systemd 250
+            done = run(argv + names, timeout=60)
+        if done.returncode in (124, 127):
+            return [done.stderr]
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if stage in line]
+        own = [line.replace(stage + "/", "") for line in lines if not line.startswith(names[0] + ":")]
+        return own
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _nftables(bundle):
+    """``nft -c`` also checks that the slice of a socket match exists, so the slice is started for it."""
+    rules = [item for item in bundle.artifacts if item.kind == "nftables"]
+    if not rules:
+        return []
+    slices = [os.path.basename(item.path) for item in bundle.artifacts if item.path.endswith(".slice")]
+    fresh = [name for name, facts in units.show(slices).items() if not units.running(facts)]
+    units.start(fresh)
+    faults = []
+    try:
+        for item in rules:
+            done = run(["nft", "-c", "-f", "-"], stdin=item.content.decode(), timeout=30)
+            if done.returncode != 0:
+                text = " ".join(done.stderr.split()).replace("/dev/stdin", os.path.basename(item.path))
+                faults.append(text)
+    finally:
+        if faults:
+            units.stop(fresh)
+    return faults

@@ -1,0 +1,71 @@
+#!/usr/bin/python
+# Copyright: The Bulkhead authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read from a host which policies it is under."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sandbox_info
+short_description: Read from a host which policies it is under
+version_added: 0.1.0
+author:
+  - The Bulkhead authors (@bulkhead)
+description:
+  - Reads the host's own records, and compares what is installed with them. Changes nothing.
+options:
+  policy:
+    description: Only this policy; its facts are then at the top of the result as well. Empty for all policies.
+    type: str
+    default: ''
+  health:
+    description: Run the health checks of the active generation once more.
+    type: bool
+    default: false
+  features:
+    description: Collect what the host can do as well.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing in any mode.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+seealso:
+  - module: bulkhead.fleet.sandbox
+"""
+
+EXAMPLES = r"""
+- name: Which sandboxes does the host have, and are they whole?
+  bulkhead.fleet.sandbox_info:
+  register: sandboxes
+
+- name: Refuse to go on where somebody has changed them
+  ansible.builtin.assert:
+    that: sandboxes.policies | dict2items | map(attribute='value.drift') | flatten | length == 0
+"""
+
+RETURN = r"""
+policies:
+  description: >-
+    For each policy C(active) (digest), C(version), C(mode), C(unit), C(state) (none, applying, pending, confirmed),
+    C(pending), C(rollout), C(epoch), C(drift), C(receipts), C(service) and C(health).
+  type: dict
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch
+
+
+def main():
+    module = AnsibleModule(argument_spec=arguments.SANDBOX_INFO, supports_check_mode=True)
+    dispatch.answer(module, dispatch.sandbox_info)
+
+
+if __name__ == "__main__":
+    main()
