@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import importlib
-from functools import lru_cache
+from functools import cache
 from typing import Any, cast
 
 from ..policy.model import OS
@@ -14,12 +14,12 @@ from .base import Backend
 # Names of modules beside this one. Imported on first use: a run for one system loads no other's tables.
 BACKENDS: dict[OS, tuple[str, ...]] = {
     OS.LINUX: ("systemd", "nftables"),
-    OS.WINDOWS: (),
-    OS.MACOS: (),
+    OS.WINDOWS: ("win_service", "win_firewall", "win_applocker", "win_job"),
+    OS.MACOS: ("macos_sandbox", "macos_launchd", "macos_pf"),
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def backends(os: OS) -> tuple[Backend, ...]:
     """The backend modules of ``os``, in the order in which their artifacts are listed."""
     package = __name__.rpartition(".")[0]
