@@ -13,8 +13,8 @@ from bulkhead_lab.run import run, say
 from bulkhead_lab.settings import SUITES, Lab, LabError, digest
 
 BASE_PACKAGES = (
-    "systemd-sysv", "systemd", "dbus", "udev", "openssh-server", "apparmor", "python3", "nftables", "iproute2",
-    "procps", "kmod", "netbase", "sudo", "linux-image-cloud-amd64",
+    "systemd-sysv", "systemd", "dbus", "udev", "openssh-server", "apparmor", "python3", "nftables",
+    "iproute2", "procps", "kmod", "netbase", "sudo", "linux-image-cloud-amd64",
 )  # fmt: skip
 # A --path-exclude would start a filter once per package and take minutes: cut documentation afterwards.
 CUT = ["usr/share/man", "usr/share/doc", "usr/share/locale", "usr/share/info", "var/lib/apt/lists"]
