@@ -7,7 +7,7 @@ A check answers good, bad or no data. No data never passes: it stops the rollout
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +20,10 @@ DONE = frozenset({"changed", "unchanged"})
 class Observation:
     """What was seen on one host after the soak; None means that nobody could see it.
 
-    ``applied``: the apply's outcome in the journal. ``service``: active state of the unit. ``health`` and
-    ``probes``: (id, what was wrong) with an empty string for a success. ``restarts``: since the apply.
-    ``digest``: of the active generation; ``wanted``: the one that was applied.
+    ``applied``: the apply's outcome in the journal. ``digest``: of the active generation; ``wanted``: the one
+    that was applied. ``service``: active state of the unit; ``ran_before``: whether it ran before the change.
+    ``restarts``: since the apply. ``health``: (id, what was wrong) with an empty string for a success.
+    ``tried``: probes and read-backs that were made, ``failures`` and ``unsure`` what came of some of them.
     """
 
     host: str
@@ -31,9 +32,12 @@ class Observation:
     digest: str | None = None
     wanted: str = ""
     service: str | None = None
+    ran_before: bool | None = None
     health: tuple[tuple[str, str], ...] | None = None
     restarts: int | None = None
-    probes: tuple[tuple[str, str], ...] | None = None
+    tried: int | None = None
+    failures: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ def _generation(seen: Observation) -> tuple[bool | None, str]:
 def _service(seen: Observation) -> tuple[bool | None, str]:
     if seen.service is None:
         return None, "the state of the service could not be read"
+    if seen.service == "inactive" and seen.ran_before is False:
+        return None, "the application did not run before and does not run now"
     return seen.service == "active", f"service is '{seen.service}'"
 
 
@@ -84,24 +90,27 @@ def _restarts(seen: Observation) -> tuple[bool | None, str]:
 def _health(seen: Observation) -> tuple[bool | None, str]:
     if seen.health is None:
         return None, "the health checks did not run"
-    return _all_good(seen.health, "health checks")
+    wrong = [f"{name}: {fault}" for name, fault in seen.health if fault]
+    return not wrong, f"health: {_first(wrong)}"
 
 
 def _probes(seen: Observation) -> tuple[bool | None, str]:
-    if seen.probes is None:
+    if seen.failures:
+        return False, f"proof: {_first(seen.failures)}"
+    if seen.tried is None:
         return None, "the probes did not run"
-    return _all_good(seen.probes, "probes")
+    return (None, f"unproven: {_first(seen.unsure)}") if seen.unsure else (True, "")
 
 
 def _exercise(seen: Observation) -> tuple[bool | None, str]:
     # Quiet proves little: something must have used the application.
-    count = len(seen.health or ()) + len(seen.probes or ())
+    count = len(seen.health or ()) + (seen.tried or 0)
     return (True, "") if count else (None, "no health check and no probe exercised the application")
 
 
-def _all_good(results: Iterable[tuple[str, str]], what: str) -> tuple[bool, str]:
-    wrong = [f"{name}: {fault}" for name, fault in results if fault]
-    return not wrong, f"{len(wrong)} {what} failed: " + "; ".join(wrong[:3]) if wrong else ""
+def _first(texts: Sequence[str], most: int = 3) -> str:
+    rest = f" (and {len(texts) - most} more)" if len(texts) > most else ""
+    return "; ".join(texts[:most]) + rest
 
 
 CHECKS: dict[str, Callable[[Observation], tuple[bool | None, str]]] = {
@@ -150,7 +159,8 @@ def judge(
         "hosts": len(seen),
         "good": len(good),
         "health": sum(len(one.health or ()) for one in seen),
-        "probes": sum(len(one.probes or ()) for one in seen),
+        "probes": sum(one.tried or 0 for one in seen),
+        "unsure": sum(len(one.unsure) for one in seen),
     }
     failed = failed_before + len(bad)
     hard = [one.host for one in seen if one.host in bad and one.applied != "unreachable"]

@@ -14,7 +14,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +79,19 @@ class Store:
 
     # --- epochs ---
 
-    def next_epoch(self, policy: str) -> int:
-        """Give out the next epoch of ``policy``; it is on disk before any host hears of it."""
+    def next_epoch(self, policy: str, peek: bool = False) -> int:
+        """Give out the next epoch of ``policy``; it is on disk before any host hears of it.
+
+        With ``peek`` only say which one it would be, and write nothing.
+        """
         path = self.root / f"{_checked(policy)}.epoch"
-        with self._guard(policy), _faults(path):
+        with nullcontext() if peek else self._guard(policy), _faults(path):
             epoch = int(_json(path)["epoch"]) + 1 if path.exists() else 1
             # A lost epoch file must not lead to an epoch that hosts have seen.
-            if self.root.is_dir():
-                found = (_ROLLOUT.fullmatch(entry.name) for entry in self.root.iterdir())
-                seen = [int(m["epoch"]) for m in found if m and m["policy"] == policy]
-                epoch = max([epoch, *(number + 1 for number in seen)])
-            _replace(path, json.dumps({"epoch": epoch}) + "\n")
+            found = [_ROLLOUT.fullmatch(e.name) for e in (self.root.iterdir() if self.root.is_dir() else ())]
+            epoch = max([epoch, *(int(m["epoch"]) + 1 for m in found if m and m["policy"] == policy)])
+            if not peek:
+                _replace(path, json.dumps({"epoch": epoch}) + "\n")
             return epoch
 
     # --- the controller's lock ---

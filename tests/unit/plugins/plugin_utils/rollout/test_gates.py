@@ -21,7 +21,7 @@ GOOD = Observation(
     service="active",
     health=(("health[0]", ""),),
     restarts=0,
-    probes=(("examples.must_deny[0]", ""),),
+    tried=9,
 )
 
 
@@ -43,16 +43,27 @@ def test_a_good_host_passes_every_check() -> None:
         ({"service": "activating"}, "abort", "h1: service is 'activating'"),
         ({"restarts": 3}, "abort", "h1: 3 restarts since the apply"),
         ({"health": (("health[0]", "status 502, not 200"),)}, "abort", "health[0]: status 502, not 200"),
-        ({"probes": (("must_deny[0]", "allowed"),)}, "abort", "1 probes failed: must_deny[0]: allowed"),
+        ({"failures": ("must_deny[0]: allowed",)}, "abort", "h1: proof: must_deny[0]: allowed"),
+        ({"failures": ("x",), "tried": None}, "abort", "h1: proof: x"),
+        ({"failures": ("a", "b", "c", "d", "e")}, "abort", "proof: a; b; c (and 2 more)"),
+        ({"unsure": ("read /x: no control",)}, "inconclusive", "h1: unproven: read /x: no control"),
+        ({"service": "inactive"}, "abort", "h1: service is 'inactive'"),
+        ({"service": "inactive", "ran_before": True}, "abort", "h1: service is 'inactive'"),
+        (
+            {"service": "inactive", "ran_before": False},
+            "inconclusive",
+            "did not run before and does not run now",
+        ),
+        ({"service": "failed", "ran_before": False}, "abort", "h1: service is 'failed'"),
         ({"applied": None}, "inconclusive", "no outcome of the apply is in the journal"),
         ({"digest": None}, "inconclusive", "the active generation could not be read"),
         ({"wanted": ""}, "inconclusive", "the active generation could not be read"),
         ({"service": None}, "inconclusive", "the state of the service could not be read"),
         ({"restarts": None}, "inconclusive", "the restart counter could not be read"),
         ({"health": None}, "inconclusive", "the health checks did not run"),
-        ({"probes": None}, "inconclusive", "the probes did not run"),
-        ({"health": (), "probes": ()}, "inconclusive", "no health check and no probe exercised"),
-        ({"service": "failed", "probes": None}, "abort", "service is 'failed'"),
+        ({"tried": None}, "inconclusive", "the probes did not run"),
+        ({"health": (), "tried": 0}, "inconclusive", "no health check and no probe exercised"),
+        ({"service": "failed", "tried": None}, "abort", "service is 'failed'"),
     ],
 )
 def test_one_host(change: dict[str, object], outcome: str, reason: str) -> None:
@@ -63,7 +74,7 @@ def test_one_host(change: dict[str, object], outcome: str, reason: str) -> None:
 
 BAD = replace(GOOD, host="bad", restarts=2)
 GONE = Observation(host="gone", applied="unreachable")
-BLIND = replace(GOOD, host="blind", probes=None)
+BLIND = replace(GOOD, host="blind", tried=None)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +109,4 @@ def test_pause_only_holds_back_what_passes() -> None:
 
 def test_the_exposure_is_shown() -> None:
     gate = judge("wave 1", [GOOD, BLIND], max_failed=0)
-    assert gate.exposure == {"hosts": 2, "good": 1, "health": 2, "probes": 1}
+    assert gate.exposure == {"hosts": 2, "good": 1, "health": 2, "probes": 9, "unsure": 0}

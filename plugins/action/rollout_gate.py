@@ -1,0 +1,82 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge a wave for all of its hosts at once. Gives a verdict and never fails, so that the play goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
+    gates,
+    journal,
+    observe,
+    state,
+    store,
+)
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "rollout_dir": {"type": "path", "required": True},
+    "rollout": {"type": "str", "required": True},
+    "wave": {"type": "str", "required": True},
+    "apply": {"type": "str", "required": True},
+    "before": {"type": "str", "required": True},
+    "seen": {"type": "str", "required": True},
+    "probe": {"type": "str", "required": True},
+}
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        try:
+            gate = self._judge(given, (task_vars or {})["hostvars"])
+        except RolloutError as error:
+            # Without its line in the journal the gate does not exist, and what is not judged does not pass.
+            gate = gates.Gate("inconclusive", str(error))
+        found = [f"{f.host}: {f.check}: {f.detail}" for f in gate.findings if not f.good]
+        return result | {
+            "changed": False,
+            "verdict": gate.outcome,
+            "detail": gate.detail,
+            "findings": found,
+            "exposure": gate.exposure,
+        }
+
+    def _judge(self, given: dict[str, Any], hostvars: Any) -> gates.Gate:
+        place = store.Store(Path(given["rollout_dir"]).absolute())
+        plan = place.read_plan(given["rollout"])
+        wave = plan.wave(given["wave"])
+        records = journal.read(place.journal(plan.rollout)).records
+        failed = [one for one in state.failures(plan, records) if one.host not in wave.hosts]
+        looks = ("apply", "before", "seen", "probe")
+        seen = [
+            observe.observation(one, *(hostvars[one.host].get(given[look]) for look in looks))
+            for one in state.hosts(plan, records)
+            if one.host in wave.hosts
+        ]
+        gate = gates.judge(
+            wave.name,
+            seen,
+            failed_before=len(failed),
+            max_failed=plan.options.max_failed,
+            pause=wave.name in plan.options.pause_after,
+        )
+        record = journal.Record(
+            phase="gate",
+            outcome=gate.outcome,
+            rollout=plan.rollout,
+            epoch=plan.epoch,
+            wave=wave.name,
+            detail=gate.detail,
+            exposure=gate.exposure,
+        )
+        journal.append(place.journal(plan.rollout), record)
+        return gate

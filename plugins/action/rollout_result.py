@@ -1,0 +1,51 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""End a rollout or a rollback: write the last line, give back the lock, fail unless all is well."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, state, store, summary
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "rollout_dir": {"type": "path", "required": True},
+    "rollout": {"type": "str", "required": True},
+    "epoch": {"type": "int", "required": True},
+    "rollback": {"type": "bool", "default": False},
+}
+GOOD = frozenset({"pass", "rolled_back"})
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        try:
+            end, lines = self._end(given)
+        except RolloutError as error:
+            raise AnsibleActionFail(str(error), obj=self._task.args, help_text=error.help_text) from error
+        failed = end not in GOOD and not self._task.check_mode
+        return result | {"changed": False, "failed": failed, "msg": lines, "outcome": end}
+
+    def _end(self, given: dict[str, Any]) -> tuple[str, list[str]]:
+        place = store.Store(Path(given["rollout_dir"]).absolute())
+        plan = place.read_plan(given["rollout"])
+        path = place.journal(plan.rollout)
+        records = journal.read(path).records
+        end = state.verdict(plan, records)
+        if given["rollback"]:
+            end = "owed" if any(one.owed for one in state.hosts(plan, records)) else "rolled_back"
+        if not self._task.check_mode:
+            journal.append(path, journal.Record("end", end, plan.rollout, given["epoch"]))
+            place.unlock(plan.policy, os.getppid())
+        return end, summary.end_lines(plan, records, end, path)

@@ -1,0 +1,140 @@
+#!/usr/bin/python
+# Copyright: The Bulkhead authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, which runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_plan
+short_description: Plan a rollout, who changes when
+version_added: 0.1.0
+author:
+  - The Bulkhead authors (@bulkhead)
+description:
+  - >-
+    Orders the hosts by risk (host variable C(bulkhead_risk): C(critical), C(high), C(medium), C(low);
+    without it C(medium)) and name, and cuts them into pilot, canary (one host of each kind of system that
+    the pilot does not cover) and waves.
+  - >-
+    Takes the policy's lock for this run of C(ansible-playbook), gives out the next epoch, and writes the
+    plan once with its hash.
+  - Fails before any change where a host refused the policy in check mode.
+options:
+  policy:
+    description:
+      - Name of the policy, or the path of its file.
+    type: str
+    required: true
+  rollout_dir:
+    description:
+      - >-
+        Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's
+        process.
+    type: path
+    required: true
+  fleet:
+    description:
+      - Names of the hosts.
+    type: list
+    elements: str
+    required: true
+  look:
+    description:
+      - Name of the variable that holds each host's result of M(bulkhead.fleet.sandbox) in check mode.
+    type: str
+    required: true
+  pilot:
+    description:
+      - How many of the riskiest hosts change first.
+    type: int
+    default: 1
+  waves:
+    description:
+      - >-
+        Ends of the waves over the hosts after pilot and canary: a percentage (V(25)) or a count (V(5
+        hosts)). Whoever is left comes last.
+    type: list
+    elements: raw
+    default: [25, 100]
+  max_failed:
+    description:
+      - Failed hosts, unreachable ones included, that all waves together may have.
+    type: int
+    default: 0
+  soak:
+    description:
+      - Seconds between the change of a wave and its gate.
+    type: int
+    default: 10
+  pause_after:
+    description:
+      - Names of waves after which the rollout stops although they passed.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    support: full
+    description:
+      - Gives the plan and writes nothing.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+"""
+
+EXAMPLES = r"""
+- name: Plan the rollout
+  bulkhead.fleet.rollout_plan:
+    policy: nginx
+    rollout_dir: /srv/rollouts
+    fleet: [web1, web2, web3]
+    look: seen_in_check_mode
+"""
+
+RETURN = r"""
+rollout:
+  description:
+    - Id of the rollout.
+  returned: success
+  type: str
+epoch:
+  description:
+    - Its epoch.
+  returned: success
+  type: int
+order:
+  description:
+    - Names of the hosts in the order of their change.
+  returned: success
+  type: list
+  elements: str
+serial:
+  description:
+    - Sizes of the waves.
+  returned: success
+  type: list
+  elements: int
+wave_of:
+  description:
+    - Name of the wave for each host.
+  returned: success
+  type: dict
+digest:
+  description:
+    - SHA-256 of the plan.
+  returned: success
+  type: str
+journal:
+  description:
+    - Path of the journal.
+  returned: success
+  type: str
+lines:
+  description:
+    - The plan for people.
+  returned: success
+  type: list
+  elements: str
+"""

@@ -1,0 +1,72 @@
+#!/usr/bin/python
+# Copyright: The Bulkhead authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, which runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_result
+short_description: End a rollout or a rollback
+version_added: 0.1.0
+author:
+  - The Bulkhead authors (@bulkhead)
+description:
+  - >-
+    Writes the last line of the journal, gives back the lock, and fails unless every wave passed or, for a
+    rollback, every touched host is back. So the exit code tells.
+options:
+  rollout_dir:
+    description:
+      - >-
+        Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's
+        process.
+    type: path
+    required: true
+  rollout:
+    description:
+      - Id of the rollout, such as C(nginx-e0003).
+    type: str
+    required: true
+  epoch:
+    description:
+      - Epoch of the run that writes. Hosts refuse an epoch lower than the highest that they have seen.
+    type: int
+    required: true
+  rollback:
+    description:
+      - This ends a rollback that was asked for, not a rollout.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description:
+      - Writes nothing and does not fail.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+"""
+
+EXAMPLES = r"""
+- name: End with the truth
+  bulkhead.fleet.rollout_result:
+    rollout_dir: /srv/rollouts
+    rollout: nginx-e0003
+    epoch: 3
+"""
+
+RETURN = r"""
+outcome:
+  description:
+    - C(pass), C(abort), C(pause), C(inconclusive), C(rolled_back) or C(owed).
+  returned: success
+  type: str
+msg:
+  description:
+    - Hosts by state, gates, what is owed, where the journal is.
+  returned: success
+  type: list
+  elements: str
+"""

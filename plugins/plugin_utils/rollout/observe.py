@@ -1,0 +1,183 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what Ansible's tasks returned to what plan and gates reason about. What is missing stays None."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import unified_diff
+from typing import Any
+
+from .gates import Observation
+from .plan import DEFAULT_RISK, PlannedHost
+from .state import HostState
+
+_LONGEST = 400
+_RUNNING = ("active", "activating", "reloading")
+_HEADS = ("---", "+++")
+# A failed change that says how it left the host.
+_FAILED_AS = {"refused": "refused", "unchanged": "refused", "reverted": "reverted"}
+
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a change came to on one host: the words of phase ``apply`` in the journal."""
+
+    outcome: str  # changed, unchanged, failed, reverted, refused, unreachable
+    from_digest: str = ""
+    to_digest: str = ""
+    detail: str = ""
+
+
+def outcome(result: Result) -> Outcome:
+    """Of a task that applies. A failure whose state nobody told is ``failed``: the host may have changed."""
+    from_digest, to_digest = str(result.get("from") or ""), str(result.get("digest") or "")
+    if result.get("unreachable"):
+        return Outcome("unreachable", from_digest, to_digest, message(result))
+    if result.get("failed"):
+        word = _FAILED_AS.get(str(result.get("state")), "failed")
+        return Outcome(word, from_digest, to_digest, message(result))
+    return Outcome("changed" if result.get("changed") else "unchanged", from_digest, to_digest)
+
+
+def rollback_outcome(result: Result) -> Outcome:
+    """Of a task that goes back: rolled_back, not_needed, failed, or owed where nobody could go there."""
+    from_digest, to_digest = str(result.get("from") or ""), str(result.get("digest") or "")
+    if result.get("skipped"):
+        return Outcome("owed", detail="nobody knows which generation the host holds")
+    if result.get("unreachable"):
+        return Outcome("owed", from_digest, to_digest, message(result))
+    if result.get("failed"):
+        return Outcome("failed", from_digest, to_digest, message(result))
+    return Outcome("rolled_back" if result.get("changed") else "not_needed", from_digest, to_digest)
+
+
+def message(result: Result) -> str:
+    """The task's own message, on one line, cut where it is long."""
+    text = " ".join(str(result.get("msg") or "").split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def refusals(looks: Mapping[str, Result | None]) -> list[str]:
+    """What the hosts refuse before anything changed: one line for each message, naming its hosts."""
+    found: dict[str, list[str]] = {}
+    for name, look in looks.items():
+        if look and look.get("failed") and not look.get("unreachable"):
+            found.setdefault(message(look) or "failed without a message.", []).append(name)
+    return [f"{', '.join(names)}: {text}" for text, names in found.items()]
+
+
+def diff_lines(look: Result) -> list[str]:
+    """What a check-mode apply would change: one line a file, with the lines that it gains and loses."""
+    entries = look.get("diff") or ()
+    return [
+        text for entry in ([entries] if isinstance(entries, Mapping) else entries) if (text := _diff(entry))
+    ]
+
+
+def _diff(entry: Result) -> str:
+    before, after = str(entry.get("before") or ""), str(entry.get("after") or "")
+    if before == after:
+        return ""
+    marks = [
+        line[0]
+        for line in unified_diff(before.splitlines(), after.splitlines(), n=0)
+        if line[:3] not in _HEADS
+    ]
+    name = entry.get("after_header") or entry.get("before_header") or ""
+    return f"{name}: +{marks.count('+')} -{marks.count('-')} lines"
+
+
+def planned(name: str, variables: Mapping[str, Any], look: Result | None) -> PlannedHost:
+    """A host for the plan. ``look``: the result of the check-mode apply, None where there is none."""
+    seen = look or {"unreachable": True}
+    return PlannedHost(
+        name=name,
+        risk=str(variables.get("bulkhead_risk") or DEFAULT_RISK),
+        fingerprint=str(seen.get("fingerprint") or ""),
+        from_digest=str(seen.get("from") or ""),
+        to_digest=str(seen.get("digest") or ""),
+        reachable=not seen.get("unreachable"),
+    )
+
+
+def observation(
+    state: HostState,
+    apply: Result | None,
+    before: Result | None,
+    seen: Result | None,
+    probe: Result | None,
+) -> Observation:
+    """One host of a wave for its gate, out of the results of its tasks.
+
+    ``before`` and ``seen``: of ``sandbox_info`` right after the apply and after the soak. The apply's outcome
+    comes from the journal, not from memory; its result only tells whether the application ran before.
+    """
+    now = _usable(seen)
+    ran = str((_usable(apply) or {}).get("application") or "")
+    failures, unsure, tried = _proof(_usable(probe))
+    return Observation(
+        host=state.host,
+        applied=state.apply if state.apply not in ("", "intent") else None,
+        detail=state.detail,
+        digest=_text(now, "active"),
+        wanted=state.to_digest,
+        service=_text(_mapping(now, "service"), "state"),
+        health=_health(now),
+        restarts=restarts(_mapping(_usable(before), "service"), _mapping(now, "service")),
+        ran_before=ran in _RUNNING if ran else None,
+        tried=tried,
+        failures=failures,
+        unsure=unsure,
+    )
+
+
+def restarts(before: Result | None, seen: Result | None) -> int | None:
+    """Restarts between two looks at a service; a new invocation is one even where the counter began anew."""
+    counts = [side.get("restarts") if side else None for side in (before, seen)]
+    if before is None or seen is None or not all(isinstance(count, int) for count in counts):
+        return None
+    grown = int(counts[1] or 0) - int(counts[0] or 0)
+    return max(grown, 1 if before.get("invocation") != seen.get("invocation") else 0)
+
+
+def _usable(result: Result | None) -> Result | None:
+    if not result or result.get("failed") or result.get("unreachable") or result.get("skipped"):
+        return None
+    return result
+
+
+def _mapping(result: Result | None, key: str) -> Result | None:
+    value = result.get(key) if result else None
+    return value if isinstance(value, Mapping) else None
+
+
+def _text(result: Result | None, key: str) -> str | None:
+    value = result.get(key) if result else None
+    return value if isinstance(value, str) else None
+
+
+def _health(result: Result | None) -> tuple[tuple[str, str], ...] | None:
+    checks = result.get("health") if result else None
+    if not isinstance(checks, list):
+        return None
+    return tuple((str(c["id"]), "" if c["ok"] else str(c.get("detail") or "failed")) for c in checks)
+
+
+def _proof(result: Result | None) -> tuple[tuple[str, ...], tuple[str, ...], int | None]:
+    """What spoke against a clause, what could not tell, and how many probes and read-backs there were."""
+    evidence = _mapping(result, "evidence")
+    clauses = evidence.get("clauses") if evidence else None
+    if not isinstance(clauses, list):
+        return (), (), None
+    failures = [
+        f"{c['clause']}: {text}" for c in clauses if c["outcome"] == "failed" for text in c["failures"]
+    ]
+    unsure = [
+        f"{c['clause']}: {text}" for c in clauses if c["outcome"] == "inconclusive" for text in c["unsure"]
+    ]
+    tried = sum(len(clause["probes"]) + len(clause["readbacks"]) for clause in clauses)
+    return tuple(failures), tuple(unsure), tried

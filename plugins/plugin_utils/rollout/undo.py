@@ -1,0 +1,61 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who has to go back, from where to where: pure functions of plan, journal and receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from . import state
+from .errors import RolloutError
+from .journal import Record
+from .plan import Plan
+
+Receipt = Mapping[str, Any]
+
+
+def hosts(
+    plan: Plan, records: Iterable[Record], receipts: Mapping[str, Receipt | None]
+) -> dict[str, dict[str, Any]]:
+    """Host -> {"from", "to", "shown"}: the generation to return to (empty for none) and the one to leave.
+
+    A host counts when the journal says that it may have changed, or when its own receipt says that this
+    rollout made its active generation: either record may be lost. ``to`` is empty where neither knows it;
+    ``shown`` says that the host itself then shows that it was never changed.
+    """
+    back: dict[str, dict[str, Any]] = {}
+    for one in state.hosts(plan, records):
+        receipt = receipts.get(one.host) or {}
+        active = str(receipt.get("active") or "")
+        ours = receipt.get("rollout") == plan.rollout and bool(active)
+        if not (one.touched or (ours and active != one.from_digest)):
+            continue
+        to_digest = active if ours else one.to_digest
+        shown = not to_digest and isinstance(receipt.get("active"), str)
+        back[one.host] = {"from": one.from_digest, "to": to_digest, "shown": shown}
+    return back
+
+
+def lines(back: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """One line a host for people."""
+    told = [
+        f"{host}: {entry['to'][:12] or 'unknown'} -> {entry['from'][:12] or 'unconfined'}"
+        for host, entry in back.items()
+    ]
+    return told or ["No host has to go back."]
+
+
+def left_out(plan: Plan, records: Iterable[Record], within: Collection[str]) -> tuple[str, ...]:
+    """Touched hosts that are not ``within`` what a run may visit."""
+    return tuple(one.host for one in state.touched(plan, records) if one.host not in within)
+
+
+def refuse_limit(plan: Plan, records: Iterable[Record], limit: str, within: Collection[str]) -> None:
+    """A rollback covers all touched hosts or does not begin: raises RolloutError naming the rest."""
+    missing = left_out(plan, records, within)
+    rest = f"leaves out {', '.join(missing)}" if missing else "cannot be part of a rollback"
+    raise RolloutError(
+        f"The limit '{limit}' {rest}, and nothing was rolled back.",
+        f"Run it without --limit: the journal of '{plan.rollout}' knows which hosts were changed.",
+    )
