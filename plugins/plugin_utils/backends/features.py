@@ -113,19 +113,33 @@ def from_data(data: dict[str, Any], name: str = "") -> Features:
     return Features(system, name or _describe(data), data, fingerprint(data))
 
 
-def reference(name: str, unit: UnitFacts | None = None) -> Features:
-    """A recorded host by name ("debian12"), with the facts of ``unit`` in place of its own where given.
+def reference(name: str, unit: str = "") -> Features:
+    """A recorded host by name ("debian12"), for the unit of the policy that is to be compiled for it.
 
-    Raises BackendError for a name that is not recorded.
+    A record is ``{"name", "source", "features", "units"}``: ``source`` says whether it was read from a real host
+    or put together from documentation, ``units`` holds the facts of the units recorded on it. A unit that is
+    not among them counts as a plain one of Type=simple. Raises BackendError for a name that is not recorded.
     """
-    path = REFERENCE / f"{name}.json"
     if name not in names():
         raise BackendError(f"No recorded features named '{name}'. Recorded are: {', '.join(names())}.")
-    record = cast(dict[str, Any], json.loads(path.read_text("utf-8")))
+    record = cast(dict[str, Any], json.loads((REFERENCE / f"{name}.json").read_text("utf-8")))
     data = dict(record["features"])
-    if unit is not None:
-        data["unit"] = unit
+    if data.get("os") == OS.LINUX.value:
+        data["unit"] = record.get("units", {}).get(unit) or _plain_unit(unit)
     return from_data(data, record.get("name", name))
+
+
+def _plain_unit(name: str) -> UnitFacts:
+    return UnitFacts(
+        name=name,
+        load_state="loaded",
+        fragment=f"/etc/systemd/system/{name}",
+        dropins=[],
+        service={},
+        unit={},
+        triggered_by=[],
+        interpreters={},
+    )
 
 
 def names() -> list[str]:

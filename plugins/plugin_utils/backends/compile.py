@@ -1,0 +1,119 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The joint of all backends: every clause of a policy gets one verdict on a host, and none is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+
+from ..bundle import Bundle
+from ..policy.model import OS, Clause, Manifest, PathClause, PathRef, Secret, Waiver
+from .base import BackendError, Compilation, Features, Status, Verdict
+from .examples import example_probes
+from .registry import backends
+
+_RANK = {Status.ENFORCED: 0, Status.PARTIAL: 1, Status.REFUSED: 2}
+
+
+def compile_bundle(manifest: Manifest, features: Features, today: date) -> Bundle:
+    """The finished bundle of ``manifest`` for a host with ``features``; the same bytes for the same input.
+
+    ``today`` decides which waivers still count. Raises BackendError only where there is nothing to compile for:
+    no workload on this system, a unit that is not on the host, a host without systemd.
+    """
+    workload = manifest.workload(features.os)
+    if workload is None:
+        raise BackendError(
+            f"Policy '{manifest.policy}' has no workload for {features.os.value}: add workload.{features.os.value}."
+        )
+    usable, settled = _settle_paths(manifest, features.os)
+    made = [backend.compile(usable, features) for backend in backends(features.os)]
+    verdicts = join(manifest, features.os, [*made, Compilation(verdicts=settled)], today)
+    return Bundle(
+        os=features.os,
+        policy=manifest.policy,
+        version=manifest.version,
+        mode=manifest.mode,
+        policy_digest=manifest.digest,
+        fingerprint=features.fingerprint,
+        workload=workload,
+        artifacts=tuple(artifact for one in made for artifact in one.artifacts),
+        units=tuple(unit for one in made for unit in one.units),
+        health=manifest.health,
+        readbacks=tuple(readback for one in made for readback in one.readbacks),
+        probes=tuple(probe for one in made for probe in one.probes) + example_probes(manifest, features.os),
+        verdicts=verdicts,
+    )
+
+
+def _settle_paths(manifest: Manifest, os: OS) -> tuple[Manifest, tuple[Verdict, ...]]:
+    """The manifest without clauses whose path this system does not have, and the verdicts of those."""
+    kept: list[Clause] = []
+    settled: list[Verdict] = []
+    for clause in manifest.clauses:
+        ref = _path(clause)
+        if ref is None or ref.on(os) is not None:
+            kept.append(clause)
+        elif ref.known_on(os):
+            detail = f"'{ref.text}' does not exist on {os.value}: needs nothing here"
+            settled.append(Verdict(clause.id, Status.ENFORCED, ("nothing to do",), detail))
+        else:
+            detail = f"The policy does not say what '{ref.text}' is on {os.value}: add it to paths, or null where it does not exist."
+            settled.append(Verdict(clause.id, Status.REFUSED, (), detail))
+    return replace(manifest, clauses=tuple(kept)), tuple(settled)
+
+
+def _path(clause: Clause) -> PathRef | None:
+    if isinstance(clause, PathClause):
+        return clause.path
+    return clause.source if isinstance(clause, Secret) else None
+
+
+def join(manifest: Manifest, os: OS, made: Iterable[Compilation], today: date) -> tuple[Verdict, ...]:
+    """One verdict for each clause and override, in the manifest's order: the best that any backend gives.
+
+    Verdicts of equal rank are merged. A clause that nobody claims is refused. A valid waiver turns refused and
+    partial into waived and keeps the reason.
+    """
+    given: dict[str, list[Verdict]] = {}
+    for compilation in made:
+        for verdict in compilation.verdicts:
+            given.setdefault(verdict.clause, []).append(verdict)
+    waivers = [waiver for waiver in manifest.waivers if waiver.on is os]
+    names = [(clause.id, clause.section) for clause in manifest.clauses]
+    names += [(override.id, override.id) for override in manifest.overrides if override.os is os]
+    return tuple(
+        _waive(_best(name, given.get(name, []), os), section, waivers, today) for name, section in names
+    )
+
+
+def _best(name: str, verdicts: list[Verdict], os: OS) -> Verdict:
+    if not verdicts:
+        return Verdict(name, Status.REFUSED, (), f"No backend of {os.value} carries this clause.")
+    rank = min(_RANK[verdict.status] for verdict in verdicts)
+    best = [verdict for verdict in verdicts if _RANK[verdict.status] == rank]
+    mechanisms = tuple(dict.fromkeys(name for verdict in best for name in verdict.mechanisms))
+    if rank != _RANK[Status.REFUSED] and len(mechanisms) > 1:
+        mechanisms = tuple(name for name in mechanisms if not name.endswith(" none"))
+    details = dict.fromkeys(verdict.detail for verdict in best if verdict.detail)
+    return Verdict(name, best[0].status, mechanisms, "; ".join(details))
+
+
+def _waive(verdict: Verdict, section: str, waivers: list[Waiver], today: date) -> Verdict:
+    if verdict.status is Status.ENFORCED:
+        return verdict
+    matching = [waiver for waiver in waivers if _speaks_of(waiver.clause, verdict.clause, section)]
+    for waiver in matching:
+        if waiver.until >= today.isoformat():
+            said = f"waived by {waiver.owner} until {waiver.until}: {waiver.reason}"
+            return replace(verdict, status=Status.WAIVED, detail=f"{said} ({verdict.detail})")
+    for waiver in matching:
+        expired = f"the waiver of {waiver.owner} expired on {waiver.until}"
+        verdict = replace(verdict, detail=f"{verdict.detail}; {expired}")
+    return verdict
+
+
+def _speaks_of(waiver: str, clause: str, section: str) -> bool:
+    return waiver in (clause, section) or section.startswith(waiver + ".")

@@ -1,0 +1,149 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A typed view of a Linux host's facts: what it can carry, and how the vendor's unit starts its programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from ..policy.model import OS, Manifest
+from .base import BackendError, Features
+from .features import LinuxFeatures, UnitFacts
+from .linux_names import plain
+
+EXEC_KEYS = (
+    "ExecCondition",
+    "ExecStartPre",
+    "ExecStart",
+    "ExecStartPost",
+    "ExecReload",
+    "ExecStop",
+    "ExecStopPost",
+)
+# Directories that systemd makes for a unit, and makes writable for it (systemd.exec(5)).
+DIRECTORY_KEYS = (
+    ("RuntimeDirectory", "/run"),
+    ("StateDirectory", "/var/lib"),
+    ("CacheDirectory", "/var/cache"),
+    ("LogsDirectory", "/var/log"),
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of an Exec line. ``escapes``: prefix '+' runs it outside of the sandbox (systemd.service(5))."""
+
+    key: str
+    path: str
+    escapes: bool
+    keeps_privileges: bool  # prefix '!': no user change
+
+
+class Host:
+    """Facts of one host and of the policy's unit on it. Raises BackendError where the unit is not there."""
+
+    def __init__(self, manifest: Manifest, features: Features) -> None:
+        facts = cast(LinuxFeatures, features.data)
+        workload = manifest.workload(OS.LINUX)
+        if workload is None:
+            raise BackendError(
+                f"Policy '{manifest.policy}' has no workload for linux: add workload.linux.unit."
+            )
+        self.unit = workload.name
+        self.facts = facts
+        self.systemd = int(facts.get("systemd", {}).get("version", 0))
+        self.flags = facts.get("systemd", {}).get("flags", {})
+        self.container = bool(facts.get("container", False))
+        self.resolvers = tuple(facts.get("resolvers", []))
+        nft = facts.get("nft", {})
+        self.nft_by_cgroup = bool(nft.get("present")) and bool(nft.get("socket_cgroupv2"))
+        self._unit = facts.get("unit", cast(UnitFacts, {}))
+        self._overrides = {
+            override.key: override.value
+            for override in manifest.overrides
+            if override.os is OS.LINUX and override.backend == "systemd"
+        }
+        self._check()
+
+    def _check(self) -> None:
+        if self.systemd == 0:
+            raise BackendError("This host has no systemd: Bulkhead confines Linux services by systemd units.")
+        if self._unit.get("name") != self.unit:
+            have = self._unit.get("name", "")
+            raise BackendError(
+                f"The host's facts are about the unit '{have}', not about {self.unit}: collect them again."
+            )
+        state = self._unit.get("load_state", "not-found")
+        if state == "not-found":
+            raise BackendError(
+                f"Unit {self.unit} is not on this host: install its package first, or correct workload."
+            )
+        if state != "loaded":
+            raise BackendError(
+                f"Unit {self.unit} is '{state}' on this host: it has to be loadable to be confined."
+            )
+
+    def controller(self, name: str) -> bool:
+        """Whether limits of this controller do anything; without it systemd sets them without a word."""
+        return name in self.facts.get("cgroup", {}).get("controllers", [])
+
+    @property
+    def filters_bpf(self) -> bool:
+        """SocketBind and the like: built in only with BPF_FRAMEWORK; a container may not call bpf()."""
+        return bool(self.flags.get("BPF_FRAMEWORK")) and not self.container
+
+    def values(self, key: str) -> list[str]:
+        """What the vendor, the administrator or an override of the policy set ``key`` to."""
+        if key in self._overrides:
+            return [self._overrides[key]]
+        return list(self._unit.get("service", {}).get(key, []))
+
+    def value(self, key: str, default: str = "") -> str:
+        values = self.values(key)
+        return values[-1] if values else default
+
+    @property
+    def type(self) -> str:
+        return self.value("Type", "dbus" if self.value("BusName") else "simple")
+
+    @property
+    def notifies(self) -> bool:
+        """The service reports to systemd by a socket of its own, which a watchdog needs."""
+        return self.type in ("notify", "notify-reload")
+
+    @property
+    def user(self) -> str:
+        """The account that the unit starts as, by its own files."""
+        return self.value("User", "root")
+
+    @property
+    def sockets(self) -> tuple[str, ...]:
+        """Socket units that start this one: they open its sockets in a cgroup of their own."""
+        return tuple(name for name in self._unit.get("triggered_by", []) if name.endswith(".socket"))
+
+    def programs(self) -> tuple[Program, ...]:
+        """Programs of all Exec lines, in the order of a unit's life."""
+        found = []
+        for key in EXEC_KEYS:
+            for line in self.values(key):
+                word = line.split()[0] if line.split() else ""
+                path = word.lstrip("@-:+!|").strip("\"'")
+                prefix = word[: len(word) - len(word.lstrip("@-:+!|"))]
+                if path.startswith("/"):
+                    found.append(Program(key, plain(path), "+" in prefix, "!" in prefix))
+        return tuple(found)
+
+    def interpreter(self, program: str) -> str:
+        """What the kernel runs in place of a script, or an empty string."""
+        path = self._unit.get("interpreters", {}).get(program, "")
+        return plain(path) if path else ""
+
+    def directories(self) -> tuple[tuple[str, str], ...]:
+        """(directive, path) of the directories that systemd makes for the unit and leaves writable."""
+        return tuple(
+            (key, plain(f"{base}/{word.split(':')[0]}"))
+            for key, base in DIRECTORY_KEYS
+            for value in self.values(key)
+            for word in value.split()
+        )

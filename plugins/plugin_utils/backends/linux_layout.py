@@ -1,0 +1,104 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which mounts make a set of grants and hidden trees true: pure path arithmetic, no systemd words but the keys.
+
+The most specific path wins and deny wins a tie. ``InaccessiblePaths`` on a parent beats every grant below it, so
+a hidden tree with grants below becomes an empty read-only file system with the granted children bound into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .linux_names import below, within
+
+READ, WRITE, EXECUTE = "read", "write", "execute"
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """One path that is open. ``reveals``: False where only its being writable counts, so hidden trees below stay hidden."""
+
+    path: str
+    kind: str
+    clause: str
+    reveals: bool = True
+
+
+@dataclass(frozen=True, order=True)
+class Hidden:
+    """A tree to hide. ``weak``: hidden only because nothing grants it; a grant of it, or above it, opens it."""
+
+    path: str
+    clause: str
+    weak: bool = True
+
+
+@dataclass
+class Layout:
+    """(path, clause) pairs by the directive that carries them."""
+
+    inaccessible: list[tuple[str, str]] = field(default_factory=list)
+    temporary: list[tuple[str, str]] = field(default_factory=list)
+    bound: list[tuple[str, str]] = field(default_factory=list)
+    bound_read_only: list[tuple[str, str]] = field(default_factory=list)
+    writable: list[tuple[str, str]] = field(default_factory=list)
+    read_only: list[tuple[str, str]] = field(default_factory=list)
+
+
+def lay_out(grants: Iterable[Grant], hidden: Iterable[Hidden]) -> Layout:
+    """The mounts for these grants and hidden trees; the same for any order of either."""
+    layout = Layout()
+    denied = {tree.path for tree in hidden if not tree.weak}
+    by_path: dict[str, Grant] = {}
+    for grant in sorted(grants):
+        # Of several grants of one path the widest counts; deny wins a tie.
+        have = by_path.get(grant.path)
+        if grant.path not in denied and (have is None or grant.kind == WRITE):
+            by_path[grant.path] = grant
+    trees = _hidden_trees(by_path, sorted(hidden))
+    for tree in trees.values():
+        has_grants = any(below(path, tree.path) for path in by_path)
+        (layout.temporary if has_grants else layout.inaccessible).append((tree.path, tree.clause))
+    for grant in by_path.values():
+        _place(grant, by_path, trees, layout)
+    return layout
+
+
+def _hidden_trees(grants: dict[str, Grant], hidden: list[Hidden]) -> dict[str, Hidden]:
+    """Trees that stay hidden: weak ones only where no grant opens them and no hidden tree above covers them."""
+    trees: dict[str, Hidden] = {}
+    for tree in sorted(hidden, key=lambda item: (item.path, item.weak, item.clause)):
+        opened = tree.weak and any(within(tree.path, path) for path, grant in grants.items() if grant.reveals)
+        if not opened and tree.path not in trees:
+            trees[tree.path] = tree
+    covered = {
+        path
+        for path in trees
+        if any(below(path, other) and not _grant_between(path, other, grants) for other in trees)
+        and not any(below(grant, path) for grant in grants)
+    }
+    return {path: tree for path, tree in trees.items() if path not in covered}
+
+
+def _grant_between(path: str, tree: str, grants: dict[str, Grant]) -> bool:
+    return any(within(path, grant) and below(grant, tree) for grant in grants)
+
+
+def _innermost(path: str, trees: Iterable[str]) -> str:
+    """The deepest hidden tree around ``path``, or an empty string."""
+    return max((tree for tree in trees if within(path, tree)), key=len, default="")
+
+
+def _place(grant: Grant, grants: dict[str, Grant], trees: dict[str, Hidden], layout: Layout) -> None:
+    entry = (grant.path, grant.clause)
+    tree = _innermost(grant.path, trees)
+    parent = max((path for path in grants if below(grant.path, path)), key=len, default="")
+    if tree and not (parent and within(parent, tree) and parent != tree):
+        (layout.bound if grant.kind == WRITE else layout.bound_read_only).append(entry)
+    elif grant.kind == WRITE:
+        if not (parent and grants[parent].kind == WRITE):
+            layout.writable.append(entry)
+    elif parent and grants[parent].kind == WRITE:
+        layout.read_only.append(entry)

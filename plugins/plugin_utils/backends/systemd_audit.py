@@ -1,0 +1,34 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Audit mode: only what can observe without denying. Mounts, capabilities and limits have no such form."""
+
+from __future__ import annotations
+
+from ..policy.model import Syscalls
+from .systemd_network import tie_to_slice
+from .systemd_plan import Plan
+
+_UNSEEN = "audit: not observable on this system, nothing is rendered for it"
+
+
+def emit(plan: Plan) -> None:
+    """The slice (for the packet filter's log) and SystemCallLog=, and a verdict for every clause."""
+    for clause in plan.manifest.clauses:
+        plan.partial(clause, "none", detail=_UNSEEN)
+    tie_to_slice(plan)
+    syscalls = plan.one(Syscalls)
+    if syscalls is None:
+        return
+    # Before 257 it sets NoNewPrivileges for a unit with User=, which does break setuid helpers.
+    harmless = plan.host.systemd >= 257 or plan.host.user in ("root", "0")
+    if not plan.host.flags.get("SECCOMP") or not harmless:
+        plan.partial(
+            syscalls,
+            "none",
+            detail="audit: SystemCallLog= would set NoNewPrivileges on this systemd for a unit with User=, so it is left out",
+        )
+        return
+    plan.text.add("SystemCallLog", "~@system-service", syscalls.id)
+    plan.partial(
+        syscalls, "SystemCallLog", detail="audit: calls outside of @system-service are logged by the kernel"
+    )

@@ -1,0 +1,240 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""filesystem.* and processes.spawn: mounts of the unit's own (systemd.exec(5), PATHS and SANDBOXING)."""
+
+from __future__ import annotations
+
+from ..policy.model import (
+    OS,
+    BusClosure,
+    BusName,
+    Deny,
+    Execute,
+    ExecuteClosure,
+    PathClause,
+    Read,
+    ReadClosure,
+    Secret,
+    Spawn,
+    SpawnClosure,
+    UnixSocket,
+    UnixSocketClosure,
+    Write,
+    WriteClosure,
+)
+from .linux_layout import EXECUTE, READ, WRITE, Grant, Hidden, Layout, lay_out
+from .linux_names import below, plain, within
+from .linux_tables import (
+    BUS,
+    DATA_TREES,
+    HOME_TREES,
+    LIBRARIES,
+    LIBRARIES_UNMERGED,
+    PRIVILEGED_SOCKETS,
+    SENSITIVE,
+    SERVICE_SOCKETS,
+)
+from .systemd_plan import Plan
+from .systemd_text import quote
+
+PRIVATE = ("/tmp", "/var/tmp", "/dev/shm")  # PrivateTmp= and the unit's own /dev/shm
+_KINDS: tuple[tuple[type[PathClause], str], ...] = (
+    (Read, READ),
+    (Write, WRITE),
+    (Execute, EXECUTE),
+    (Spawn, EXECUTE),
+    (UnixSocket, READ),
+)
+_FILE_SUFFIXES = (".pid", ".sock", ".socket", ".lock", ".ctl")
+
+
+def emit(plan: Plan) -> None:
+    """Mounts and verdicts of all path clauses of the policy."""
+    grants, opened = _grants(plan)
+    layout = lay_out(grants, _hidden(plan))
+    _write_mounts(plan, layout, grants)
+    _write_exec(plan, layout, grants)
+    _judge_write(plan, opened)
+    _judge_read(plan)
+
+
+def _grants(plan: Plan) -> tuple[list[Grant], list[str]]:
+    """All grants, and what had to be opened wider than the policy says."""
+    grants: list[Grant] = []
+    opened: list[str] = []
+    for kind, word in _KINDS:
+        for clause in plan.manifest.of(kind):
+            with plan.refusing(clause):
+                path = plan.path(clause, clause.path)
+                if word == WRITE and any(within(path, private) for private in PRIVATE):
+                    plan.partial(
+                        clause, "PrivateTmp", detail=f"{path} is the unit's own: others' files are not in it"
+                    )
+                    continue
+                if word == WRITE and _made_at_start(plan, path):
+                    # A file that does not exist at start cannot be mounted over: its directory has to be open.
+                    opened.append(f"/run is writable as a whole, because {path} is made in it at start")
+                    plan.partial(clause, "ReadWritePaths", detail=opened[-1])
+                    grants.append(Grant("/run", WRITE, clause.id, reveals=False))
+                    continue
+                grants.append(Grant(path, word, clause.id))
+                if kind is not UnixSocket:
+                    plan.enforce(clause, *_MECHANISMS[word])
+    writable = [grant.path for grant in grants if grant.kind == WRITE]
+    closure = _closure_id(plan, WriteClosure)
+    for key, path in plan.host.directories():
+        if not any(within(path, tree) for tree in writable):
+            opened.append(f"{path} is writable, because the unit's own {key}= makes it")
+            grants.append(Grant(path, WRITE, closure))
+    for path in _programs(plan):
+        grants.append(Grant(path, EXECUTE, _closure_id(plan, ExecuteClosure)))
+    return grants, opened
+
+
+_MECHANISMS = {
+    READ: ("BindReadOnlyPaths",),
+    WRITE: ("ReadWritePaths",),
+    EXECUTE: ("ExecPaths",),
+}
+
+
+def _closure_id(plan: Plan, kind: type[ReadClosure] | type[WriteClosure] | type[ExecuteClosure]) -> str:
+    found = plan.one(kind)
+    return found.id if found else kind.section
+
+
+def _made_at_start(plan: Plan, path: str) -> bool:
+    """A file directly below /run: the PID file or a socket of the unit, which appears only once it runs."""
+    if not below(path, "/run") or "/" in path[len("/run/") :]:
+        return False
+    pid_file = plan.host.value("PIDFile")
+    return path.endswith(_FILE_SUFFIXES) or (bool(pid_file) and plain(pid_file) == path)
+
+
+def _programs(plan: Plan) -> list[str]:
+    """Programs (and their interpreters) that the unit itself names: it does not start without them."""
+    found: list[str] = []
+    for program in plan.host.programs():
+        for path in (program.path, plan.host.interpreter(program.path)):
+            if path and path not in found:
+                found.append(path)
+    return found
+
+
+def _hidden(plan: Plan) -> list[Hidden]:
+    closure = _closure_id(plan, ReadClosure)
+    hidden = [Hidden(path, closure) for path in (*DATA_TREES, *SENSITIVE)]
+    hidden += [Hidden(path, closure) for path in HOME_TREES]
+    sockets = plan.one(UnixSocketClosure)
+    if sockets:
+        hidden += [Hidden(path, sockets.id) for path in (*PRIVILEGED_SOCKETS, *SERVICE_SOCKETS)]
+    bus = plan.one(BusClosure)
+    if bus and not plan.manifest.of(BusName):
+        hidden.append(Hidden(BUS, bus.id))
+    for secret in plan.manifest.of(Secret):
+        path = secret.source.on(OS.LINUX)
+        if path and not secret.source.glob:
+            hidden.append(Hidden(plain(path), secret.id))
+    for deny in plan.manifest.of(Deny):
+        with plan.refusing(deny):
+            path = plan.path(deny, deny.path)
+            hidden.append(Hidden(path, deny.id, weak=False))
+            plan.partial(
+                deny,
+                "InaccessiblePaths",
+                detail="holds for what is there when the unit starts: a file or directory put in its place by rename "
+                "while the unit runs is open until the next restart",
+            )
+    return hidden
+
+
+def _write_mounts(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
+    write = _closure_id(plan, WriteClosure)
+    read = _closure_id(plan, ReadClosure)
+    text = plan.text
+    text.set("ProtectSystem", "strict", write)
+    text.set("PrivateTmp", "yes", write)
+    plan.property(write, "ProtectSystem", "strict")
+    plan.property(write, "PrivateTmp", "yes")
+    plan.mount(write, "/", "ro")
+    homes = {path for path, _ in layout.inaccessible} >= set(HOME_TREES)
+    text.set("ProtectHome", "yes" if homes else "no", read)
+    plan.property(read, "ProtectHome", "yes" if homes else "no")
+    if not homes:
+        # ProtectSystem=strict leaves these writable where ProtectHome= does not close them.
+        granted = {grant.path for grant in grants if grant.kind == WRITE}
+        touched = granted | {path for path, _ in (*layout.temporary, *layout.inaccessible)}
+        for path in HOME_TREES:
+            if path not in touched:
+                text.add("ReadOnlyPaths", f"-{path}", write)
+    for path, clause in layout.inaccessible:
+        if not (homes and path in HOME_TREES):
+            text.add("InaccessiblePaths", quote(f"-{path}", clause), clause)
+    for path, clause in layout.temporary:
+        text.add("TemporaryFileSystem", quote(f"{path}:ro,noexec", clause), clause)
+    for path, clause in layout.bound:
+        text.add("BindPaths", quote(f"-{path}", clause), clause)
+    for path, clause in layout.bound_read_only:
+        text.add("BindReadOnlyPaths", quote(f"-{path}", clause), clause)
+    for path, clause in layout.writable:
+        text.add("ReadWritePaths", quote(f"-{path}", clause), clause)
+    for path, clause in layout.read_only:
+        text.add("ReadOnlyPaths", quote(f"-{path}", clause), clause)
+    for key in ("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "BindPaths", "BindReadOnlyPaths"):
+        if not text.values(key):
+            text.clear(key, write)  # what the vendor opens or binds is not the policy's
+
+
+def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
+    closure = _closure_id(plan, ExecuteClosure)
+    text = plan.text
+    text.add("NoExecPaths", "/", closure)
+    # Every other mount of the unit would be executable again: name each of them once more.
+    for path, _ in (*layout.writable, *layout.bound, *layout.bound_read_only, *layout.read_only):
+        text.add("NoExecPaths", quote(f"-{path}", closure), closure)
+    for path in ("/tmp", "/var/tmp"):
+        text.add("NoExecPaths", f"-{path}", closure)
+    text.add("TemporaryFileSystem", "/dev/shm:mode=1777,noexec", closure)
+    libraries = LIBRARIES if plan.host.facts.get("merged_usr") else (*LIBRARIES, *LIBRARIES_UNMERGED)
+    for path in libraries:
+        text.add("ExecPaths", f"-{path}", closure)
+    for grant in grants:
+        if grant.kind == EXECUTE:
+            text.add("ExecPaths", quote(f"-{grant.path}", grant.clause), grant.clause)
+    plan.mount(closure, "/", "noexec")
+    plan.mount(closure, "/dev/shm", "noexec")
+    escapes = sorted({program.path for program in plan.host.programs() if program.escapes})
+    missing = [
+        "programs inside of the library directories can be run",
+        "a program held in memory only (memfd) can be run",
+        "a program put in place of an allowed one by rename can be run until the next restart",
+    ]
+    own = _programs(plan)
+    if own:
+        missing.append(f"the unit's own programs can be run: {', '.join(own)}")
+    if escapes:
+        missing.append(f"the unit runs {', '.join(escapes)} outside of the sandbox (prefix '+')")
+    for kind in (ExecuteClosure, SpawnClosure):
+        for found in plan.manifest.of(kind):
+            plan.partial(found, "NoExecPaths", "ExecPaths", detail="; ".join(missing))
+
+
+def _judge_write(plan: Plan, opened: list[str]) -> None:
+    closure = plan.one(WriteClosure)
+    if closure:
+        escapes = [program.path for program in plan.host.programs() if program.escapes]
+        missing = [*opened, *(f"{path} runs outside of the sandbox (prefix '+')" for path in escapes)]
+        plan.weigh(closure, "ProtectSystem", "ProtectHome", "PrivateTmp", "ReadWritePaths", missing=missing)
+
+
+def _judge_read(plan: Plan) -> None:
+    closure = plan.one(ReadClosure)
+    if closure:
+        plan.partial(
+            closure,
+            "InaccessiblePaths",
+            "TemporaryFileSystem",
+            "ProtectHome",
+            detail="data trees (home directories, /srv, /opt, /mnt, /media, /boot, /var/*) and the known secrets of /etc are "
+            "hidden unless granted; other world-readable files under /etc, /usr, /run and /proc stay readable",
+        )

@@ -1,0 +1,147 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""identity.*: account, capabilities, and what no service needs to touch of the kernel (capabilities(7))."""
+
+from __future__ import annotations
+
+import re
+
+from ..policy.model import (
+    OS,
+    Device,
+    Privilege,
+    PrivilegeClosure,
+    Read,
+    Syscalls,
+    User,
+)
+from .base import BackendError
+from .linux_names import plain, within
+from .linux_tables import CAPABILITIES, CAPABILITY_BITS
+from .systemd_plan import Plan
+
+_ACCOUNT = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,30}\$?|[0-9]{1,10}")
+
+# Directive -> the privileges that need it open. None: nothing in the policy language opens it.
+_KERNEL: tuple[tuple[str, str, frozenset[str]], ...] = (
+    ("ProtectKernelTunables", "yes", frozenset({"administer_system", "configure_network"})),
+    ("ProtectKernelModules", "yes", frozenset({"administer_system"})),
+    ("ProtectKernelLogs", "yes", frozenset({"administer_system"})),
+    ("ProtectControlGroups", "yes", frozenset({"administer_system"})),
+    ("ProtectClock", "yes", frozenset({"set_clock"})),
+    ("ProtectHostname", "yes", frozenset({"administer_system"})),
+    ("ProtectProc", "invisible", frozenset({"trace_processes", "signal_any_process"})),
+    ("LockPersonality", "yes", frozenset()),
+    ("RestrictRealtime", "yes", frozenset({"raise_priority"})),
+    ("RestrictSUIDSGID", "yes", frozenset({"act_as_owner"})),
+)
+
+
+def emit(plan: Plan) -> None:
+    """User, capabilities, NoNewPrivileges and the kernel's own doors."""
+    account = _user(plan)
+    _capabilities(plan, account)
+    _kernel(plan)
+
+
+def stays_root(plan: Plan) -> bool:
+    """The unit starts as root and becomes another user by itself, which the policy allows by ``switch_user``.
+
+    ``User=`` would take away what such a program does before it switches, so the unit's own way is kept.
+    """
+    return plan.host.user in ("root", "0") and "switch_user" in plan.granted(Privilege)
+
+
+def _user(plan: Plan) -> str:
+    clause = plan.one(User)
+    if clause is None:
+        return plan.host.user
+    if stays_root(plan):
+        plan.partial(
+            clause,
+            "none",
+            detail=f"the unit starts as root and becomes '{clause.name}' by itself (privilege switch_user); "
+            "its first process stays root, without all capabilities but the granted ones",
+        )
+        return "root"
+    with plan.refusing(clause):
+        if not _ACCOUNT.fullmatch(clause.name):
+            raise BackendError(
+                f"'{clause.name}' is no name of a Linux account ({clause.id}): write one that useradd takes."
+            )
+        if plan.host.value("DynamicUser") in ("yes", "true", "1", "on"):
+            raise BackendError(
+                f"The unit makes its account by DynamicUser= ({clause.id} '{clause.name}'): a fixed one would not own its data."
+            )
+        plan.text.set("User", clause.name, clause.id)
+        plan.property(clause, "User", clause.name)
+        changers = [
+            program.path for program in plan.host.programs() if program.escapes or program.keeps_privileges
+        ]
+        missing = [f"{path} runs as root (prefix '+' or '!')" for path in changers]
+        plan.weigh(clause, "User", missing=missing)
+    return clause.name
+
+
+def _capabilities(plan: Plan, account: str) -> None:
+    closure = plan.one(PrivilegeClosure)
+    name = closure.id if closure else PrivilegeClosure.section
+    text = plan.text
+    bits = 0
+    held: list[str] = []
+    for privilege in plan.manifest.of(Privilege):
+        if privilege.name not in CAPABILITIES:
+            plan.refuse(privilege, f"'{privilege.name}' has no capability on Linux")
+            continue
+        for capability in CAPABILITIES[privilege.name]:
+            text.add("CapabilityBoundingSet", capability, privilege.id)
+            if account not in ("root", "0"):
+                # Without it a process that is not root never holds what the bounding set leaves it.
+                text.add("AmbientCapabilities", capability, privilege.id)
+            bits |= 1 << CAPABILITY_BITS[capability]
+            held.append(capability)
+        plan.enforce(privilege, "CapabilityBoundingSet")
+    for key in ("CapabilityBoundingSet", "AmbientCapabilities"):
+        if not text.values(key):
+            text.clear(key, name)
+    # 257 no longer derives it from the seccomp options: write it, always.
+    text.set("NoNewPrivileges", "yes", name)
+    by_bit = sorted(set(held), key=CAPABILITY_BITS.__getitem__)
+    plan.property(name, "CapabilityBoundingSet", " ".join(by_bit).lower())
+    plan.property(name, "NoNewPrivileges", "yes")
+    plan.process(name, "NoNewPrivs", "1")
+    plan.process(name, "CapBnd", f"{bits:016x}")
+    if closure is None:
+        return
+    plan.probe(closure, "setuid_exec", "", "a setuid program gives no privilege")
+    missing = [
+        f"{program.path} runs with all privileges (prefix '+')"
+        for program in plan.host.programs()
+        if program.escapes
+    ]
+    if "administer_system" in plan.granted(Privilege):
+        missing.append("administer_system can mount and so undo every path clause")
+    plan.weigh(closure, "CapabilityBoundingSet", "NoNewPrivileges", "ProtectKernel*", missing=missing)
+
+
+def _kernel(plan: Plan) -> None:
+    closure = plan.one(PrivilegeClosure)
+    name = closure.id if closure else PrivilegeClosure.section
+    granted = plan.granted(Privilege)
+    for key, value, openers in _KERNEL:
+        opened = bool(openers & granted)
+        plan.text.set(key, _OPEN.get(key, "no") if opened else value, name)
+        if not opened:
+            plan.property(name, key, value)
+    syscalls = plan.one(Syscalls)
+    namespaces = syscalls is not None and "namespaces" in syscalls.groups
+    plan.text.set("RestrictNamespaces", "no" if namespaces else "yes", name)
+    reads = [path for read in plan.manifest.of(Read) if (path := read.path.on(OS.LINUX))]
+    sees_proc = any(within(plain(path), "/proc") or plain(path) == "/" for path in reads)
+    devices = plan.manifest.of(Device)
+    if not (sees_proc or devices or granted & {"trace_processes", "administer_system"}):
+        plan.text.set("ProcSubset", "pid", name)
+        plan.property(name, "ProcSubset", "pid")
+
+
+_OPEN = {"ProtectProc": "default"}

@@ -1,0 +1,138 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""overrides.linux.systemd: directives that no clause speaks for, and only those."""
+
+from __future__ import annotations
+
+import re
+
+from ..policy.model import OS
+from .base import BackendError, Status, Verdict
+from .linux_host import EXEC_KEYS
+from .systemd_plan import Plan
+from .systemd_text import check
+
+# Directives that a policy may set by hand. What is not here systemd could take for a misspelling, with a warning
+# in a log that nobody reads, so it is refused.
+SERVICE = frozenset(
+    """CPUAffinity CPUSchedulingPolicy CPUSchedulingPriority ConfigurationDirectory ConfigurationDirectoryMode Delegate
+    ExitType FileDescriptorStoreMax FinalKillSignal Group GuessMainPID IOSchedulingClass IOSchedulingPriority
+    IOReadBandwidthMax IOWriteBandwidthMax IOReadIOPSMax IOWriteIOPSMax KeyringMode KillMode KillSignal
+    LimitAS LimitMEMLOCK LimitMSGQUEUE LimitNICE LimitNPROC LimitRTPRIO LimitSIGPENDING LimitSTACK LogLevelMax
+    LogNamespace LogRateLimitBurst LogRateLimitIntervalSec MemoryHigh MemoryLow MemoryMin MountFlags NUMAMask NUMAPolicy
+    Nice NonBlocking NotifyAccess OOMPolicy OOMScoreAdjust PIDFile PrivateUsers RemainAfterExit RemoveIPC RestartSec
+    RestartKillSignal RestartForceExitStatus RestartPreventExitStatus SecureBits SendSIGHUP SendSIGKILL StandardError
+    StandardInput StandardOutput SuccessExitStatus SupplementaryGroups SyslogFacility SyslogIdentifier SyslogLevel
+    TimeoutAbortSec TimerSlackNSec TTYPath Type UMask WorkingDirectory RuntimeDirectory StateDirectory CacheDirectory
+    LogsDirectory RuntimeDirectoryMode StateDirectoryMode CacheDirectoryMode LogsDirectoryMode RuntimeDirectoryPreserve
+    ExecCondition ExecStartPre ExecStart ExecStartPost ExecReload ExecStop ExecStopPost""".split()
+)
+UNIT = frozenset(
+    """After Before BindsTo ConditionPathExists FailureAction OnFailure OnSuccess PartOf RequiresMountsFor StartLimitAction
+    SuccessAction Upholds Wants""".split()
+)
+
+# Directive -> the clause that speaks for it.
+OWNED: dict[str, str] = {
+    **dict.fromkeys(
+        ("ProtectSystem", "ReadWritePaths", "ReadOnlyPaths", "PrivateTmp", "BindPaths", "BindReadOnlyPaths"),
+        "filesystem.write",
+    ),
+    **dict.fromkeys(
+        ("ProtectHome", "TemporaryFileSystem", "InaccessiblePaths", "RootDirectory"), "filesystem.read"
+    ),
+    **dict.fromkeys(("ExecPaths", "NoExecPaths"), "filesystem.execute"),
+    "User": "identity.user",
+    "DynamicUser": "identity.user",
+    **dict.fromkeys(
+        """CapabilityBoundingSet AmbientCapabilities NoNewPrivileges ProtectKernelTunables ProtectKernelModules
+        ProtectKernelLogs ProtectControlGroups ProtectClock ProtectHostname ProtectProc ProcSubset LockPersonality
+        RestrictRealtime RestrictSUIDSGID RestrictNamespaces""".split(),
+        "identity.privileges",
+    ),
+    **dict.fromkeys(("IPAddressAllow", "IPAddressDeny", "PrivateNetwork", "Slice"), "network.connect"),
+    **dict.fromkeys(("SocketBindAllow", "SocketBindDeny"), "network.listen"),
+    "RestrictAddressFamilies": "network.families",
+    **dict.fromkeys(
+        ("SystemCallFilter", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallLog"),
+        "processes.syscalls",
+    ),
+    "TasksMax": "processes.max",
+    **dict.fromkeys(("MemoryMax", "MemorySwapMax"), "memory.limit"),
+    "MemoryDenyWriteExecute": "memory.writable_and_executable",
+    "LimitCORE": "memory.core_dumps",
+    "CPUQuota": "cpu.limit",
+    "CPUWeight": "cpu.weight",
+    "IOWeight": "io.weight",
+    "LimitNOFILE": "files.max_open",
+    "LimitFSIZE": "files.max_size",
+    "PrivateIPC": "ipc.shared_memory",
+    **dict.fromkeys(("PrivateDevices", "DevicePolicy", "DeviceAllow"), "devices"),
+    **dict.fromkeys(("PassEnvironment", "UnsetEnvironment"), "environment.allow"),
+    **dict.fromkeys(("Environment", "EnvironmentFile"), "environment.set"),
+    **dict.fromkeys(("LoadCredential", "SetCredential", "LoadCredentialEncrypted"), "secrets"),
+    "TimeoutStartSec": "resilience.start_timeout",
+    "TimeoutStopSec": "resilience.stop_timeout",
+    "Restart": "resilience.restart",
+    "StartLimitBurst": "resilience.restart_limit",
+    "StartLimitIntervalSec": "resilience.restart_limit",
+    "WatchdogSec": "resilience.watchdog",
+}
+
+# Specifiers that name the unit or the system's folders (systemd.unit(5), SPECIFIERS).
+_SPECIFIER = re.compile(r"%(?:[%iInNpPjJSLCtT])")
+
+
+def emit(plan: Plan) -> None:
+    """One line for each override, and a verdict for each, so that none is uncounted."""
+    for override in plan.manifest.overrides:
+        if override.os is not OS.LINUX or override.backend != "systemd":
+            continue
+        try:
+            section = _section(override.key, override.id)
+            value = _value(plan, override.key, override.value, override.id)
+        except BackendError as error:
+            plan.verdicts[override.id] = Verdict(override.id, Status.REFUSED, (), str(error))
+            continue
+        if override.key in EXEC_KEYS:
+            plan.text.add(override.key, value, override.id, section)
+        else:
+            plan.text.set(override.key, value, override.id, section)
+        plan.verdicts[override.id] = Verdict(
+            override.id, Status.ENFORCED, (f"systemd {override.key}",), "set by hand: no clause speaks for it"
+        )
+
+
+def _section(key: str, clause: str) -> str:
+    if key in OWNED:
+        raise BackendError(
+            f"{key}= belongs to the clause {OWNED[key]}: write it there instead of in {clause}."
+        )
+    if key in SERVICE:
+        return "Service"
+    if key in UNIT:
+        return "Unit"
+    raise BackendError(
+        f"'{key}' is no directive that a policy may set by hand ({clause}): systemd ignores what it does not know, without a word."
+    )
+
+
+def _value(plan: Plan, key: str, value: str, clause: str) -> str:
+    check(value, clause)
+    if value != value.strip() or value.endswith("\\"):
+        raise BackendError(
+            f"'{value}' would run into the next line of the unit file ({clause}): take its end away."
+        )
+    if "%" in _SPECIFIER.sub("", value):
+        raise BackendError(
+            f"'{value}' holds a specifier that is not allowed here ({clause}): write '%%' for a plain percent."
+        )
+    if key in EXEC_KEYS:
+        prefix = value[: len(value) - len(value.lstrip("@-:+!|"))]
+        if set(prefix) & set("+!|"):
+            raise BackendError(
+                f"'{value}' would run outside of the sandbox ({clause}): leave out the prefix '{prefix}'."
+            )
+        if not value[len(prefix) :].startswith("/"):
+            raise BackendError(f"'{value}' names no program by its full path ({clause}): begin with '/'.")
+    return value

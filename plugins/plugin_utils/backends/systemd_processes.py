@@ -1,0 +1,162 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""processes.*, memory.*, cpu.*, io.* and files.*: system calls and limits."""
+
+from __future__ import annotations
+
+from ..policy.model import (
+    Clause,
+    CoreDumps,
+    CpuLimit,
+    CpuWeight,
+    IoWeight,
+    MaxFileSize,
+    MaxOpenFiles,
+    MaxProcesses,
+    MemoryLimit,
+    Privilege,
+    PrivilegeClosure,
+    Syscalls,
+    WritableAndExecutable,
+)
+from .base import ReadBack
+from .linux_tables import SYSCALLS_ADDED, SYSCALLS_CLOSED
+from .systemd_plan import Plan
+
+_NETWORK = frozenset({"network_server", "network_client"})
+_LISTENING = "listen accept accept4"
+
+
+def emit(plan: Plan) -> None:
+    """The system call filter and every limit of the policy."""
+    _syscalls(plan)
+    plan.each(MaxProcesses, lambda clause: _limit(plan, clause, "pids", "TasksMax", str(clause.count)))
+    plan.each(MemoryLimit, lambda clause: _memory(plan, clause))
+    plan.each(CpuLimit, lambda clause: _cpu(plan, clause))
+    plan.each(CpuWeight, lambda clause: _limit(plan, clause, "cpu", "CPUWeight", str(clause.weight)))
+    plan.each(IoWeight, lambda clause: _io(plan, clause))
+    plan.each(MaxOpenFiles, lambda clause: _resource(plan, clause, "LimitNOFILE", clause.count))
+    plan.each(MaxFileSize, lambda clause: _resource(plan, clause, "LimitFSIZE", clause.bytes))
+    plan.each(CoreDumps, lambda clause: _core(plan, clause))
+    plan.each(WritableAndExecutable, lambda clause: _wx(plan, clause))
+
+
+def _syscalls(plan: Plan) -> None:
+    clause = plan.one(Syscalls)
+    name = clause.id if clause else PrivilegeClosure.section
+    text = plan.text
+    # Without it 32-bit calls run beside the filter.
+    text.add("SystemCallArchitectures", "native", name)
+    plan.property(name, "SystemCallArchitectures", "native")
+    if not plan.host.flags.get("SECCOMP"):
+        if clause:
+            plan.refuse(clause, "this host's systemd is built without seccomp: it cannot filter system calls")
+        return
+    groups = set(clause.groups) if clause else {"network_server", "switch_user", *SYSCALLS_CLOSED}
+    if plan.granted(Privilege) & {"switch_user", "change_owner"}:
+        groups.add("switch_user")  # the privilege is nothing without its calls
+    text.set("SystemCallErrorNumber", "EPERM", name)
+    text.add("SystemCallFilter", "@system-service", name)
+    denied = [] if "switch_user" in groups else ["@privileged"]
+    for group in sorted(SYSCALLS_CLOSED):
+        if group not in groups:
+            denied += SYSCALLS_CLOSED[group]
+    if "network_server" not in groups:
+        denied.append(_LISTENING)
+    if denied:
+        text.add("SystemCallFilter", "~" + " ".join(denied), name)
+    for group in sorted(groups & SYSCALLS_ADDED.keys()):
+        text.add("SystemCallFilter", " ".join(SYSCALLS_ADDED[group]), name)
+    plan.process(name, "Seccomp", "2")
+    for call in ("io_uring_setup", "add_key"):
+        if call == "io_uring_setup" and "async_io" in groups or call == "add_key" and "keyring" in groups:
+            continue
+        plan.property(name, "SystemCallFilter", call, "excludes")
+        if clause:
+            plan.probe(clause, "syscall", call, "not among the groups of the policy")
+    if clause:
+        missing = []
+        if not groups & _NETWORK:
+            missing.append(
+                "connect() stays callable, as systemd's notification and name look-ups use it; network.connect holds it"
+            )
+        if "async_io" in groups:
+            missing.append("work queued through io_uring is not filtered call by call")
+        plan.weigh(clause, "SystemCallFilter", "SystemCallArchitectures", missing=missing)
+
+
+def _limit(plan: Plan, clause: Clause, controller: str, key: str, value: str) -> bool:
+    """A limit of the unit's cgroup. Without its controller systemd accepts it and does nothing: refused."""
+    if not plan.host.controller(controller):
+        plan.refuse(
+            clause,
+            f"this host gives its services no '{controller}' controller of cgroup v2: {key}= would do nothing",
+        )
+        return False
+    plan.text.set(key, value, clause.id)
+    plan.property(clause, key, value)
+    plan.enforce(clause, key)
+    return True
+
+
+def _memory(plan: Plan, clause: MemoryLimit) -> None:
+    if _limit(plan, clause, "memory", "MemoryMax", str(clause.bytes)):
+        # Without it the limit only moves the excess to swap.
+        plan.text.set("MemorySwapMax", "0", clause.id)
+        plan.property(clause, "MemorySwapMax", "0")
+        plan.enforce(clause, "MemoryMax", "MemorySwapMax")
+
+
+def _cpu(plan: Plan, clause: CpuLimit) -> None:
+    if plan.host.controller("cpu"):
+        plan.text.set("CPUQuota", f"{clause.percent}%", clause.id)
+        plan.readbacks.append(_quota(plan, clause))
+        plan.enforce(clause, "CPUQuota")
+    else:
+        plan.refuse(
+            clause,
+            "this host gives its services no 'cpu' controller of cgroup v2: CPUQuota= would do nothing",
+        )
+
+
+def _quota(plan: Plan, clause: CpuLimit) -> ReadBack:
+    # cgroup-v2.rst, cpu.max: "$MAX $PERIOD", in microseconds; systemd's period is 100 ms.
+    return ReadBack(
+        clause.id, "cgroup_file", "cpu.max", f"{clause.percent * 1000} 100000", "equals", plan.host.unit
+    )
+
+
+def _io(plan: Plan, clause: IoWeight) -> None:
+    if _limit(plan, clause, "io", "IOWeight", str(clause.weight)):
+        plan.partial(
+            clause,
+            "IOWeight",
+            detail="has an effect only where the disk's scheduler is bfq or io.cost is configured",
+        )
+
+
+def _resource(plan: Plan, clause: Clause, key: str, value: int) -> None:
+    plan.text.set(key, str(value), clause.id)
+    plan.property(clause, key, str(value))
+    plan.enforce(clause, key, detail="counted for each process")
+
+
+def _core(plan: Plan, clause: CoreDumps) -> None:
+    value = "infinity" if clause.allow else "0"
+    plan.text.set("LimitCORE", value, clause.id)
+    plan.property(clause, "LimitCORE", value)
+    plan.enforce(clause, "LimitCORE")
+
+
+def _wx(plan: Plan, clause: WritableAndExecutable) -> None:
+    value = "no" if clause.allow else "yes"
+    if not clause.allow and not plan.host.flags.get("SECCOMP"):
+        plan.refuse(
+            clause, "this host's systemd is built without seccomp, which MemoryDenyWriteExecute= needs"
+        )
+        return
+    plan.text.set("MemoryDenyWriteExecute", value, clause.id)
+    plan.property(clause, "MemoryDenyWriteExecute", value)
+    if not clause.allow:
+        plan.probe(clause, "mmap_wx", "", "memory is writable or executable, never both")
+    plan.enforce(clause, "MemoryDenyWriteExecute")
