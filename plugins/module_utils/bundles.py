@@ -55,7 +55,9 @@ def unpack(text, limit=16 * 1024 * 1024):
 def digest(data):
     """The digest that names the generation: canonical JSON of what reaches the host and of nothing else."""
     keys = ("policy", "workload", "mode", "artifacts", "units", "health", "readbacks", "probes")
-    canonical = json.dumps({key: data[key] for key in keys}, sort_keys=True, separators=(",", ":"))
+    named = {key: data[key] for key in keys}
+    named["probes"] = [{key: probe[key] for key in probe if key != "why"} for probe in named["probes"]]
+    canonical = json.dumps(named, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -80,13 +80,16 @@ def install():
     if installed():
         return
     files.write(script_path(), SCRIPT.encode(), 0o700)
+    # systemd finds a new unit file by itself; only one that it has read already needs the costly reload.
+    changed = os.path.exists(GUARD_UNIT) and files.read(GUARD_UNIT) != _wanted()[GUARD_UNIT]
     with footprint.touching(paths()):
         for path, content in _wanted().items():
             files.write(path, content, 0o644)
         if not os.path.islink(RECOVER_LINK):
             os.symlink("../bulkhead-recover.service", RECOVER_LINK)
             files.sync_directory(os.path.dirname(RECOVER_LINK))
-    units.reload_manager()
+    if changed:
+        units.reload_manager()
 
 
 def uninstall():

@@ -1,8 +1,8 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guard: a POSIX shell program that puts the generation before back. It needs no Python, network or controller.
+"""The guard: a POSIX shell program that puts the generation before back, without Python, network or controller.
 
-It is text in a Python file because only Python files travel with a module. tests/unit runs shellcheck on it.
+It is text in a Python file because only Python files travel with a module. The unit tests run shellcheck on it.
 """
 
 from __future__ import annotations
@@ -21,66 +21,76 @@ LC_ALL=C
 export PATH LC_ALL
 base=${0%/*}
 zero=0000000000000000000000000000000000000000000000000000000000000000
-booting=
+queued=
 
 say() { printf 'bulkhead: %s\n' "$*" >&2; }
 
-# The value of one key of pending.json, which has one key a line.
-field() { sed -n "s/^ *\"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$state/pending.json" 2>/dev/null | head -n 1; }
-
-use() {
-    state=$base/$1
-    [ -d "$state" ] || exit 0
+value_of() { # word of a JSON line, without comma and quotes
+    value=${1%,} value=${value#\"} value=${value%\"}
 }
 
+# Built-in commands only: this runs every two seconds while a change is pending.
 read_pending() {
-    nonce=$(field nonce) from=$(field from) to=$(field to) phase=$(field phase)
-    deadline=$(field deadline) boot=$(field boot_id)
+    nonce='' from='' to='' phase='' deadline=0 boot=''
+    read -r booted </proc/sys/kernel/random/boot_id
+    IFS=' .' read -r now _ </proc/uptime # seconds since boot: no change of the clock moves a deadline
+    while [ -f "$pending" ] && read -r key word; do
+        value_of "$word"
+        case $key in
+        '"nonce":') nonce=$value ;;
+        '"from":') from=$value ;;
+        '"to":') to=$value ;;
+        '"phase":') phase=$value ;;
+        '"boot_id":') boot=$value ;;
+        '"deadline":') deadline=$value ;;
+        esac
+    done <"$pending" 2>/dev/null
     case $deadline in '' | *[!0-9]*) deadline=0 ;; esac
-    # A torn file names nothing: then the installed generation goes and the last confirmed one returns.
-    if [ -z "$nonce" ]; then
+    # A torn file names nothing: then what is installed goes and what was confirmed last returns.
+    if [ -z "$nonce" ] && [ -f "$pending" ]; then
         to=$(cat "$state/active" 2>/dev/null)
         from=$(sed -n 's/^ *"to": "\([0-9a-f]*\)".*/\1/p' "$state/confirmed.json" 2>/dev/null)
     fi
     old=$state/generations/${from:-none} new=$state/generations/${to:-none}
 }
 
-receipt() { # event, detail
-    log=$state/receipts.jsonl
+use() {
+    state=$base/$1 pending=$base/$1/pending.json
+    [ -f "$pending" ] || exit 0
+    read_pending
+}
+
+receipt() { # event detail
+    log=$state/receipts.jsonl previous=$zero
     if [ -s "$log" ] && [ -n "$(tail -c 1 "$log")" ]; then sed -i '$d' "$log"; fi
-    previous=$zero
-    if [ -s "$log" ]; then
-        previous=$(tail -n 1 "$log" | sha256sum)
-        previous=${previous%% *}
-    fi
-    printf '{"time": "%s", "event": "%s", "from": "%s", "to": "%s", "nonce": "%s", "boot_id": "%s", "detail": "%s", "previous": "%s"}\n' \
-        "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$from" "$to" "$nonce" "$(cat /proc/sys/kernel/random/boot_id)" "$2" "$previous" >>"$log"
+    if [ -s "$log" ]; then previous=$(tail -n 1 "$log" | sha256sum); fi
+    {
+        printf '{"time": "%s", "event": "%s", "boot_id": "%s", ' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$booted"
+        printf '"from": "%s", "to": "%s", "nonce": "%s", ' "$from" "$to" "$nonce"
+        printf '"detail": "%s", "previous": "%s"}\n' "$2" "${previous%% *}"
+    } >>"$log"
     sync "$log"
 }
 
-sum_of() {
+sum_of() { # file
     sum=$(sha256sum <"$1" 2>/dev/null) || sum=
-    printf '%s' "${sum%% *}"
+    sum=${sum%% *}
 }
 
-whole() { # generation directory: every file has the checksum that its manifest names
+whole() { # generation: every file has the checksum that its manifest names
     [ -f "$1/manifest" ] || return 1
     while read -r want _ _ _ _ number _; do
-        [ "$(sum_of "$1/files/$number")" = "$want" ] || return 1
+        sum_of "$1/files/$number"
+        [ "$sum" = "$want" ] || return 1
     done <"$1/manifest"
 }
 
-# Run a change below a directory and leave the directory's own time as it was: footprint.py goes by it.
-keeping_time() { # directory, command...
-    touch -r "$1" "$state/stamp"
+# A directory keeps its own time while we put things back: footprint.py goes by it.
+keeping_time() { # directory command...
     directory=$1
     shift
-    "$@"
-    result=$?
-    sync "$directory"
-    touch -r "$state/stamp" "$directory"
-    rm -f "$state/stamp"
-    return $result
+    touch -r "$directory" "$state/stamp" && "$@" && sync "$directory" && touch -r "$state/stamp" "$directory" &&
+        rm -f "$state/stamp"
 }
 
 put() { # number mode owner group path
@@ -92,62 +102,58 @@ put() { # number mode owner group path
 put_all() {
     [ -n "$from" ] || return 0
     while read -r want mode owner group _ number path; do
-        [ "$(sum_of "$path")" = "$want" ] && [ "$(stat -c '%04a %U %G' "$path")" = "$mode $owner $group" ] && continue
-        [ -d "${path%/*}" ] || mkdir -p -m 0755 "${path%/*}" || return 1
+        sum_of "$path"
+        [ "$sum" = "$want" ] && [ "$(stat -c '%04a %U %G' "$path")" = "$mode $owner $group" ] && continue
+        if [ ! -d "${path%/*}" ]; then (umask 022 && mkdir -p "${path%/*}") || return 1; fi
         keeping_time "${path%/*}" put "$number" "$mode" "$owner" "$group" "$path" || return 1
     done <"$old/manifest"
 }
 
-remove_new() { # kind or "all": files that only the new generation has
-    while read -r _ _ _ _ kind _ path; do
-        if [ "$1" != all ] && [ "$1" != "$kind" ]; then continue; fi
-        if [ -n "$from" ] && grep -qF " $path" "$old/manifest"; then continue; fi
-        [ -e "$path" ] || continue
-        keeping_time "${path%/*}" rm -f "$path" "${path%/*}/.${path##*/}.bulkhead" || return 1
-    done <"$new/manifest"
+# Field N to the last of every manifest line of a kind ("" for all), of the new generation but not of the old one.
+only_new() { # kind sed-expression
+    sed -n "s,^[^ ]* [^ ]* [^ ]* [^ ]* ${1:-[^ ]*} [^ ]* $2,\1,p" "$new/manifest" | while read -r item; do
+        if [ -n "$from" ] && sed -n "s,^[^ ]* [^ ]* [^ ]* [^ ]* [^ ]* [^ ]* $2,\1,p" "$old/manifest" | grep -qxF -- "$item"; then
+            continue
+        fi
+        printf '%s\n' "$item"
+    done
 }
 
-own_units() { # generation directory: names of the unit files that we made
-    sed -n 's,^[^ ]* [^ ]* [^ ]* [^ ]* systemd_unit [^ ]* .*/,,p' "$1/manifest" 2>/dev/null
+remove_new() { # kind
+    only_new "$1" '\(/.*\)' | while read -r path; do
+        [ ! -e "$path" ] || keeping_time "${path%/*}" rm -f "$path" "${path%/*}/.${path##*/}.bulkhead" || exit 1
+    done
+}
+
+control() { # systemctl command, file with one unit a line
+    [ -s "$2" ] || return 0
+    # shellcheck disable=SC2046,SC2086  # unit names have no spaces, and $queued is one option or none
+    systemctl $queued "$1" -- $(cat "$2") 9>&-
 }
 
 # The application lets go of our units before they stop, or stopping them would stop it too.
 switch_back() {
-    put_all || { say "cannot restore the files of $state"; return 1; }
-    remove_new systemd_dropin || return 1
-    systemctl daemon-reload 9>&- || return 1
-    if [ -n "$from" ]; then
-        while read -r unit; do
-            # shellcheck disable=SC2086
-            systemctl $booting reload-or-restart -- "$unit" 9>&- || trouble="$trouble $unit"
-        done <"$old/start"
+    put_all && remove_new systemd_dropin && systemctl daemon-reload 9>&- || return 1
+    if [ -n "$from" ]; then control reload-or-restart "$old/start" || trouble="our units;"; fi
+    if [ -z "$queued" ]; then
+        control reset-failed "$state/restart" 2>/dev/null
+        control restart "$state/restart" || trouble="$trouble the application;"
     fi
-    if [ -z "$booting" ] && [ -f "$state/restart" ]; then
-        while read -r unit; do
-            systemctl reset-failed -- "$unit" 9>&- 2>/dev/null
-            systemctl restart -- "$unit" 9>&- || trouble="$trouble $unit"
-        done <"$state/restart"
-    fi
-    own_units "$new" | while read -r unit; do
-        if [ -n "$from" ] && own_units "$old" | grep -qxF "$unit"; then continue; fi
-        # shellcheck disable=SC2086
-        systemctl $booting stop -- "$unit" 9>&-
-    done
-    remove_new all && systemctl daemon-reload 9>&-
+    only_new systemd_unit '/.*/\(.*\)' >"$state/stop"
+    control stop "$state/stop"
+    rm -f "$state/stop"
+    remove_new '' && systemctl daemon-reload 9>&-
 }
 
 revert() { # nonce; the lock is held
-    [ -f "$state/pending.json" ] || return 0
-    read_pending
-    [ "$nonce" = "$1" ] || return 0
-    trouble=
-    event=REVERTED
+    [ -f "$pending" ] && [ "$nonce" = "$1" ] || return 0
+    trouble='' event=REVERTED
     if [ "$(cat "$state/active" 2>/dev/null)" != "$to" ]; then
         event=ABANDONED # nothing was switched yet
     elif [ -n "$from" ] && ! whole "$old"; then
-        event=REVERT_FAILED trouble=" generation-before-is-damaged"
+        trouble="the generation before is damaged;"
     else
-        switch_back || event=REVERT_FAILED
+        switch_back || trouble="$trouble its files;"
         if [ -n "$from" ]; then
             printf '%s\n' "$from" >"$state/active.new" && sync "$state/active.new" && mv -f "$state/active.new" "$state/active"
         else
@@ -155,76 +161,58 @@ revert() { # nonce; the lock is held
         fi
     fi
     [ -z "$trouble" ] || event=REVERT_FAILED
-    mv -f "$state/pending.json" "$state/reverted.json"
+    mv -f "$pending" "$state/reverted.json"
     rm -f "$state/restart"
     sync "$state"
-    receipt "$event" "${trouble# }"
-    say "${state##*/}: $event (${trouble# })"
-    [ "$event" != REVERT_FAILED ]
+    receipt "$event" "${trouble% ;}"
+    say "${state##*/}: $event $trouble"
+    [ -z "$trouble" ]
 }
 
-# A holder that still has the lock past the deadline hangs: it is ended, it must not keep the host from returning.
+# Whoever still holds the lock past the deadline hangs: it is ended, it must not keep the host from returning.
 lock() {
     exec 9>>"$state/lock"
-    flock -w 20 9 && return 0
-    read -r holder <"$state/lock" && kill -KILL "$holder"
-    flock -w 20 9
+    if ! flock -w 20 9; then
+        read -r holder <"$state/lock" && kill -KILL "$holder"
+        flock -w 20 9 || exit 1
+    fi
+    echo $$ >"$state/lock"
+    read_pending
 }
 
 wait_for() {
-    read_pending
     mine=$nonce
-    while [ -f "$state/pending.json" ] && [ "$nonce" = "$mine" ]; do
-        # Seconds since boot, so that no change of the clock moves the deadline.
-        IFS=' .' read -r now _ </proc/uptime
-        left=$((deadline - now))
-        if [ "$left" -le 0 ] || [ "$boot" != "$(cat /proc/sys/kernel/random/boot_id)" ]; then break; fi
-        # Whoever applies holds the lock until the change is switched and healthy: a free lock means it died.
-        if [ "$phase" = applying ] && flock -n "$state/lock" true && [ "$(field phase)" = applying ]; then break; fi
-        if [ "$left" -gt 2 ]; then left=2; fi
-        sleep "$left"
+    while [ -f "$pending" ] && [ "$nonce" = "$mine" ] && [ "$boot" = "$booted" ] && [ "$deadline" -gt "$now" ]; do
+        # Who applies holds the lock until the change is switched and healthy: a free lock means that it died.
+        if [ "$phase" = applying ] && flock -n "$state/lock" true; then break; fi
+        if [ $((deadline - now)) -gt 2 ]; then sleep 2; else sleep 1; fi
         read_pending
     done
-    lock || exit 1
-    [ -f "$state/pending.json" ] || return 0
-    read_pending
-    IFS=' .' read -r now _ </proc/uptime
-    # Confirmed and begun anew, or the deadline moved, while we waited for the lock: the next start waits for that.
-    if [ "$nonce" != "$mine" ] || { [ "$phase" = pending ] && [ "$deadline" -gt "$now" ]; }; then exit 75; fi
+    lock
+    # While we waited for the lock the change may have got its time to be confirmed: begin again (Restart=).
+    if [ "$phase" = pending ] && [ "$boot" = "$booted" ] && [ "$deadline" -gt "$now" ]; then exit 75; fi
     revert "$mine"
 }
 
 case ${1:-} in
-wait)
-    use "$2"
-    wait_for
-    ;;
-revert)
-    use "$2"
-    revert "$3"
-    ;;
-rehearse)
-    use "$2"
-    read_pending
-    [ -n "$nonce" ] && [ -f "$new/manifest" ] && { [ -z "$from" ] || whole "$old"; }
-    ;;
+wait) use "$2" && wait_for ;;
+revert) use "$2" && revert "$3" ;;
+rehearse) use "$2" && [ -n "$nonce" ] && whole "$new" && { [ -z "$from" ] || whole "$old"; } ;;
 recover)
-    booting=--no-block
-    for pending in "$base"/*/pending.json; do
-        [ -f "$pending" ] || continue
-        pending=${pending%/pending.json}
-        use "${pending##*/}"
-        read_pending
-        if [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ]; then
-            systemctl --no-block start "bulkhead-guard@${state##*/}.service"
-        else
-            lock && revert "$nonce"
-        fi
+    for marker in "$base"/*/pending.json; do
+        marker=${marker%/pending.json}
+        "$0" recover-one "${marker##*/}"
     done
     ;;
-*)
-    say "usage: guard wait|revert|rehearse|recover"
-    exit 64
+recover-one)
+    queued=--no-block
+    use "$2"
+    if [ "$boot" = "$booted" ]; then
+        systemctl --no-block start "bulkhead-guard@$2.service"
+    else
+        lock && revert "$nonce"
+    fi
     ;;
+*) say "usage: guard wait|revert|rehearse|recover" && exit 64 ;;
 esac
 """

@@ -147,7 +147,8 @@ class Store:
         staged = final + ".new"
         shutil.rmtree(staged, ignore_errors=True)
         try:
-            os.makedirs(os.path.join(staged, "files"), mode=0o700)
+            os.mkdir(staged, 0o700)
+            os.mkdir(os.path.join(staged, "files"), 0o700)
             lines = []
             for number, item in enumerate(bundle.artifacts):
                 files.write(os.path.join(staged, "files", str(number)), item.content)

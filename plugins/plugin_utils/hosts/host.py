@@ -1,0 +1,124 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an action plugin meets a host: runs the module there, over the task's connection or over a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleConnectionFailure
+
+from ...module_utils.bundles import pack
+from ..backends.base import BackendError
+from ..policy.faults import PolicyError
+from .cache import Cache
+from .conversation import Conversation, Unreachable
+from .errors import HostsError
+
+MODULE = "bulkhead.fleet.sandbox"
+WINDOWS_CONNECTIONS = ("winrm", "psrp")
+# The first value of an ssh option wins, so these stand before everything that is configured.
+NEW_CONNECTION = "-o ControlMaster=no -o ControlPath=none"
+LIMITS = (5, 86400)
+
+
+def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The result of ``work``, or a failed result that says what is wrong: never a traceback for a bad policy."""
+    try:
+        return work()
+    except HostsError as problem:
+        state = {"state": problem.state} if problem.state else {}
+        return {"failed": True, "changed": False, "msg": str(problem), **problem.fields, **state}
+    except (PolicyError, BackendError) as problem:
+        return {"failed": True, "changed": False, "msg": str(problem), "state": "refused"}
+
+
+def conversation(
+    action: Any, options: dict[str, Any], variables: dict[str, Any], today: date
+) -> Conversation:
+    """A conversation with the task's host. Raises HostsError where this version cannot change such a host."""
+    refuse_windows(action)
+    low, high = LIMITS
+    if not low <= options["confirm_within"] <= high:
+        raise HostsError(f"confirm_within is {options['confirm_within']}: give {low} to {high} seconds.")
+    name = str(variables.get("inventory_hostname", "the host"))
+    call = _caller(action, options, variables)
+
+    def fresh(request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            with new_connection(action._connection):
+                return call(request)
+        except AnsibleConnectionFailure as problem:
+            raise Unreachable(str(problem)) from None
+
+    return Conversation(
+        host=name,
+        place="\0".join((name, _option(action, "host") or "", str(_option(action, "port") or ""))),
+        call=call,
+        fresh=fresh,
+        cache=Cache(home()),
+        today=today,
+        check=bool(action._task.check_mode),
+        accept=options["accept"],
+        settings={key: options[key] for key in ("confirm_within", "restart", "rollout", "epoch")},
+    )
+
+
+def read(action: Any, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+    """What ``sandbox_info`` finds on the host."""
+    refuse_windows(action)
+    result: dict[str, Any] = action._execute_module(MODULE + "_info", options, task_vars=variables)
+    result.pop("invocation", None)
+    return result
+
+
+def refuse_windows(action: Any) -> None:
+    shell = getattr(action._connection, "_shell", None)
+    if action._connection.transport in WINDOWS_CONNECTIONS or getattr(shell, "_IS_WINDOWS", False):
+        raise HostsError("applying on windows is not in this version; render it with bulkhead.fleet.render.")
+
+
+def home() -> Path:
+    """Ansible's home of this user, for the cache."""
+    return Path(str(constants.config.get_config_value("ANSIBLE_HOME"))).expanduser()
+
+
+@contextmanager
+def new_connection(connection: Any) -> Iterator[None]:
+    """Within, nothing of an earlier connection is used: what is run authenticates anew, or fails to."""
+    if connection.transport != "ssh":
+        connection.reset()
+        yield
+        return
+    before = connection.get_option("ssh_args")
+    connection.set_option("ssh_args", f"{NEW_CONNECTION} {before or ''}".strip())
+    try:
+        yield
+    finally:
+        # The shared connection stays up for the tasks that follow.
+        connection.set_option("ssh_args", before)
+
+
+def _caller(
+    action: Any, options: dict[str, Any], variables: dict[str, Any]
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def call(request: dict[str, Any]) -> dict[str, Any]:
+        arguments = {"policy": options["policy"], "state": options["state"], "request": pack(request)}
+        result: dict[str, Any] = action._execute_module(MODULE, arguments, task_vars=variables)
+        # The invocation repeats the request, which is long and says nothing to people.
+        result.pop("invocation", None)
+        return result
+
+    return call
+
+
+def _option(action: Any, name: str) -> Any:
+    try:
+        return action._connection.get_option(name)
+    except (KeyError, AttributeError):
+        return None
