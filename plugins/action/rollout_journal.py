@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, observe, state, store
@@ -54,5 +54,5 @@ class ActionModule(ActionBase):
             if not self._task.check_mode:
                 record = journal.append(place.journal(plan.rollout), record)
         except RolloutError as error:
-            raise AnsibleActionFail(str(error), obj=self._task.args, help_text=error.help_text) from error
+            raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
         return result | {"changed": False, "outcome": record.outcome, "seq": record.seq}

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
         try:
             return result | self._plan(given, (task_vars or {})["hostvars"], bool(self._task.check_mode))
         except RolloutError as error:
-            raise AnsibleActionFail(str(error), obj=self._task.args, help_text=error.help_text) from error
+            raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
 
     def _plan(self, given: dict[str, Any], hostvars: Any, check: bool) -> dict[str, Any]:
         policy, place = store.policy_name(given["policy"]), store.Store(Path(given["rollout_dir"]).absolute())

@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""End a rollout or a rollback: write the last line, give back the lock, fail unless all is well."""
+"""End a rollout or a rollback: write the last line, give back the lock, say whether all is well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, state, store, summary
@@ -33,9 +33,8 @@ class ActionModule(ActionBase):
         try:
             end, lines = self._end(given)
         except RolloutError as error:
-            raise AnsibleActionFail(str(error), obj=self._task.args, help_text=error.help_text) from error
-        failed = end not in GOOD and not self._task.check_mode
-        return result | {"changed": False, "failed": failed, "msg": lines, "outcome": end}
+            raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
+        return result | {"changed": False, "good": end in GOOD, "outcome": end, "lines": lines}
 
     def _end(self, given: dict[str, Any]) -> tuple[str, list[str]]:
         place = store.Store(Path(given["rollout_dir"]).absolute())

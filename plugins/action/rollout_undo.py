@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, state, store, undo
@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
         try:
             return result | {"changed": False} | self._undo(given, task_vars or {})
         except RolloutError as error:
-            raise AnsibleActionFail(str(error), obj=self._task.args, help_text=error.help_text) from error
+            raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
 
     def _undo(self, given: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         policy, place = store.policy_name(given["policy"]), store.Store(Path(given["rollout_dir"]).absolute())

@@ -14,8 +14,9 @@ author:
   - The Bulkhead authors (@bulkhead)
 description:
   - >-
-    Writes the last line of the journal, gives back the lock, and fails unless every wave passed or, for a
-    rollback, every touched host is back. So the exit code tells.
+    Writes the last line of the journal, gives back the lock, and says whether every wave passed or, for a
+    rollback, every touched host is back. A play that ends with it has to fail where RV(good) is false, so
+    that the exit code tells.
 options:
   rollout_dir:
     description:
@@ -43,7 +44,7 @@ attributes:
   check_mode:
     support: full
     description:
-      - Writes nothing and does not fail.
+      - Writes nothing.
   diff_mode:
     support: none
     description: There is nothing to compare.
@@ -55,6 +56,7 @@ EXAMPLES = r"""
     rollout_dir: /srv/rollouts
     rollout: nginx-e0003
     epoch: 3
+  register: ended
 """
 
 RETURN = r"""
@@ -63,7 +65,12 @@ outcome:
     - C(pass), C(abort), C(pause), C(inconclusive), C(rolled_back) or C(owed).
   returned: success
   type: str
-msg:
+good:
+  description:
+    - Whether the outcome is C(pass) or C(rolled_back).
+  returned: success
+  type: bool
+lines:
   description:
     - Hosts by state, gates, what is owed, where the journal is.
   returned: success

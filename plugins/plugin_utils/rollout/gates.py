@@ -170,7 +170,7 @@ def judge(
         return Gate(outcome, f"{text} {reasons}.".strip() if reasons else text, findings, exposure)
 
     if failed > max_failed:
-        return gate("abort", f"{failed} hosts failed, the budget is {max_failed}.")
+        return gate("abort", f"Failed hosts: {failed}, allowed: {max_failed}.")
     if hard and wave in PROVING:
         return gate("abort", f"A host of the {wave} failed.")
     if unknown:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import unified_diff
+from difflib import SequenceMatcher
 from typing import Any
 
 from .gates import Observation
@@ -15,7 +15,6 @@ from .state import HostState
 
 _LONGEST = 400
 _RUNNING = ("active", "activating", "reloading")
-_HEADS = ("---", "+++")
 # A failed change that says how it left the host.
 _FAILED_AS = {"refused": "refused", "unchanged": "refused", "reverted": "reverted"}
 
@@ -79,16 +78,12 @@ def diff_lines(look: Result) -> list[str]:
 
 
 def _diff(entry: Result) -> str:
-    before, after = str(entry.get("before") or ""), str(entry.get("after") or "")
-    if before == after:
-        return ""
-    marks = [
-        line[0]
-        for line in unified_diff(before.splitlines(), after.splitlines(), n=0)
-        if line[:3] not in _HEADS
-    ]
-    name = entry.get("after_header") or entry.get("before_header") or ""
-    return f"{name}: +{marks.count('+')} -{marks.count('-')} lines"
+    before, after = (str(entry.get(side) or "").splitlines() for side in ("before", "after"))
+    steps = [step for step in SequenceMatcher(a=before, b=after).get_opcodes() if step[0] != "equal"]
+    gained, lost = sum(step[4] - step[3] for step in steps), sum(step[2] - step[1] for step in steps)
+    names = [str(entry.get(f"{side}_header") or "") for side in ("after", "before")]
+    name = next((name for name in names if name != "/dev/null"), "")
+    return f"{name}: +{gained} -{lost} lines" if steps else ""
 
 
 def planned(name: str, variables: Mapping[str, Any], look: Result | None) -> PlannedHost:

@@ -37,7 +37,7 @@ def test_a_good_host_passes_every_check() -> None:
         ({"applied": "failed", "detail": "no space"}, "abort", "h1: apply: failed (no space)"),
         ({"applied": "reverted"}, "abort", "h1: apply: reverted"),
         ({"applied": "refused"}, "abort", "h1: apply: refused"),
-        ({"applied": "unreachable"}, "abort", "1 hosts failed, the budget is 0."),
+        ({"applied": "unreachable"}, "abort", "Failed hosts: 1, allowed: 0."),
         ({"digest": "old"}, "abort", "h1: active generation 'old', not 'new'"),
         ({"service": "failed"}, "abort", "h1: service is 'failed'"),
         ({"service": "activating"}, "abort", "h1: service is 'activating'"),

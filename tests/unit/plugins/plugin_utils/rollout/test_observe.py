@@ -1,0 +1,165 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import observe
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import PlannedHost
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.state import HostState
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome", "detail"),
+    [
+        ({"changed": True}, "changed", ""),
+        ({"changed": False}, "unchanged", ""),
+        ({"failed": True, "state": "refused", "msg": "no  such\nunit."}, "refused", "no such unit."),
+        ({"failed": True, "state": "unchanged", "msg": "nft says no."}, "refused", "nft says no."),
+        ({"failed": True, "state": "reverted", "changed": True}, "reverted", ""),
+        ({"failed": True, "state": "revert_failed"}, "failed", ""),
+        ({"failed": True, "msg": "module crashed"}, "failed", "module crashed"),
+        (
+            {"unreachable": True, "failed": True, "state": "refused", "msg": "no route"},
+            "unreachable",
+            "no route",
+        ),
+    ],
+)
+def test_outcome_of_an_apply(result: dict[str, Any], outcome: str, detail: str) -> None:
+    got = observe.outcome({"from": "old", "digest": "new", **result})
+    assert (got.outcome, got.from_digest, got.to_digest, got.detail) == (outcome, "old", "new", detail)
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome"),
+    [
+        ({"changed": True}, "rolled_back"),
+        ({"changed": False}, "not_needed"),
+        ({"failed": True, "state": "refused"}, "failed"),
+        ({"unreachable": True}, "owed"),
+        ({"skipped": True, "changed": False}, "owed"),
+    ],
+)
+def test_outcome_of_a_rollback(result: dict[str, Any], outcome: str) -> None:
+    assert observe.rollback_outcome(result).outcome == outcome
+
+
+def test_a_long_message_is_cut() -> None:
+    assert observe.message({"msg": "x" * 1000}) == "x" * 399 + "…"
+
+
+def test_refusals_name_the_hosts_of_each_message() -> None:
+    looks = {
+        "a": {"failed": True, "msg": "clause x is refused."},
+        "b": {"failed": True, "msg": "clause x is refused."},
+        "c": {"failed": True},
+        "d": {"unreachable": True, "failed": True, "msg": "gone"},
+        "e": {"changed": True},
+        "f": None,
+    }
+    assert observe.refusals(looks) == ["a, b: clause x is refused.", "c: failed without a message."]
+
+
+def test_diff_lines_count_by_file() -> None:
+    look = {
+        "diff": [
+            {"before_header": "/dev/null", "after_header": "/etc/a", "before": "", "after": "1\n2\n"},
+            {"before_header": "/etc/b", "after_header": "/dev/null", "before": "--- x\n", "after": ""},
+            {"before_header": "/etc/c", "after_header": "/etc/c", "before": "same", "after": "same"},
+        ]
+    }
+    assert observe.diff_lines(look) == ["/etc/a: +2 -0 lines", "/etc/b: +0 -1 lines"]
+    assert observe.diff_lines({}) == []
+
+
+def test_a_planned_host() -> None:
+    look = {"fingerprint": "f", "from": "old", "digest": "new"}
+    assert observe.planned("h", {"bulkhead_risk": "high"}, look) == PlannedHost(
+        "h", "high", "f", "old", "new"
+    )
+    assert observe.planned("h", {}, {"unreachable": True}) == PlannedHost("h", reachable=False)
+    assert observe.planned("h", {}, None).reachable is False
+
+
+STATE = HostState("h", "pilot", "old", "new", apply="changed")
+LOOK = {"active": "new", "service": {"state": "active", "restarts": 2, "invocation": "i"}, "health": []}
+PROOF = {
+    "evidence": {
+        "clauses": [
+            {
+                "clause": "a",
+                "outcome": "enforced",
+                "failures": [],
+                "unsure": [],
+                "probes": [1],
+                "readbacks": [1, 2],
+            },
+            {
+                "clause": "b",
+                "outcome": "failed",
+                "failures": ["read /x: allow"],
+                "unsure": ["u"],
+                "probes": [1],
+                "readbacks": [],
+            },
+            {
+                "clause": "c",
+                "outcome": "inconclusive",
+                "failures": [],
+                "unsure": ["no control"],
+                "probes": [1],
+                "readbacks": [],
+            },
+            {
+                "clause": "d",
+                "outcome": "waived",
+                "failures": ["open"],
+                "unsure": [],
+                "probes": [1],
+                "readbacks": [],
+            },
+        ]
+    }
+}
+
+
+def test_an_observation_out_of_the_results() -> None:
+    checks = [
+        {"id": "health[0]", "ok": True, "detail": ""},
+        {"id": "health[1]", "ok": False, "detail": "502"},
+    ]
+    seen = observe.observation(STATE, {"application": "active"}, LOOK, {**LOOK, "health": checks}, PROOF)
+    assert (seen.applied, seen.digest, seen.wanted, seen.service) == ("changed", "new", "new", "active")
+    assert (seen.ran_before, seen.restarts) == (True, 0)
+    assert seen.health == (("health[0]", ""), ("health[1]", "502"))
+    assert (seen.tried, seen.failures, seen.unsure) == (6, ("b: read /x: allow",), ("c: no control",))
+
+
+@pytest.mark.parametrize("nothing", [None, {}, {"failed": True}, {"unreachable": True}, {"skipped": True}])
+def test_what_was_not_seen_stays_unknown(nothing: dict[str, Any] | None) -> None:
+    seen = observe.observation(STATE, nothing, nothing, nothing, nothing)
+    assert (seen.digest, seen.service, seen.health, seen.restarts, seen.tried, seen.ran_before) == (None,) * 6
+
+
+@pytest.mark.parametrize("outcome", ["", "intent"])
+def test_an_intent_is_no_outcome(outcome: str) -> None:
+    state = HostState("h", "pilot", "old", "new", apply=outcome)
+    assert observe.observation(state, None, None, None, None).applied is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "count"),
+    [
+        ((0, "i"), (0, "i"), 0),
+        ((2, "i"), (5, "j"), 3),
+        ((4, "i"), (0, "j"), 1),
+        ((None, "i"), (0, "i"), None),
+        ((0, "i"), (None, "i"), None),
+    ],
+)
+def test_restarts(before: tuple[int | None, str], after: tuple[int | None, str], count: int | None) -> None:
+    sides = [{"restarts": number, "invocation": name} for number, name in (before, after)]
+    assert observe.restarts(*sides) == count

@@ -1,0 +1,70 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import summary
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.journal import Record
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import Options, PlannedHost, make
+
+PLAN = make(
+    rollout="nginx-e0003",
+    epoch=3,
+    policy="nginx",
+    created="",
+    hosts=[
+        PlannedHost("edge", "high", "x", "", "b" * 64),
+        PlannedHost("web1", "low", "x", "b" * 64, "b" * 64),
+        PlannedHost("web22", "low", "", "", "", reachable=False),
+    ],
+    options=Options(waves=(100,)),
+)
+JOURNAL = Path("/srv/rollouts/nginx-e0003/journal.jsonl")
+
+
+def test_a_plan_by_waves_with_what_changes() -> None:
+    assert summary.plan_lines(PLAN, {"edge": ["/etc/a: +2 -0 lines"]}) == [
+        "nginx-e0003: 3 hosts in 2 waves",
+        "pilot: 1 host",
+        "  edge   high      unconfined -> bbbbbbbbbbbb",
+        "    /etc/a: +2 -0 lines",
+        "wave 1: 2 hosts",
+        "  web1   low       bbbbbbbbbbbb, nothing to change",
+        "  web22  low       could not be reached",
+    ]
+
+
+def test_what_the_plays_get() -> None:
+    told = summary.for_playbook(PLAN, JOURNAL)
+    assert (told["order"], told["serial"]) == (["edge", "web1", "web22"], [1, 2])
+    assert told["wave_of"] == {"edge": "pilot", "web1": "wave 1", "web22": "wave 1"}
+    assert told["digest"] == PLAN.digest
+
+
+def test_the_end_counts_hosts_and_names_what_is_owed() -> None:
+    records = [
+        Record("apply", "changed", host="edge", wave="pilot"),
+        Record("gate", "pass", wave="pilot", detail="1 of 1 hosts are good."),
+        Record("apply", "unreachable", host="web22", wave="wave 1"),
+        Record("gate", "abort", wave="wave 1", detail="Failed hosts: 1, allowed: 0."),
+        Record("rollback", "rolled_back", host="edge", wave="pilot"),
+        Record("rollback", "owed", host="web22", wave="wave 1"),
+    ]
+    assert summary.end_lines(PLAN, records, "abort", JOURNAL) == [
+        "nginx-e0003 aborted: every host that was changed had to go back.",
+        "  1 owed: web22",
+        "  1 rolled_back: edge",
+        "  1 untouched: web1",
+        "  gate pilot: pass. 1 of 1 hosts are good.",
+        "  gate wave 1: abort. Failed hosts: 1, allowed: 0.",
+        "  OWED: web22 could not be shown to be back; run the rollback again.",
+        f"  journal: {JOURNAL}",
+    ]
+
+
+def test_hosts_that_stay_are_not_owed() -> None:
+    records = [Record("apply", "changed", host="edge"), Record("gate", "inconclusive", wave="pilot")]
+    lines = summary.end_lines(PLAN, records, "inconclusive", JOURNAL)
+    assert lines[0] == "nginx-e0003 stopped: not enough was seen to go on; hosts stay as they are."
+    assert not any("OWED" in line for line in lines)

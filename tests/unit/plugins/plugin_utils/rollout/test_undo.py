@@ -1,0 +1,84 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import undo
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.journal import Record
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import Options, PlannedHost, make
+
+PLAN = make(
+    rollout="nginx-e0003",
+    epoch=3,
+    policy="nginx",
+    created="",
+    hosts=[PlannedHost("a", "high", "x", "old", "new"), PlannedHost("b", "low", "", "", "", reachable=False)],
+    options=Options(),
+)
+
+
+def applied(host: str, outcome: str) -> Record:
+    return Record("apply", outcome, host=host)
+
+
+@pytest.mark.parametrize(
+    ("records", "receipts", "back"),
+    [
+        ([], {}, {}),
+        ([applied("a", "changed")], {}, {"a": {"from": "old", "to": "new", "shown": False}}),
+        ([applied("a", "intent")], {}, {"a": {"from": "old", "to": "new", "shown": False}}),
+        ([applied("a", "unchanged")], {}, {}),
+        ([applied("a", "reverted")], {"a": {"active": "old", "rollout": "nginx-e0002"}}, {}),
+        # The journal lost its line, the host did not.
+        (
+            [],
+            {"a": {"active": "new", "rollout": "nginx-e0003"}},
+            {"a": {"from": "old", "to": "new", "shown": False}},
+        ),
+        ([], {"a": {"active": "old", "rollout": "nginx-e0003"}}, {}),
+        # Never read before: its own receipt tells what it holds now.
+        (
+            [applied("b", "unreachable")],
+            {"b": {"active": "other", "rollout": "nginx-e0003"}},
+            {"b": {"from": "", "to": "other", "shown": False}},
+        ),
+        (
+            [applied("b", "unreachable")],
+            {"b": {"active": "other", "rollout": "nginx-e0001"}},
+            {"b": {"from": "", "to": "", "shown": True}},
+        ),
+        (
+            [applied("b", "unreachable")],
+            {"b": {"unreachable": True}},
+            {"b": {"from": "", "to": "", "shown": False}},
+        ),
+    ],
+)
+def test_who_goes_back(records: list[Record], receipts: dict[str, Any], back: dict[str, Any]) -> None:
+    assert undo.hosts(PLAN, records, receipts) == back
+
+
+def test_lines() -> None:
+    assert undo.lines({}) == ["No host has to go back."]
+    assert undo.lines({"a": {"from": "", "to": "0123456789abcdef"}, "b": {"from": "old", "to": ""}}) == [
+        "a: 0123456789ab -> unconfined",
+        "b: unknown -> old",
+    ]
+
+
+def test_a_limit_is_refused_by_naming_the_hosts_left_out() -> None:
+    records = [applied("a", "changed"), applied("b", "intent")]
+    with pytest.raises(
+        RolloutError, match="The limit 'b' leaves out a, and nothing was rolled back"
+    ) as caught:
+        undo.refuse_limit(PLAN, records, "b", ["b"])
+    assert "the journal of 'nginx-e0003'" in caught.value.help_text
+
+
+def test_a_limit_that_covers_all_is_refused_too() -> None:
+    with pytest.raises(RolloutError, match="The limit 'a' cannot be part of a rollback"):
+        undo.refuse_limit(PLAN, [applied("a", "changed")], "a", ["a"])
