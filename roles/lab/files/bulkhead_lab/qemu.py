@@ -89,7 +89,6 @@ def personalise(lab: Lab, host: Host, limit: float = 180) -> None:
     ) as process:
         assert process.stdin and process.stdout
         if process.stdout.readline() != "ready\n":
-            process.kill()
             raise LabError(f"Clone '{host.name}' did not let the lab in: {process.communicate()[1].strip()}.")
         process.stdin.write(f"date -s @{time.time():.3f} >/dev/null\n{personal_script(lab, host)}")
         try:
@@ -107,7 +106,7 @@ def up(lab: Lab, host: Host, template: Template) -> None:
     """One host, from nothing to a login with its own key."""
     host.save(lab)
     resume(lab, host, template)
-    ssh.wait(lab, host, 120, template=True)
+    ssh.wait_banner(host, 120)
     personalise(lab, host)
 
 

@@ -63,6 +63,14 @@ def banner(port: int, patience: float) -> bool:
         return False
 
 
+def wait_banner(host: Host, limit: float) -> None:
+    end = time.monotonic() + limit
+    while not banner(host.port, 20):
+        if time.monotonic() > end:
+            raise LabError(f"Host '{host.name}' does not answer on port {host.port} after {limit:.0f} s.")
+        time.sleep(0.2)
+
+
 def login(argv: list[str], text_in: str = "", limit: float = 120) -> str:
     """Run ssh; its output, or a LabError with ssh's own words."""
     try:
