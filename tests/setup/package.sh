@@ -18,7 +18,7 @@ for name in sandbox sandbox_info probe render; do
   ansible-doc -t module "bulkhead.fleet.$name" >/dev/null
 done
 for system in debian12 debian13 windows2022 macos15; do
-  ansible-playbook -i localhost, bulkhead.fleet.render -e policy=nginx -e "features=$system" -e render_dir="$work/rendered" >"$work/$system.log" ||
+  ansible-playbook -i localhost, bulkhead.fleet.render -e policy=nginx -e "system=$system" -e render_dir="$work/rendered" >"$work/$system.log" ||
     { cat "$work/$system.log"; exit 1; }
   ls "$work/rendered/nginx/$system/verdicts.json" >/dev/null
 done

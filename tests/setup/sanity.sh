@@ -12,7 +12,7 @@ git -C "$copy" init -q
 git -C "$copy" add -A
 # ansible-test fetches get-pip for its environments; the interpreter's own ensurepip does the same without a download.
 requirements=$(python -c 'import ansible_test, os; print(os.path.dirname(ansible_test.__file__) + "/_internal/python_requirements.py")')
-for version in $(sed -n "s/.*pip='\([0-9.]*\)'.*/\1/p; s/.*'pip': '\([0-9.]*\)'.*/\1/p" "$requirements" | sort -u); do
+grep -o "pip='[0-9.]*'" "$requirements" | cut -d"'" -f2 | while read -r version; do
   printf 'import ensurepip\nensurepip.bootstrap()\n' >"$home/.ansible/test/cache/get_pip_${version//./_}.py"
 done
 cd "$copy"

@@ -78,6 +78,10 @@ class Conversation:
         answer = self._ask({"op": "revert", "policy": policy, "from": origin, "to": to, **self.settings})
         return self._settle(policy, answer)
 
+    def features(self, unit: str) -> dict[str, Any]:
+        """Ask the host what it can do and how its unit is written; changes nothing there."""
+        return self._remember(unit, self._ask({"op": "features", "unit": unit})["features"])
+
     # --- compile ---
 
     def _compile(self, manifest: Manifest, unit: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -87,7 +91,7 @@ class Conversation:
                 return facts, self._judged(manifest, facts)
             except (HostsError, BackendError):
                 pass  # by what we remember of it; the host itself may have changed for the better
-        facts = self._remember(unit, self._ask({"op": "features", "unit": unit})["features"])
+        facts = self.features(unit)
         return facts, self._judged(manifest, facts)
 
     def _judged(self, manifest: Manifest, facts: dict[str, Any]) -> dict[str, Any]:
