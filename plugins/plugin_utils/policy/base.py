@@ -19,7 +19,9 @@ BASE_READ: dict[OS, tuple[str, ...]] = {
         "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/share/ca-certificates", "/usr/share/locale",
         "/usr/share/zoneinfo",
     ),
-    OS.WINDOWS: (r"C:\Windows\System32", r"C:\Windows\SysWOW64", r"C:\Windows\WinSxS", r"C:\Windows\Globalization"),
+    OS.WINDOWS: (
+        r"C:\Windows\Globalization", r"C:\Windows\SysWOW64", r"C:\Windows\System32", r"C:\Windows\WinSxS",
+    ),
     OS.MACOS: (
         "/System/Library", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero", "/etc/hosts",
         "/etc/protocols", "/etc/resolv.conf", "/etc/services", "/private/etc/hosts", "/private/etc/localtime",

@@ -1,12 +1,13 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Combinations that no policy may hold: writable and executable files, ways to a privileged service, and
-grants that another clause of the same policy makes useless."""
+clauses of one policy that undo each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from . import model as m
 from .faults import FaultList, quote
@@ -17,109 +18,152 @@ from .source import Node
 # containerd, libvirt, snapd, LXD), or because it takes orders for the service manager.
 PRIVILEGED_SOCKETS: dict[m.OS, tuple[str, ...]] = {
     m.OS.LINUX: (
-        "/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/dbus/system_bus_socket", "/run/docker.sock",
-        "/run/k3s/containerd/containerd.sock", "/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock",
-        "/run/lxd.socket", "/run/podman/podman.sock", "/run/snapd.socket", "/run/snapd-snap.socket",
-        "/run/systemd/private", "/run/systemd/io.systemd.Manager", "/run/udev/control", "/run/buildkit/buildkitd.sock",
-        "/var/lib/lxd/unix.socket", "/var/lib/incus/unix.socket", "/run/incus/unix.socket",
+        "/run/buildkit/buildkitd.sock",
+        "/run/containerd/containerd.sock",
+        "/run/crio/crio.sock",
+        "/run/dbus/system_bus_socket",
+        "/run/docker.sock",
+        "/run/incus/unix.socket",
+        "/run/k3s/containerd/containerd.sock",
+        "/run/libvirt/libvirt-sock",
+        "/run/libvirt/virtqemud-sock",
+        "/run/lxd.socket",
+        "/run/podman/podman.sock",
+        "/run/snapd-snap.socket",
+        "/run/snapd.socket",
+        "/run/systemd/io.systemd.Manager",
+        "/run/systemd/private",
+        "/run/udev/control",
+        "/var/lib/incus/unix.socket",
+        "/var/lib/lxd/unix.socket",
         "/var/snap/lxd/common/lxd/unix.socket",
     ),
     m.OS.MACOS: ("/var/run/docker.sock", "/private/var/run/docker.sock"),
-    m.OS.WINDOWS: (r"\\.\pipe\docker_engine", r"\\.\pipe\containerd-containerd", r"\\.\pipe\podman-machine-default"),
-}  # fmt: skip
+    m.OS.WINDOWS: (
+        r"\\.\pipe\containerd-containerd",
+        r"\\.\pipe\docker_engine",
+        r"\\.\pipe\podman-machine-default",
+    ),
+}
 SYSTEM_BUS = "/run/dbus/system_bus_socket"
 
 
 @dataclass(frozen=True)
-class Waived:
-    """Which clauses a waiver names, per operating system."""
+class Resolved:
+    """All clauses of a policy with what the checks need to judge them and to name their place.
 
-    pairs: frozenset[tuple[str, m.OS]]
+    ``systems``: the operating systems that the policy has a workload on. ``waived``: (clause or section, os).
+    """
 
-    def covers(self, clause: m.Clause, os: m.OS) -> bool:
-        return (clause.id, os) in self.pairs or (clause.section, os) in self.pairs
+    clauses: Sequence[m.Clause]
+    systems: Sequence[m.OS]
+    waived: frozenset[tuple[str, m.OS]]
+    nodes: Mapping[str, Node]
+    root: Node
+    faults: FaultList
+
+    def fault(self, clause: m.Clause, message: str, help_text: str) -> None:
+        self.faults.add(self.nodes.get(clause.id, self.root), message, help_text)
+
+    def is_waived(self, clause: m.Clause, os: m.OS) -> bool:
+        return (clause.id, os) in self.waived or (clause.section, os) in self.waived
 
 
-def check(
-    clauses: Sequence[m.Clause],
-    systems: Iterable[m.OS],
-    waived: Waived,
-    nodes: Mapping[str, Node],
-    root: Node,
-    faults: FaultList,
-) -> None:
+def check(policy: Resolved) -> None:
     """Record every forbidden combination as a fault at the clause that makes it."""
-    wanted = sorted(systems, key=lambda os: os.value)
-    _writable_code(clauses, wanted, waived, nodes, root, faults)
-    _privileged_sockets(clauses, wanted, waived, nodes, root, faults)
-    _families(clauses, nodes, root, faults)
+    _writable_code(policy)
+    _privileged_sockets(policy)
+    _denied_grants(policy)
+    _overlapping_ports(policy)
+    _families(policy)
 
 
-def _writable_code(
-    clauses: Sequence[m.Clause],
-    systems: list[m.OS],
-    waived: Waived,
-    nodes: Mapping[str, Node],
-    root: Node,
-    faults: FaultList,
-) -> None:
-    writes = [c for c in clauses if isinstance(c, m.Write)]
-    for run in (c for c in clauses if isinstance(c, (m.Execute, m.Spawn))):
+def _writable_code(policy: Resolved) -> None:
+    writes = [clause for clause in policy.clauses if isinstance(clause, m.Write)]
+    for run in policy.clauses:
+        if not isinstance(run, (m.Execute, m.Spawn)):
+            continue
         for write in writes:
-            both = [os for os in systems if meet(write.path, run.path, os)]
-            open_on = [os.value for os in both if not waived.covers(write, os) and not waived.covers(run, os)]
+            both = [os for os in policy.systems if meet(write.path, run.path, os)]
+            open_on = [
+                o.value for o in both if not policy.is_waived(write, o) and not policy.is_waived(run, o)
+            ]
             if open_on:
-                message = f"{quote(write.path.text)} is writable, and {run.id} runs programs from it on {', '.join(open_on)}."
+                what = f"{quote(write.path.text)} is writable and {run.id} runs programs from it"
                 fix = f"write somewhere else, or waive '{write.id}' on {open_on[0]}"
-                faults.add(nodes.get(write.id, root), message, fix)
+                policy.fault(write, f"{what} on {', '.join(open_on)}.", fix)
 
 
-def _privileged_sockets(
-    clauses: Sequence[m.Clause],
-    systems: list[m.OS],
-    waived: Waived,
-    nodes: Mapping[str, Node],
-    root: Node,
-    faults: FaultList,
-) -> None:
-    for clause in (c for c in clauses if isinstance(c, m.UnixSocket)):
-        for os in systems:
-            if waived.covers(clause, os):
-                continue
-            reached = next(
-                (
-                    name
-                    for name in PRIVILEGED_SOCKETS[os]
-                    if meet(clause.path, _run(name, os), os)
-                    or meet(clause.path, m.PathRef(name, ((os, name),)), os)
-                ),
-                "",
-            )
-            if reached:
+def _privileged_sockets(policy: Resolved) -> None:
+    for clause in policy.clauses:
+        if not isinstance(clause, (m.UnixSocket, m.Write)):
+            continue
+        for os in policy.systems:
+            reached = _reached(clause.path, os)
+            if reached and not policy.is_waived(clause, os):
                 message = (
                     f"{quote(clause.path.text)} reaches the privileged socket {quote(reached)} on {os.value}."
                 )
-                fix = (
-                    "list the names that it needs under ipc.dbus"
-                    if reached == SYSTEM_BUS
-                    else f"remove it, or waive '{clause.id}' on {os.value}"
-                )
-                faults.add(nodes.get(clause.id, root), message, fix)
+                fix = f"remove it, or waive '{clause.id}' on {os.value}"
+                bus = reached == SYSTEM_BUS and isinstance(clause, m.UnixSocket)
+                policy.fault(clause, message, "list the names that it needs under ipc.dbus" if bus else fix)
                 break
 
 
-def _run(name: str, os: m.OS) -> m.PathRef:
-    """The same socket by its old name: /var/run is a link to /run on Linux."""
-    old = f"/var{name}" if os is m.OS.LINUX and name.startswith("/run/") else name
-    return m.PathRef(old, ((os, old),))
+def _reached(path: m.PathRef, os: m.OS) -> str:
+    for name in PRIVILEGED_SOCKETS[os]:
+        # On Linux /var/run is a link to /run.
+        spellings = (name, f"/var{name}") if os is m.OS.LINUX and name.startswith("/run/") else (name,)
+        if any(meet(path, m.PathRef(spelling, ((os, spelling),)), os) for spelling in spellings):
+            return name
+    return ""
 
 
-def _families(clauses: Sequence[m.Clause], nodes: Mapping[str, Node], root: Node, faults: FaultList) -> None:
-    families = next((c for c in clauses if isinstance(c, m.Families)), None)
-    user = next((c for c in clauses if isinstance(c, (m.Listen, m.Connect))), None)
+def _denied_grants(policy: Resolved) -> None:
+    """Deny wins a tie: a grant of the very path that is denied says nothing."""
+    denies = [clause for clause in policy.clauses if isinstance(clause, m.Deny)]
+    for clause in policy.clauses:
+        if not isinstance(clause, (m.Read, m.Write, m.Execute, m.Spawn)):
+            continue
+        for deny in denies:
+            same = [
+                os for os in policy.systems if clause.path.on(os) and clause.path.on(os) == deny.path.on(os)
+            ]
+            if same and clause.path.glob == deny.path.glob:
+                message = (
+                    f"{quote(clause.path.text)} is denied by {deny.id} on {same[0].value}; deny wins a tie."
+                )
+                policy.fault(clause, message, "remove one of the two")
+                break
+
+
+def _overlapping_ports(policy: Resolved) -> None:
+    """Two clauses for one port would make it a matter of chance which of them counts it."""
+    listens = sorted(
+        (c for c in policy.clauses if isinstance(c, m.Listen)), key=lambda c: (c.origin.line, c.id)
+    )
+    for first, second in combinations(listens, 2):
+        if overlap(first.port, second.port):
+            message = f"{quote(second.port)} is in {quote(first.port)} of line {first.origin.line} already."
+            policy.fault(second, message, "write ranges that do not overlap")
+    for clause in policy.clauses:
+        if isinstance(clause, m.Connect):
+            for one, other in combinations(clause.ports, 2):
+                if overlap(one, other):
+                    message = f"the ports {quote(one)} and {quote(other)} overlap."
+                    policy.fault(clause, message, "write ranges that do not overlap")
+
+
+def overlap(first: m.Port, second: m.Port) -> bool:
+    """Whether two port ranges of one protocol share a port."""
+    return first.protocol == second.protocol and first.first <= second.last and second.first <= first.last
+
+
+def _families(policy: Resolved) -> None:
+    families = next((c for c in policy.clauses if isinstance(c, m.Families)), None)
+    user = next((c for c in policy.clauses if isinstance(c, (m.Listen, m.Connect))), None)
     if families is None or user is None or {"ipv4", "ipv6"} & set(families.names):
         return
+    written = families if families.id in policy.nodes else user
     message = f"{user.id} needs ipv4 or ipv6, and network.families has neither."
-    faults.add(
-        nodes.get(families.id, nodes.get(user.id, root)), message, "add ipv4 or ipv6 to network.families"
-    )
+    policy.fault(written, message, "add ipv4 or ipv6 to network.families")

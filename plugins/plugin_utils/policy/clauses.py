@@ -17,7 +17,6 @@ from .faults import FaultList, Refusal, quote
 from .paths import PathNames
 from .peers import peer
 from .source import Node, place_text
-from .words import FAMILIES, SYSCALL_GROUPS
 
 CLOSURES: tuple[type[m.Clause], ...] = (
     m.PrivilegeClosure, m.ReadClosure, m.WriteClosure, m.ExecuteClosure, m.ListenClosure, m.ConnectClosure,
@@ -68,27 +67,26 @@ PATH_LISTS: tuple[type[m.PathClause], ...] = (
     m.Device,
 )
 NAME_LISTS: tuple[tuple[type[m.Clause], str], ...] = ((m.Privilege, "name"), (m.BusName, "name"))
-VOCABULARIES = {m.Families.section: FAMILIES, m.Syscalls.section: SYSCALL_GROUPS}
 
-SECTIONS: tuple[str, ...] = tuple(
-    dict.fromkeys(
-        kind.section
-        for kind in (
-            *CLOSURES,
-            *(row[0] for row in SETTINGS),
-            *PATH_LISTS,
-            *(row[0] for row in NAME_LISTS),
-            m.Listen, m.Connect, m.EnvironmentSet, m.Secret, m.RestartLimit,
-        )
-    )
-)  # fmt: skip
+_KINDS: tuple[type[m.Clause], ...] = (
+    *CLOSURES,
+    *(row[0] for row in SETTINGS),
+    *PATH_LISTS,
+    *(row[0] for row in NAME_LISTS),
+    *(m.Listen, m.Connect, m.EnvironmentSet, m.Secret, m.RestartLimit),
+)
+SECTIONS: tuple[str, ...] = tuple(dict.fromkeys(kind.section for kind in _KINDS))
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A list item in either of its forms: ``text``, or ``{main: text, why:, id:}``."""
+    """A list item in either of its forms: ``text``, or ``{main: text, why:, id:}``.
+
+    ``node`` is the whole item, ``spot`` the value that its form is about.
+    """
 
     node: Node
+    spot: Node
     main: str
     why: str
     own_id: str
@@ -96,9 +94,10 @@ class Entry:
     @classmethod
     def of(cls, node: Node, *keys: str) -> Entry:
         if not isinstance(node.value, dict):
-            return cls(node, str(node.value), "", "")
-        main = next((str(node.value[key]) for key in keys if key in node.value), "")
-        return cls(node, main, str(node.value.get("why", "")), str(node.value.get("id", "")))
+            return cls(node, node, str(node.value), "", "")
+        spot = next((found for key in keys if (found := node.get(key)) is not None), node)
+        why, own_id = (str(node.value.get(key, "")) for key in ("why", "id"))
+        return cls(node, spot, str(spot.value), why, own_id)
 
     def on(self) -> tuple[m.OS, ...]:
         found = self.node.value.get("on", []) if isinstance(self.node.value, dict) else []
@@ -114,9 +113,16 @@ class ClauseBuilder:
     """
 
     def __init__(
-        self, root: Node, names: PathNames, groups: Mapping[str, Sequence[str]], faults: FaultList
+        self,
+        root: Node,
+        names: PathNames,
+        groups: Mapping[str, Sequence[str]],
+        faults: FaultList,
+        prefix: str = "",
     ) -> None:
         self.root, self.names, self.groups, self.faults = root, names, groups, faults
+        self.prefix = prefix  # in the ids of grants, for what comes from a baseline
+        self._contents: dict[tuple[Any, ...], m.Clause] = {}
         self.clauses: list[m.Clause] = []
         self.places: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}
@@ -127,24 +133,25 @@ class ClauseBuilder:
             self._setting(kind, name, read)
         for path_kind in PATH_LISTS:
             for node in self.root.each(*path_kind.section.split(".")):
-                with self.faults.at(node):
-                    self._path(path_kind, Entry.of(node, "path", "glob"))
+                entry = Entry.of(node, "path", "glob")
+                with self.faults.at(entry.spot):
+                    self._path(path_kind, entry)
         for kind, name in NAME_LISTS:
             for node in self.root.each(*kind.section.split(".")):
                 entry = Entry.of(node, "name")
                 self._grant(kind, entry, entry.main, **{name: entry.main})
         for node in self.root.each("network", "listen"):
-            with self.faults.at(node):
-                entry = Entry.of(node, "port")
+            entry = Entry.of(node, "port")
+            with self.faults.at(entry.spot):
                 port = units.port(entry.main)
                 self._grant(m.Listen, entry, str(port), port=port)
         for node in self.root.each("network", "connect"):
-            with self.faults.at(node):
-                self._connect(node)
+            entry = Entry.of(node, "to")
+            with self.faults.at(entry.spot):
+                self._connect(node, entry)
         self._environment()
         for node in self.root.each("secrets"):
-            with self.faults.at(node):
-                self._secret(node)
+            self._secret(node)
         found = self.root.get("resilience", "restart_limit")
         if found is not None:
             with self.faults.at(found):
@@ -176,8 +183,7 @@ class ClauseBuilder:
         ref = self.names.resolve(entry.main, glob=glob, on=entry.on(), pipe=kind is m.UnixSocket)
         self._grant(kind, entry, f"glob {ref.text}" if glob else ref.text, path=ref)
 
-    def _connect(self, node: Node) -> None:
-        entry = Entry.of(node, "to")
+    def _connect(self, node: Node, entry: Entry) -> None:
         to = peer(entry.main, self.groups)
         ports: list[m.Port] = []
         for item in node.each("ports"):
@@ -188,7 +194,8 @@ class ClauseBuilder:
         rate, most = node.get("rate"), node.get("max_open")
         values: dict[str, Any] = {"peer": to, "ports": tuple(sorted(ports))}
         if rate is not None:
-            values["rate"] = units.rate(rate.value)
+            with self.faults.at(rate):
+                values["rate"] = units.rate(rate.value)
         if most is not None:
             values["max_open"] = int(most.value)
         self._grant(m.Connect, entry, " ".join([to.text, *map(str, sorted(ports))]), **values)
@@ -207,27 +214,24 @@ class ClauseBuilder:
 
     def _secret(self, node: Node) -> None:
         entry = Entry.of(node, "name")
-        source = node.get("source")
-        values: dict[str, Any] = {"name": entry.main}
+        source, after = node.get("source"), node.get("rotate_after")
+        values: dict[str, Any] = {"name": entry.main, "rotate_with": str(node.value.get("rotate_with", ""))}
+        with self.faults.at(after or node):
+            values["rotate_after"] = units.duration(after.value) if after is not None else None
         with self.faults.at(source or node):
             values["source"] = self.names.resolve(str(source.value if source else ""))
-            after = node.get("rotate_after")
-            if after is not None:
-                with self.faults.at(after):
-                    values["rotate_after"] = units.duration(after.value)
-            values["rotate_with"] = str(node.value.get("rotate_with", ""))
             self._grant(m.Secret, entry, entry.main, **values)
 
     def _grant(self, kind: type[m.Clause], entry: Entry, content: str, **values: Any) -> None:
-        clause_id = entry.own_id or f"{kind.section}[{content}]"
+        clause_id = entry.own_id or f"{kind.section}[{self.prefix}{content}]"
         if entry.own_id in SECTIONS:
             self.faults.add(
                 entry.node, f"the id {quote(entry.own_id)} is the name of a section.", "write another id"
             )
             return
         clause = kind(clause_id, origin=entry.node.origin, why=entry.why, **values)
-        twin = next((c for c in self.clauses if type(c) is kind and _content(c) == _content(clause)), None)
-        if twin is not None:
+        twin = self._contents.setdefault(_content(clause), clause)
+        if twin is not clause:
             message = f"{quote(content)} is listed twice, first on line {twin.origin.line}."
             self.faults.add(entry.node, message, "remove one of them")
             return
@@ -250,4 +254,5 @@ def _content(clause: m.Clause) -> tuple[Any, ...]:
     values = [
         getattr(clause, item.name) for item in fields(clause) if item.name not in ("id", "origin", "why")
     ]
-    return tuple((v.by_os, v.glob) if isinstance(v, m.PathRef) else v for v in values)
+    said = ((v.by_os, v.glob) if isinstance(v, m.PathRef) else v for v in values)
+    return (type(clause), *said)

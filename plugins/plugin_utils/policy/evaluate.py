@@ -25,7 +25,7 @@ _GRANTS: dict[str, tuple[type[m.PathClause], ...]] = {
 BASE = "base"
 
 
-class Outcome(str, Enum):
+class Outcome(str, Enum):  # noqa: UP042
     ALLOW = "allow"
     DENY = "deny"
     DEPENDS = "depends"  # on what only a host knows: its resolvers, what a name stands for

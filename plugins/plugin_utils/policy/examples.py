@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from . import units
 from .clauses import Entry
@@ -17,26 +19,42 @@ from .source import Node
 from .words import EXAMPLE_ACTIONS
 
 
-def read_examples(root: Node, names: PathNames, faults: FaultList) -> list[tuple[Example, Node]]:
-    """The examples of a document with their nodes."""
-    found: dict[str, tuple[Example, Node]] = {}
+@dataclass(frozen=True)
+class Held:
+    """An example with its place, and the baseline that brought it in (or nothing)."""
+
+    example: Example
+    node: Node
+    baseline: str = ""
+
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """What it says, however it is written."""
+        one = self.example
+        return one.allow, one.action, one.path.by_os if one.path else None, one.address, one.port
+
+
+def read_examples(root: Node, names: PathNames, faults: FaultList, baseline: str = "") -> list[Held]:
+    """The examples of a document. Ids of a baseline's examples carry its name."""
+    found: dict[tuple[Any, ...], Held] = {}
     for allow, key in ((True, "must_allow"), (False, "must_deny")):
         for node in root.each("examples", key):
-            with faults.at(node):
-                made = _example(node, key, allow, names)
-                if made.id in found:
-                    first = found[made.id][1].origin.line
+            with faults.at(Entry.of(node, *EXAMPLE_ACTIONS).spot):
+                label = f"examples.{key}[{baseline}:" if baseline else f"examples.{key}["
+                held = Held(_example(node, label, allow, names), node, baseline)
+                if held.content in found:
+                    first = found[held.content].node.origin.line
                     raise Refusal(
                         f"this example is listed twice, first on line {first}.", "remove one of them"
                     )
-                found[made.id] = (made, node)
+                found[held.content] = held
     return list(found.values())
 
 
-def _example(node: Node, key: str, allow: bool, names: PathNames) -> Example:
+def _example(node: Node, label: str, allow: bool, names: PathNames) -> Example:
     entry = Entry.of(node, *EXAMPLE_ACTIONS)
     action = next(name for name in EXAMPLE_ACTIONS if name in node.value)
-    label = f"examples.{key}[{action} "
+    label = f"{label}{action} "
     if action == "listen":
         port = units.port(entry.main)
         return Example(f"{label}{port}]", allow, action, port=port, why=entry.why, origin=node.origin)
@@ -65,40 +83,45 @@ def _peer(text: str) -> tuple[str, Port]:
 
 
 def check_examples(
-    examples: Sequence[tuple[Example, Node]],
+    examples: Iterable[Held],
     clauses: Sequence[Clause],
-    systems: Iterable[OS],
+    systems: Sequence[OS],
+    nodes: Mapping[str, Node],
     faults: FaultList,
 ) -> None:
-    """Record a fault for every example that the clauses contradict on one of ``systems``."""
-    wanted = sorted(systems, key=lambda os: os.value)
-    for one, node in examples:
-        for os in wanted:
-            decision = example(clauses, one, os)
+    """Record a fault for every example that the clauses contradict on one of ``systems``.
+
+    A baseline's example is not at fault; the policy's clause is (``nodes``: clause id -> its place).
+    """
+    for held in examples:
+        for os in systems:
+            decision = example(clauses, held.example, os)
             if decision is None or decision.outcome is Outcome.DEPENDS:
                 continue
-            if (decision.outcome is Outcome.ALLOW) != one.allow:
-                faults.add(node, *_contradiction(one, os, decision.clause))
+            if (decision.outcome is Outcome.ALLOW) != held.example.allow:
+                message, fix = _contradiction(held, os, decision.clause)
+                node = nodes.get(decision.clause, held.node) if held.baseline else held.node
+                faults.add(node, message, fix)
                 break
 
 
-def _contradiction(one: Example, os: OS, clause: str) -> tuple[str, str]:
-    act = quote(one.id.partition("[")[2].removesuffix("]"))
+def _contradiction(held: Held, os: OS, clause: str) -> tuple[str, str]:
+    one = held.example
+    act = quote(one.id.partition("[")[2].removesuffix("]").removeprefix(f"{held.baseline}:"))
     where = f" on {os.value}" if one.path is not None else ""
     if not one.allow:
+        by = f" by the baseline {quote(held.baseline)}" if held.baseline else ""
         if clause == BASE:
-            message = f"{act} must be denied, but every program may do that{where} (the base set)."
+            message = f"{act} must be denied{by}, but every program may do that{where} (the base set)."
             return message, "add the path to filesystem.deny, or remove the example"
-        return (
-            f"{act} must be denied, but the policy allows it by {clause}{where}.",
-            f"narrow {clause}, or deny the path",
-        )
-    section = f"filesystem.{one.action}" if one.path is not None else f"network.{one.action}"
+        message = f"{act} must be denied{by}, but the policy allows it by {clause}{where}."
+        if held.baseline:
+            return message, f"narrow {clause}, or add {{clause: '{one.id}', reason: ...}} under 'widens'"
+        return message, f"narrow {clause}, or deny the path" if one.path is not None else f"narrow {clause}"
     if clause:
-        return (
-            f"{act} must be allowed, but the policy denies it by {clause}{where}.",
-            f"narrow {clause}, or grant more",
-        )
+        message = f"{act} must be allowed, but the policy denies it by {clause}{where}."
+        return message, f"narrow {clause}, or grant something more specific"
+    section = f"filesystem.{one.action}" if one.path is not None else f"network.{one.action}"
     fix = f"add it to {section}"
     if one.path is not None and one.path.text.startswith("/"):
         fix += ", or say with 'on' or a $name where the path is"

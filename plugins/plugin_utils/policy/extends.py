@@ -8,11 +8,12 @@ that nothing needs is a fault as well, so that the list stays true.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import model as m
+from .examples import Held
 from .faults import FaultList, did_you_mean, quote
 from .paths import parts
 from .source import Node
@@ -64,17 +65,24 @@ class Widenings:
 
     nodes: dict[str, Node] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    offered: set[str] = field(default_factory=set)
+
+    @classmethod
+    def read(cls, root: Node, places: Mapping[str, str]) -> Widenings:
+        """``places`` translates a place of the document (``network.families``) to the clause's id."""
+        names = ((str(node.value["clause"]), node) for node in root.each("widens"))
+        return cls({places.get(name, name): node for name, node in names})
 
     def allow(self, clause: str) -> bool:
-        """Whether ``clause`` (or its section) is listed; marks it as needed."""
-        for name in (clause, clause.partition("[")[0]):
-            if name in self.nodes:
-                self.used.add(name)
-                return True
-        return False
+        """Whether the clause with exactly this id is listed; marks it as needed."""
+        self.offered.add(clause)
+        if clause in self.nodes:
+            self.used.add(clause)
+        return clause in self.nodes
 
-    def report_unused(self, known: Iterable[str], faults: FaultList) -> None:
-        names = set(known)
+    def report_unused(self, own: Iterable[str], faults: FaultList) -> None:
+        """An entry that nothing needs is a fault; ``own``: ids of the policy's clauses."""
+        names = {*own, *self.offered}
         for name, node in self.nodes.items():
             if name in self.used:
                 continue
@@ -85,11 +93,12 @@ class Widenings:
 
 
 @dataclass(frozen=True)
-class Caps:
-    """The clauses of one baseline, as limits."""
+class Baseline:
+    """A baseline's clauses as limits, and its examples."""
 
-    baseline: str
+    name: str
     clauses: tuple[m.Clause, ...]
+    examples: tuple[Held, ...] = ()
 
 
 class Capping:
@@ -103,27 +112,27 @@ class Capping:
         self.inherited: dict[type[m.Clause], m.Clause] = {}
         self.denies: dict[tuple[Any, ...], m.Clause] = {}
 
-    def run(self, caps: Iterable[Caps], defaults: Iterable[m.Clause]) -> list[m.Clause]:
-        """All clauses: the policy's own, what it inherits, and for the rest the narrower of default and cap."""
+    def run(self, baselines: Iterable[Baseline], defaults: Iterable[m.Clause]) -> list[m.Clause]:
+        """The policy's own clauses, what it inherits, and for the rest the narrower of default and cap."""
         written = {type(clause): clause for clause in self.own if clause.id == clause.section}
-        for one in caps:
+        for one in baselines:
             self._privileges(one)
             for limit in one.clauses:
                 if isinstance(limit, m.Deny):
-                    self._deny(limit, one.baseline)
+                    self._deny(limit, one.name)
                 elif not isinstance(limit, m.Privilege):
-                    self._setting(limit, written.get(type(limit)), one.baseline)
+                    self._setting(limit, written.get(type(limit)), one.name)
         for default in defaults:
             if type(default) not in written:
                 held = self.inherited.get(type(default))
                 self.inherited[type(default)] = narrowest(default, held) if held else default
         return [*self.own, *self.inherited.values(), *self.denies.values()]
 
-    def _privileges(self, caps: Caps) -> None:
+    def _privileges(self, caps: Baseline) -> None:
         ceiling = {clause.name for clause in caps.clauses if isinstance(clause, m.Privilege)}
         for clause in self.own if ceiling else ():
             if isinstance(clause, m.Privilege) and clause.name not in ceiling:
-                self._wider(clause.id, f"the privilege {quote(clause.name)} is more than", caps.baseline)
+                self._wider(clause.id, f"the privilege {quote(clause.name)} is more than", caps.name)
 
     def _setting(self, limit: m.Clause, mine: m.Clause | None, baseline: str) -> None:
         held = self.inherited.get(type(limit))

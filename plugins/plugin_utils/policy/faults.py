@@ -114,10 +114,6 @@ def did_you_mean(word: str, known: Iterable[str], what: str = "known here") -> s
     names = sorted(known)
     near = difflib.get_close_matches(word[:64], names, n=1, cutoff=0.6)
     if near:
-        return (
-            f"did you mean '{near[0]}'?  {what}: {', '.join(names)}"
-            if len(names) <= 8
-            else f"write '{near[0]}'"
-        )
+        return f"did you mean '{near[0]}'" + (f"; {what}: {', '.join(names)}" if len(names) <= 8 else "")
     listed = ", ".join(names[:24]) + (", ..." if len(names) > 24 else "")
     return f"{what}: {listed}" if names else ""

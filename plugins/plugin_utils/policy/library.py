@@ -47,7 +47,8 @@ def _search(name: str, folders: list[Path], what: str) -> Path:
         path = folder / f"{name}.yml"
         if path.is_file():
             return path
-    known = {file.stem for folder in folders if folder.is_dir() for file in folder.glob("*.yml")}
+    files = (file.stem for folder in folders if folder.is_dir() for file in folder.glob("*.yml"))
+    known = {stem for stem in files if _NAME.fullmatch(stem)}
     places = "policies" if what == "policy" else "baselines"
     raise Refusal(
         f"there is no {what} {quote(name)}.", did_you_mean(name, known, places) or f"add {name}.yml"

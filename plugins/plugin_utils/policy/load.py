@@ -11,8 +11,9 @@ from pathlib import Path
 from . import library
 from .faults import Fault, FaultList, PolicyFaults, Refusal, quote
 from .model import Origin
+from .parse import MAX_BYTES, parse
 from .schema import validate
-from .source import MAX_BYTES, Node, Source, parse
+from .source import Node, Source
 
 MAX_DEPTH = 8
 
@@ -55,6 +56,10 @@ def read(path: str | Path, search: Sequence[str | Path] = ()) -> tuple[Document 
     document, faults = _read_one(found, "policy", search)
     if document is None:
         return None, faults
+    named = document.root.get("policy")
+    if named is not None and "/" not in str(path) and str(path) == found.stem and named.value != found.stem:
+        message = f"the file {quote(found.name)} holds the policy {quote(named.value)}."
+        faults.append(named.fault(message, f"write 'policy: {found.stem}', or rename the file"))
     baselines = _baselines(document, faults)
     return Document(
         document.path, "policy", document.source, document.root, document.search, baselines

@@ -179,7 +179,7 @@ def parts(path: str, os: OS) -> tuple[str, ...]:
 
 
 def covers(ref: PathRef, path: str, os: OS) -> int:
-    """How specific ``ref`` covers the literal ``path`` on ``os``: its depth plus 1, or 0 where it does not."""
+    """How closely ``ref`` covers a literal path on ``os``: its depth plus 1, or 0 where it does not."""
     own = ref.on(os)
     if own is None:
         return 0

@@ -28,7 +28,7 @@ def peer(text: str, groups: Mapping[str, Sequence[str]]) -> Peer:
         return Peer(text, _WORDS[text])
     if text.startswith("group:"):
         return Peer(text, PeerKind.ADDRESSES, _group(text.removeprefix("group:"), groups))
-    if re.fullmatch(r"[0-9./]+|[0-9A-Fa-f:.%]*:[0-9A-Fa-f:./%]*", text):
+    if re.fullmatch(r"[0-9./]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:./]*(%.*)?", text):
         return Peer(text, PeerKind.ADDRESSES, (str(network(text)),))
     if len(text) <= 253 and _HOST.fullmatch(text):
         return Peer(text, PeerKind.NAME)
@@ -38,6 +38,8 @@ def peer(text: str, groups: Mapping[str, Sequence[str]]) -> Peer:
 
 def network(text: str) -> Network:
     """A canonical network of an address or a network; a single address has the full prefix length."""
+    if "%" in text:
+        raise Refusal(f"{quote(text)} names an interface.", "write the address without '%'")
     try:
         found = ipaddress.ip_network(text, strict=False)
         strict = ipaddress.ip_network(text, strict=True) if "/" in text else found
@@ -54,9 +56,7 @@ def network(text: str) -> Network:
     if isinstance(strict, ipaddress.IPv6Network):
         mapped = strict.network_address.ipv4_mapped
         if mapped is not None:
-            raise Refusal(f"{quote(text)} is an IPv4 address in IPv6 clothes.", f"write '{mapped}'")
-        if strict.network_address.scope_id:
-            raise Refusal(f"{quote(text)} names an interface.", "write the address without '%'")
+            raise Refusal(f"{quote(text)} is an IPv4 address written as IPv6.", f"write '{mapped}'")
     return strict
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from . import load
 from . import model as m
-from .checks import Waived, check
+from .checks import Resolved, check
 from .clauses import CLOSURES, SECTIONS, ClauseBuilder
 from .examples import check_examples, read_examples
-from .extends import Caps, Capping, Widenings
-from .faults import Fault, FaultList, PolicyFaults, Refusal, quote
+from .extends import Baseline, Capping, Widenings
+from .faults import Fault, FaultList, PolicyFaults
 from .manifest import digest
-from .paths import PROGRAM, PathNames, family, normal
 from .rest import read_components, read_health, read_overrides
 from .source import Node
 from .waivers import read_waivers
+from .workloads import read_path_names, read_workloads
 
 Groups = Mapping[str, Sequence[str]]
 
@@ -31,7 +31,11 @@ def load_and_resolve(
     groups: Groups | None = None,
     today: date | None = None,
 ) -> m.Manifest:
-    """A policy by path or name, all the way. Raises PolicyFaults with every fault of every stage at once."""
+    """A policy by path or name, all the way. Raises PolicyFaults with every fault of every stage at once.
+
+    ``extra_dirs`` are searched before the collection's own policies. ``groups``: inventory group -> addresses
+    of its hosts. ``today`` decides which waivers have expired.
+    """
     document, faults = load.read(path_or_name, extra_dirs)
     if document is None:
         raise PolicyFaults(faults)
@@ -39,7 +43,7 @@ def load_and_resolve(
 
 
 def resolve(document: load.Document, groups: Groups, today: date) -> m.Manifest:
-    """Resolve a loaded policy. ``groups``: inventory group -> addresses of its hosts. Raises PolicyFaults."""
+    """Resolve a loaded policy. Raises PolicyFaults with all that is wrong beyond form."""
     return _resolve(document, groups, today, [])
 
 
@@ -47,38 +51,31 @@ def _resolve(document: load.Document, groups: Groups, today: date, before: Seque
     root, faults = document.root, FaultList()
     if not root.value:
         raise PolicyFaults(before)
-    workloads = _workloads(root, faults)
-    programs = {os: (workload.executable or None) for os, workload in workloads.items()}
-    names = _path_names(root, programs, faults)
-    builder = ClauseBuilder(root, names, groups, faults)
+    workloads = read_workloads(root, faults)
+    builder = ClauseBuilder(root, read_path_names(root, workloads, faults), groups, faults)
     builder.build()
     _grants_imply_calls(builder)
 
-    widenings = Widenings({str(node.value["clause"]): node for node in root.each("widens")})
-    examples = read_examples(root, names, faults)
-    caps, inherited_examples, inherited_nodes = [], [], dict(builder.nodes)
-    for baseline in document.baselines:
-        below = ClauseBuilder(baseline.root, _path_names(baseline.root, programs, faults), {}, faults)
-        below.build()
-        written = tuple(c for c in below.clauses if not isinstance(c, m.EnvironmentClosure))
-        caps.append(Caps(baseline.name, tuple(_with_basic(c) for c in written)))
-        inherited_nodes = {**below.nodes, **inherited_nodes}
-        own = {one.id for one, _ in (*examples, *inherited_examples)}
-        for one, node in read_examples(baseline.root, below.names, faults):
-            if one.id not in own and not widenings.allow(one.id):
-                inherited_examples.append((one, node))
+    examples = read_examples(root, builder.names, faults)
+    baselines = [_baseline(one, workloads, faults) for one in document.baselines]
+    widenings = Widenings.read(root, builder.places)
     capping = Capping(builder.clauses, builder.nodes, root, widenings, faults)
-    clauses = [*capping.run(caps, _defaults(builder.clauses)), *_closures(builder.clauses)]
-    known = {clause.id for clause in clauses}
-    widenings.report_unused(known, faults)
+    clauses = [*capping.run(baselines, _defaults(builder.clauses)), *_closures(builder)]
+    for one in baselines:
+        said = {held.content for held in examples}
+        kept = [held for held in one.examples if not widenings.allow(held.example.id)]
+        examples.extend(held for held in kept if held.content not in said)
+    widenings.report_unused(builder.nodes, faults)
 
+    known = {clause.id for clause in clauses}
     waivers = read_waivers(root, builder.places, known, SECTIONS, today, faults)
-    waived = Waived(frozenset((waiver.clause, waiver.on) for waiver in waivers))
-    check(clauses, workloads, waived, builder.nodes, root, faults)
-    check_examples([*examples, *inherited_examples], clauses, workloads, faults)
-    health = read_health(root, faults)
-    overrides = read_overrides(root)
+    waived = frozenset((waiver.clause, waiver.on) for waiver in waivers)
+    systems = sorted(workloads, key=lambda os: os.value)
+    check(Resolved(clauses, systems, waived, builder.nodes, root, faults))
+    check_examples(examples, clauses, systems, builder.nodes, faults)
+    health, overrides = read_health(root, faults), read_overrides(root)
     components = read_components(document, faults)
+    _no_idle_systems(root, systems, faults)
     if before or faults.items:
         raise PolicyFaults([*before, *faults.items])
 
@@ -89,10 +86,10 @@ def _resolve(document: load.Document, groups: Groups, today: date, before: Seque
         risk=m.Risk(root.value.get("risk", "medium")),
         summary=str(root.value.get("summary", "")),
         mode=m.Mode(root.value.get("mode", "enforce")),
-        workloads=tuple(sorted(workloads.values(), key=lambda w: w.os.value)),
+        workloads=tuple(workloads[os] for os in systems),
         clauses=tuple(sorted(clauses, key=lambda c: (c.section, c.id != c.section, c.id, type(c).__name__))),
         health=tuple(sorted(health, key=lambda h: h.id)),
-        examples=tuple(sorted((one for one, _ in (*examples, *inherited_examples)), key=lambda e: e.id)),
+        examples=tuple(sorted((held.example for held in examples), key=lambda e: e.id)),
         overrides=tuple(sorted(overrides, key=lambda o: o.id)),
         waivers=tuple(sorted(waivers, key=lambda w: (w.clause, w.on.value))),
         components=tuple(sorted(components)),
@@ -100,67 +97,33 @@ def _resolve(document: load.Document, groups: Groups, today: date, before: Seque
     return replace(manifest, digest=digest(manifest))
 
 
-def _workloads(root: Node, faults: FaultList) -> dict[m.OS, m.Workload]:
-    found: dict[m.OS, m.Workload] = {}
-    for key, node in root.entries("workload"):
-        os = m.OS(key)
-        executable = node.get("executable")
-        path = ""
-        if executable is not None:
-            with faults.at(executable):
-                path = _on_system(str(executable.value), os)
-        name = next(
-            (str(node.value[word]) for word in ("unit", "service", "label") if word in node.value), ""
-        )
-        # A faulty executable is not a missing one: say only what is wrong with it.
-        found[os] = m.Workload(os, name, path or ("?" if executable else ""), str(node.value.get("user", "")))
-    return found
+def _baseline(document: load.Document, workloads: Mapping[m.OS, m.Workload], faults: FaultList) -> Baseline:
+    """A baseline's clauses and examples. Their ids carry its name: its $names are not the policy's."""
+    names = read_path_names(document.root, workloads, faults)
+    builder = ClauseBuilder(document.root, names, {}, faults, prefix=f"{document.name}:")
+    builder.build()
+    clauses = tuple(
+        _with_calls(c, {"basic"}) for c in builder.clauses if not isinstance(c, m.EnvironmentClosure)
+    )
+    examples = tuple(read_examples(document.root, names, faults, baseline=document.name))
+    return Baseline(document.name, clauses, examples)
 
 
-def _on_system(path: str, os: m.OS) -> str:
-    shown = normal(path)
-    if os not in family(shown):
-        fix = (
-            "write a drive letter, such as C:\\app"
-            if os is m.OS.WINDOWS
-            else "write a path that begins with '/'"
-        )
-        raise Refusal(f"{quote(path)} is no path of {os.value}.", fix)
-    return shown
-
-
-def _path_names(root: Node, programs: Mapping[m.OS, str | None], faults: FaultList) -> PathNames:
-    names: dict[str, dict[m.OS, str | None]] = {}
-    # Names whose value was cut for a fault are still known, so that one fault is told once.
-    for place in root.source.keys:
-        if len(place) == 2 and place[0] == "paths":
-            names[str(place[1])] = {}
-    for name, node in root.entries("paths"):
-        if name == PROGRAM:
-            fix = "write workload.<system>.executable instead"
-            faults.add(node, "$program is predefined: the workload's executable.", fix, key=True)
-            continue
-        for key, value in node.entries():
-            os = m.OS(key)
-            with faults.at(value):
-                names[name][os] = None if value.value is None else _on_system(str(value.value), os)
-    return PathNames(names, programs)
-
-
-def _with_basic(clause: m.Clause) -> m.Clause:
+def _with_calls(clause: m.Clause, groups: set[str]) -> m.Clause:
     if isinstance(clause, m.Syscalls):
-        return replace(clause, groups=tuple(sorted({*clause.groups, "basic"})))
+        return replace(clause, groups=tuple(sorted({*clause.groups, *groups})))
     return clause
 
 
 def _grants_imply_calls(builder: ClauseBuilder) -> None:
-    """A grant brings the calls along without which it is void: one policy says each thing once."""
-    groups = {"basic"}
-    groups |= {"network_server"} if any(isinstance(c, m.Listen) for c in builder.clauses) else set()
-    groups |= {"network_client"} if any(isinstance(c, m.Connect) for c in builder.clauses) else set()
-    written = next((c for c in builder.clauses if isinstance(c, m.Syscalls)), m.Syscalls(m.Syscalls.section))
-    full = replace(written, groups=tuple(sorted(groups | set(written.groups))))
-    builder.clauses[:] = [*(c for c in builder.clauses if not isinstance(c, m.Syscalls)), full]
+    """A grant brings the calls along without which it is void: a policy says each thing once."""
+    users = [c for c in builder.clauses if isinstance(c, (m.Listen, m.Connect))]
+    groups = {"network_server" if isinstance(c, m.Listen) else "network_client" for c in users} | {"basic"}
+    section = m.Syscalls.section
+    written = next((c for c in builder.clauses if isinstance(c, m.Syscalls)), m.Syscalls(section))
+    builder.clauses[:] = [c for c in builder.clauses if c is not written] + [_with_calls(written, groups)]
+    if users:
+        builder.nodes.setdefault(section, builder.nodes[users[0].id])
 
 
 def _defaults(own: Sequence[m.Clause]) -> tuple[m.Clause, ...]:
@@ -173,7 +136,26 @@ def _defaults(own: Sequence[m.Clause]) -> tuple[m.Clause, ...]:
     )
 
 
-def _closures(own: Sequence[m.Clause]) -> list[m.Clause]:
+def _closures(builder: ClauseBuilder) -> list[m.Clause]:
     """A closure for every section; the environment's was made with its names."""
-    held = {type(clause) for clause in own}
-    return [kind(kind.section) for kind in CLOSURES if kind not in held]
+    held = {type(clause) for clause in builder.clauses}
+    made: list[m.Clause] = []
+    for kind in CLOSURES:
+        if kind not in held:
+            node = builder.root.get(*kind.section.split("."))
+            made.append(kind(kind.section, origin=node.origin if node else m.Origin()))
+    return made
+
+
+def _no_idle_systems(root: Node, systems: Sequence[m.OS], faults: FaultList) -> None:
+    """Overrides and waivers for a system without a workload would do nothing and say nothing."""
+    known = {os.value for os in systems}
+    for key, node in root.entries("overrides"):
+        if key not in known:
+            fix = f"add workload.{key}, or remove the overrides"
+            faults.add(node, f"the policy has no workload on '{key}'.", fix, key=True)
+    for node in root.each("waivers"):
+        on = node.get("on")
+        if on is not None and on.value not in known:
+            fix = f"add workload.{on.value}, or remove the waiver"
+            faults.add(on, f"the policy has no workload on '{on.value}'.", fix)

@@ -8,9 +8,8 @@ import re
 from typing import Any
 
 from . import library, units
-from .faults import FaultList, Refusal, plain, quote
+from .faults import FaultList, PolicyFaults, Refusal, plain, quote
 from .load import Document, load_policy
-from .faults import PolicyFaults
 from .model import OS, HealthCheck, Override
 from .source import Node
 
@@ -92,6 +91,7 @@ def read_components(document: Document, faults: FaultList) -> list[tuple[str, st
             try:
                 load_policy(policy, document.search)
             except PolicyFaults as error:
-                message = f"the policy {quote(policy)} of the component {quote(name)} has {len(error.faults)} faults."
+                count = len(error.faults)
+                message = f"the policy {quote(policy)} of the component {quote(name)} has faults: {count}."
                 raise Refusal(message, f"the first: {error.faults[0].message}") from error
     return list(found.items())

@@ -88,11 +88,25 @@ def _findings(error: Any, place: Place) -> list[tuple[Place, str, str, bool]]:
         return [((*place, str(value)), f"the name {quote(value)} cannot be used.", write, True)]
     if rule == "required":
         # Cut the mapping that lacks the key, but never the whole document.
-        missing = next(key for key in limit if key not in value)
-        fix = f"add '{missing}: ...'" if not place else write or f"add '{missing}: ...'"
-        return [((*place, missing) if not place else place, f"'{missing}' is missing.", fix, False)]
+        missing = [key for key in limit if key not in value]
+        if not place:
+            return [((key,), f"'{key}' is missing.", f"add '{key}: ...'", False) for key in missing]
+        listed = " and ".join(f"'{key}'" for key in missing)
+        return [
+            (
+                place,
+                f"{listed} {'is' if len(missing) == 1 else 'are'} missing.",
+                write or _add(missing),
+                False,
+            )
+        ]
     if rule == "oneOf":
-        return [(place, f"{_named(value)} must have exactly one of its forms.", write, False)]
+        forms = [name for form in limit for name in form["required"]]
+        given = [f"'{name}'" for name in forms if name in value]
+        found = (
+            f"{' and '.join(given)} exclude each other" if given else f"none of {', '.join(forms)} is given"
+        )
+        return [(place, f"{found}.", write, False)]
     if rule in ("enum", "const"):
         allowed = [str(item) for item in (limit if rule == "enum" else [limit])]
         fix = write or did_you_mean(str(plain(value)), allowed)
@@ -100,8 +114,8 @@ def _findings(error: Any, place: Place) -> list[tuple[Place, str, str, bool]]:
     if rule == "type":
         wanted = limit if isinstance(limit, list) else [limit]
         words = " or ".join(_WORDS[name] for name in wanted)
-        shown = quote(value) if isinstance(value, (str, int, float)) else _kind_of(value)
-        return [(place, f"{shown} is not {words}.", write or f"write {words}", False)]
+        shown = f"{quote(value)} is {_kind_of(value)}" if _single(value) else f"{_kind_of(value)} stands"
+        return [(place, f"{shown} where {words} belongs.", write or f"write {words}", False)]
     if rule in ("maxItems", "maxProperties", "maxLength"):
         return [(place, f"too long: {len(value)} where at most {limit} are allowed.", write, False)]
     if rule in ("minItems", "minProperties", "minLength"):
@@ -114,20 +128,21 @@ def _findings(error: Any, place: Place) -> list[tuple[Place, str, str, bool]]:
     return [(place, f"{_named(value)} is not in the form that belongs here.", write, False)]
 
 
+def _add(names: list[str]) -> str:
+    return "add " + " and ".join(f"'{name}: ...'" for name in names)
+
+
+def _single(value: Any) -> bool:
+    return value is not None and not isinstance(value, (dict, list))
+
+
 def _named(value: Any) -> str:
-    return quote(value) if not isinstance(value, (dict, list)) else _kind_of(value)
+    return quote(value) if _single(value) else _kind_of(value)
 
 
 def _kind_of(value: Any) -> str:
-    return (
-        "nothing"
-        if value is None
-        else "a mapping"
-        if isinstance(value, dict)
-        else "a list"
-        if isinstance(value, list)
-        else "a single value"
-    )
+    kinds = {bool: "true or false", str: "text", dict: "a mapping", list: "a list", type(None): "nothing"}
+    return kinds.get(type(value), "a number")
 
 
 def _cut(data: Any, place: Place) -> None:

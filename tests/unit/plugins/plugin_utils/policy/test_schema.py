@@ -1,0 +1,97 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The schema file: true to its draft, and in step with the code's own tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import words
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.clauses import SECTIONS
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.model import OS, Mode, Risk
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.parse import parse
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.schema import (
+    SCHEMA_FILE,
+    definition,
+    validate,
+)
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.source import GONE
+
+
+def schemas(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from schemas(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from schemas(value)
+
+
+def test_it_is_a_schema_of_its_draft() -> None:
+    data = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    assert data["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft202012Validator.check_schema(data)
+
+
+def test_no_mapping_lets_an_unknown_key_pass() -> None:
+    data = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    for one in schemas(data["$defs"]):
+        kinds = one.get("type", [])
+        if "properties" in one and "object" in ([kinds] if isinstance(kinds, str) else kinds):
+            assert "additionalProperties" in one, one
+
+
+@pytest.mark.parametrize(
+    ("names", "known"),
+    [
+        (definition("privilege_name")["enum"], words.PRIVILEGES),
+        (definition("families")["items"]["enum"], words.FAMILIES),
+        (definition("syscalls")["items"]["enum"], words.SYSCALL_GROUPS),
+        (definition("os")["enum"], [os.value for os in OS]),
+        (definition("policy")["properties"]["mode"]["enum"], [mode.value for mode in Mode]),
+        (definition("policy")["properties"]["risk"]["enum"], [risk.value for risk in Risk]),
+    ],
+)
+def test_vocabularies_are_those_of_the_code(names: list[str], known: Any) -> None:
+    assert names == list(known)
+
+
+def test_every_section_of_the_model_can_be_written() -> None:
+    def properties(node: dict[str, Any]) -> dict[str, Any]:
+        if "$ref" in node:
+            node = {**definition(node["$ref"].rpartition("/")[2]), **node}
+        found: dict[str, Any] = node.get("properties", {})
+        return found
+
+    policy = definition("policy")
+    for section in SECTIONS:
+        node = policy
+        for step in section.split("."):
+            assert step in properties(node), section
+            node = properties(node)[step]
+
+
+def test_what_is_at_fault_is_cut_and_the_rest_stays() -> None:
+    source = parse("app.yml", b"schema: 1\npolicy: app\nfilesystem: {read: [/a, 5, /b], wrte: [/c]}\n")
+    data = validate(source)
+    assert data["filesystem"] == {"read": ["/a", GONE, "/b"]}
+    messages = {fault.message for fault in source.faults}
+    assert messages == {
+        "'version' is missing.",
+        "'owner' is missing.",
+        "'workload' is missing.",
+        "unknown key 'wrte'.",
+        "'5' is a number where text or a mapping belongs.",
+    }
+
+
+def test_a_baseline_grants_nothing() -> None:
+    source = parse("b.yml", b"schema: 1\nbaseline: b\nfilesystem: {write: [/]}\n")
+    validate(source, "baseline")
+    assert [fault.message for fault in source.faults] == ["unknown key 'write'."]
