@@ -113,7 +113,9 @@ def compile(manifest: Manifest, features: Features) -> Compilation:  # noqa: ARG
                 raise BackendError(
                     f"{clause.path.text!r} is a pattern ({clause.id}): AppLocker's '*' crosses folders."
                 )
-            into.setdefault(condition(windows_path(path, clause.id)), clause.id)
+            plain = condition(windows_path(path, clause.id))
+            _ = (quote(plain), quote(clause.id))  # raises here, while the clause is at hand
+            into.setdefault(plain, clause.id)
             collector.partial(clause, SUPPORT[type(clause)].missing)
 
         return emit
@@ -187,7 +189,7 @@ def _rule(collection: str, rule: Rule) -> list[str]:
     attributes = {
         "Id": str(identity),
         "Name": rule.name,
-        "Description": rule.clause,
+        "Description": rule.clause[:1024],  # the schema's longest
         "UserOrGroupSid": rule.sid,
         "Action": rule.action,
     }

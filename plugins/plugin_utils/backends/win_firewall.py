@@ -161,7 +161,7 @@ def _rule(direction: str, action: str, protocol: str, clause: str, **more: Any) 
 def _inbound(manifest: Manifest, versions: list[int], audit: bool) -> list[dict[str, Any]]:
     rules = []
     heard: dict[str, list[Span]] = {protocol: [] for protocol in PROTOCOLS}
-    for clause in manifest.of(Listen):
+    for clause in sorted(manifest.of(Listen), key=lambda item: (item.id, item.port)):
         if (port := clause.port).protocol in heard:
             span = (port.first, port.last)
             heard[port.protocol].append(span)

@@ -84,7 +84,7 @@ def compile(manifest: Manifest, features: Features) -> Compilation:
         "format": 1,
         "kind": "job_limits",
         "service": service_of(manifest),
-        "limits": limits,
+        "limits": sorted(limits, key=lambda limit: (limit["limit"], limit["clause"])),
         "flags": ["JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE"],
         "applied_by": None,
         "note": "Nothing installs these limits: " + _NO_WRAPPER + ".",
