@@ -11,7 +11,7 @@ from itertools import combinations
 
 from . import model as m
 from .faults import FaultList, quote
-from .paths import meet
+from .paths import covers, meet
 from .source import Node
 
 # Whoever reaches one of these sockets runs code as root: by the service's own documentation (docker, podman,
@@ -114,7 +114,7 @@ def _reached(path: m.PathRef, os: m.OS) -> str:
     for name in PRIVILEGED_SOCKETS[os]:
         # On Linux /var/run is a link to /run.
         spellings = (name, f"/var{name}") if os is m.OS.LINUX and name.startswith("/run/") else (name,)
-        if any(meet(path, m.PathRef(spelling, ((os, spelling),)), os) for spelling in spellings):
+        if any(covers(path, spelling, os) for spelling in spellings):
             return name
     return ""
 

@@ -99,6 +99,11 @@ class Entry:
         why, own_id = (str(node.value.get(key, "")) for key in ("why", "id"))
         return cls(node, spot, str(spot.value), why, own_id)
 
+    @property
+    def lacking(self) -> bool:
+        """Whether the value that it is about was cut for a fault, which has been told then."""
+        return isinstance(self.node.value, dict) and self.spot is self.node
+
     def on(self) -> tuple[m.OS, ...]:
         found = self.node.value.get("on", []) if isinstance(self.node.value, dict) else []
         return tuple(
@@ -139,9 +144,12 @@ class ClauseBuilder:
         for kind, name in NAME_LISTS:
             for node in self.root.each(*kind.section.split(".")):
                 entry = Entry.of(node, "name")
-                self._grant(kind, entry, entry.main, **{name: entry.main})
+                if not entry.lacking:
+                    self._grant(kind, entry, entry.main, **{name: entry.main})
         for node in self.root.each("network", "listen"):
             entry = Entry.of(node, "port")
+            if entry.lacking:
+                continue
             with self.faults.at(entry.spot):
                 port = units.port(entry.main)
                 self._grant(m.Listen, entry, str(port), port=port)
@@ -179,11 +187,15 @@ class ClauseBuilder:
             seen.add(str(item.value))
 
     def _path(self, kind: type[m.PathClause], entry: Entry) -> None:
+        if entry.lacking:
+            return
         glob = isinstance(entry.node.value, dict) and "glob" in entry.node.value
         ref = self.names.resolve(entry.main, glob=glob, on=entry.on(), pipe=kind is m.UnixSocket)
         self._grant(kind, entry, f"glob {ref.text}" if glob else ref.text, path=ref)
 
     def _connect(self, node: Node, entry: Entry) -> None:
+        if entry.lacking:
+            return
         to = peer(entry.main, self.groups)
         ports: list[m.Port] = []
         for item in node.each("ports"):

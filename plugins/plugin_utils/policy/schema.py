@@ -24,6 +24,9 @@ _WORDS = {
 }  # fmt: skip
 
 
+_WHOLE_ITEMS = tuple((name,) for name in ("components", "examples", "health", "secrets", "waivers", "widens"))
+
+
 @cache
 def _schema() -> dict[str, Any]:
     data: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
@@ -146,6 +149,10 @@ def _kind_of(value: Any) -> str:
 
 
 def _cut(data: Any, place: Place) -> None:
+    # Without one of their keys these items mean nothing: cut the whole item.
+    if place[:1] in _WHOLE_ITEMS:
+        end = next((number + 1 for number, step in enumerate(place) if isinstance(step, int)), len(place))
+        place = place[:end]
     holder = data
     for step in place[:-1]:
         try:

@@ -19,7 +19,8 @@ def place_text(place: Place) -> str:
     """``("filesystem", "write", 0)`` as people write it: ``filesystem.write[0]``."""
     text = ""
     for step in place:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        shown = "".join(c if c.isprintable() else "?" for c in str(step))[:64]
+        text += f"[{step}]" if isinstance(step, int) else f".{shown}" if text else shown
     return text
 
 

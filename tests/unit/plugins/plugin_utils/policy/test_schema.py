@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from policy_support import WORKLOAD, Make
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import words
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.clauses import SECTIONS
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyFaults
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.model import OS, Mode, Risk
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.parse import parse
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.schema import (
@@ -95,3 +97,25 @@ def test_a_baseline_grants_nothing() -> None:
     source = parse("b.yml", b"schema: 1\nbaseline: b\nfilesystem: {write: [/]}\n")
     validate(source, "baseline")
     assert [fault.message for fault in source.faults] == ["unknown key 'write'."]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "network: {connect: [{to: 5, ports: [tcp/1]}]}",
+        "network: {listen: [{port: 80}]}",
+        "filesystem: {read: [{path: [a]}]}",
+        "identity: {privileges: [{name: root}]}",
+        "waivers: [{clause: 5, on: linux, reason: a, owner: a, until: 2027-01-01}]",
+        "widens: [{clause: 5, reason: a}]",
+        "examples: {must_deny: [{read: 5}]}",
+        "health: [{tcp: 80}]",
+        "secrets: [{name: '', source: /a}]",
+        "components: [{name: A, policy: helper}]",
+        "workload: {}",
+    ],
+)
+def test_one_fault_is_told_once(make: Make, body: str) -> None:
+    with pytest.raises(PolicyFaults) as caught:
+        make(f"{body}\n", workload="" if body.startswith("workload") else WORKLOAD)
+    assert len(caught.value.faults) == 1, str(caught.value)
