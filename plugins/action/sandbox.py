@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled, host
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import host
 

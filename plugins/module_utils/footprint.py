@@ -30,6 +30,9 @@ def load():
 
 def _save(record):
     files.write(_record_path(), json.dumps(record, sort_keys=True, indent=1).encode() + b"\n")
+    # The guard reads which directories it may remove when they are empty: one a line, deepest first.
+    made = sorted((path for path in record if "created" in record[path]), reverse=True)
+    files.write(os.path.join(store.BASE, "made"), "".join(path + "\n" for path in made).encode())
 
 
 def note_base():

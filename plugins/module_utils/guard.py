@@ -29,6 +29,7 @@ ExecStart=/bin/sh {script} wait %i
 Restart=on-failure
 RestartForceExitStatus=SIGTERM SIGINT SIGHUP SIGPIPE
 RestartSec=1
+Slice=system.slice
 OOMScoreAdjust=-1000
 """
 
@@ -95,7 +96,8 @@ def install():
 def uninstall():
     """Remove the two units; True where there were any, and then the caller reloads the manager."""
     with footprint.touching_existing(paths()):
-        return any([files.remove(path) for path in reversed(paths())])
+        removed = [files.remove(path) for path in reversed(paths())]
+        return any(removed)
 
 
 def unit_name(policy):
@@ -112,6 +114,11 @@ def arm(policy):
         raise HostError(
             "the guard does not run, so nothing is applied: %s" % units.explain(unit_name(policy))
         )
+
+
+def watch(policy):
+    """Start the guard of a pending change that is adopted, if it is not awake."""
+    must(["systemctl", "start", "--", unit_name(policy)], "starting the guard")
 
 
 def revert(policy, nonce):

@@ -30,6 +30,7 @@ value_of() { # word of a JSON line, without comma and quotes
 }
 
 # Built-in commands only: this runs every two seconds while a change is pending.
+# shellcheck disable=SC2094  # the file is only read
 read_pending() {
     nonce='' from='' to='' phase='' deadline=0 boot=''
     read -r booted </proc/sys/kernel/random/boot_id
@@ -109,18 +110,18 @@ put_all() {
     done <"$old/manifest"
 }
 
-# Field N to the last of every manifest line of a kind ("" for all), of the new generation but not of the old one.
-only_new() { # kind sed-expression
-    sed -n "s,^[^ ]* [^ ]* [^ ]* [^ ]* ${1:-[^ ]*} [^ ]* $2,\1,p" "$new/manifest" | while read -r item; do
-        if [ -n "$from" ] && sed -n "s,^[^ ]* [^ ]* [^ ]* [^ ]* [^ ]* [^ ]* $2,\1,p" "$old/manifest" | grep -qxF -- "$item"; then
-            continue
-        fi
-        printf '%s\n' "$item"
+paths_of() { # generation kind ("" for all)
+    [ -f "$1/manifest" ] && sed -n "s,^[^ ]* [^ ]* [^ ]* [^ ]* ${2:-[^ ]*} [^ ]* /,/,p" "$1/manifest"
+}
+
+only_new() { # kind: paths of the new generation that the old one does not have
+    paths_of "$new" "$1" | while read -r path; do
+        paths_of "$old" '' | grep -qxF -- "$path" || printf '%s\n' "$path"
     done
 }
 
 remove_new() { # kind
-    only_new "$1" '\(/.*\)' | while read -r path; do
+    only_new "$1" | while read -r path; do
         [ ! -e "$path" ] || keeping_time "${path%/*}" rm -f "$path" "${path%/*}/.${path##*/}.bulkhead" || exit 1
     done
 }
@@ -134,15 +135,22 @@ control() { # systemctl command, file with one unit a line
 # The application lets go of our units before they stop, or stopping them would stop it too.
 switch_back() {
     put_all && remove_new systemd_dropin && systemctl daemon-reload 9>&- || return 1
-    if [ -n "$from" ]; then control reload-or-restart "$old/start" || trouble="our units;"; fi
+    if [ -n "$from" ]; then
+        # A slice cannot reload, and restarting it would stop what runs in it: it only starts.
+        { control start "$old/start" && control reload-or-restart "$old/reload"; } || trouble="our units;"
+    fi
     if [ -z "$queued" ]; then
         control reset-failed "$state/restart" 2>/dev/null
         control restart "$state/restart" || trouble="$trouble the application;"
     fi
-    only_new systemd_unit '/.*/\(.*\)' >"$state/stop"
+    only_new systemd_unit | sed 's,.*/,,' >"$state/stop"
     control stop "$state/stop"
-    rm -f "$state/stop"
-    remove_new '' && systemctl daemon-reload 9>&-
+    remove_new '' || return 1
+    while read -r directory_made; do
+        keeping_time "${directory_made%/*}" rmdir "$directory_made" 2>/dev/null
+    done <"$base/made"
+    rm -f "$state/stop" "$state/stamp"
+    systemctl daemon-reload 9>&-
 }
 
 revert() { # nonce; the lock is held
@@ -173,7 +181,9 @@ revert() { # nonce; the lock is held
 lock() {
     exec 9>>"$state/lock"
     if ! flock -w 20 9; then
-        read -r holder <"$state/lock" && kill -KILL "$holder"
+        # The number may be an old one: only a process that has the lock open is meant.
+        read -r holder <"$state/lock"
+        case $(readlink /proc/"${holder:-none}"/fd/*) in *"$state/lock"*) kill -KILL "$holder" ;; esac
         flock -w 20 9 || exit 1
     fi
     echo $$ >"$state/lock"

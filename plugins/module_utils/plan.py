@@ -41,7 +41,7 @@ def make(old, new, restart=True):
         made_of = {item.path for item in new.artifacts if name in (item.unit, os.path.basename(item.path))}
         if not units.running(facts[name]):
             reasons.append("%s: not active" % name)
-        elif made_of & touched:
+        elif made_of & touched and name.endswith(".service"):
             pass
         elif not tables_there(new, name):
             reasons.append("%s: its nftables table is gone" % name)
@@ -109,7 +109,9 @@ def switch(plan, deadline=180.0):
         files.remove(item.path)
     if unit_files or dropins:
         units.reload_manager()
-    units.start_or_reload(plan.reload)
+    # A slice cannot reload, and restarting it would stop every application in it: it only starts.
+    units.start([name for name in plan.reload if not name.endswith(".service")])
+    units.start_or_reload([name for name in plan.reload if name.endswith(".service")])
     units.restart(plan.restart, deadline)
     if plan.stop:
         units.stop(plan.stop)

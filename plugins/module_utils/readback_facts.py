@@ -139,9 +139,10 @@ class Facts:
         """{rule: packets} of the rules that drop or reject, in the tables named; None without any."""
         counts = {}
         for name in tables:
-            for number, entry in enumerate(self.table(name) or []):
-                rule = entry.get("rule")
-                packets = refused_packets(rule) if rule else None
+            rules = [entry["rule"] for entry in self.table(name) or [] if "rule" in entry]
+            chains = refusing_chains(rules)
+            for number, rule in enumerate(rules):
+                packets = refused_packets(rule, chains)
                 if packets is not None:
                     counts["%s (handle %s)" % (rule.get("comment", "rule"), rule.get("handle", number))] = (
                         packets
@@ -177,11 +178,25 @@ class Facts:
         return False
 
 
-def refused_packets(rule):
-    """Packets that a rule has dropped or rejected; None for a rule that does neither or does not count."""
+def _verdicts(rule):
+    return [name for entry in rule.get("expr", ()) for name in ("accept", "drop", "reject") if name in entry]
+
+
+def refusing_chains(rules):
+    """Names of the chains that drop or reject and accept nothing: whoever is sent there is refused."""
+    verdicts = {}
+    for rule in rules:
+        verdicts.setdefault(rule.get("chain"), []).extend(_verdicts(rule))
+    return {chain for chain, found in verdicts.items() if found and "accept" not in found}
+
+
+def refused_packets(rule, chains=()):
+    """Packets that a rule has refused, itself or by ``goto`` into one of ``chains``; None where it does not
+    refuse or does not count."""
     packets, refuses = None, False
     for expression in rule.get("expr", ()):
-        if "counter" in expression and isinstance(expression["counter"], dict):
+        if isinstance(expression.get("counter"), dict):
             packets = int(expression["counter"]["packets"])
-        refuses = refuses or "drop" in expression or "reject" in expression
+        sent = expression.get("goto") or expression.get("jump") or {}
+        refuses = refuses or "drop" in expression or "reject" in expression or sent.get("target") in chains
     return packets if refuses else None

@@ -28,6 +28,7 @@ def absent(policy, wish):
         return _answer(place, _plan(place, wish))
     with place.lock():
         transaction.fence(place, wish)
+        place.sign()
         planned = _plan(place, wish)
         answer = _answer(place, planned)
         # Whatever was pending is taken away with the rest: the guard must find nothing to revert to.

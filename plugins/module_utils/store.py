@@ -10,7 +10,7 @@
         confirmed.json            the pending.json of the last confirmed change: a rename is the confirmation
         reverted.json             the pending.json of the last reverted change
         receipts.jsonl            see receipts.py
-        generations/<digest>/     bundle.json, manifest, unit, start, files/<number>
+        generations/<digest>/     bundle.json, manifest, unit, start, reload, files/<number>
 
 A line of ``manifest``: sha256 mode owner group kind number path.
 """
@@ -55,6 +55,7 @@ class Store:
     def __init__(self, policy):
         self.policy = bundles.check_name(policy)
         self.path = os.path.join(BASE, policy)
+        self._lock = None
 
     def at(self, *parts):
         return os.path.join(self.path, *parts)
@@ -90,13 +91,20 @@ class Store:
                 pass
             os.close(descriptor)
             self.create()
+        self._lock = descriptor
         try:
-            # Whose lock it is, so that the guard can end a holder that hangs past the deadline.
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
             yield
         finally:
+            self._lock = None
             os.close(descriptor)
+
+    def sign(self):
+        """Write into the lock whose it is, so that the guard can end a holder that hangs past the deadline.
+
+        Only before a change: where nothing changes not even this file gets a new time.
+        """
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)
 
     # --- records ---
 
@@ -167,7 +175,8 @@ class Store:
             texts = {
                 "bundle.json": json.dumps(bundle.data, sort_keys=True),
                 "unit": bundle.unit + "\n",
-                "start": "".join(name + "\n" for name in bundle.units),
+                "start": "".join(name + "\n" for name in bundle.units if not name.endswith(".service")),
+                "reload": "".join(name + "\n" for name in bundle.units if name.endswith(".service")),
                 "manifest": "".join(lines),
             }
             for name, text in texts.items():

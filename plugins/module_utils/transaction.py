@@ -35,28 +35,25 @@ def apply(wish):
     plan.check_owner(bundle.policy, bundle.unit, installed_bundles())
     if wish.check:
         return _answer(place, bundle, _plan(place, bundle, wish), "unchanged")
-    if place.exists():
+    fresh = not place.exists()
+    try:
+        footprint.note_base()
+        place.create()
         with place.lock():
             fence(place, wish)
             adopted = _settle_pending(place, bundle, wish)
             if adopted:
                 return adopted
             planned = _plan(place, bundle, wish)
-            if plan.empty(planned) and place.active() == bundle.digest and guard.installed():
-                return _answer(place, bundle, planned, "unchanged")
+            if plan.empty(planned) and place.active() == bundle.digest:
+                return {**_answer(place, bundle, planned, "unchanged"), **_renew_guard()}
             return _change(place, bundle, planned, wish, facts)
-    # The first change of this host: refuse what cannot work before anything is written.
-    footprint.note_base()
-    place.create()
-    with place.lock():
-        try:
-            return _change(place, bundle, _plan(place, bundle, wish), wish, facts)
-        except HostError as problem:
-            if problem.state in ("unchanged", "refused"):
-                from . import removal
+    except HostError as problem:
+        if fresh and problem.state in ("unchanged", "refused"):
+            from . import removal
 
-                removal.forget(place)
-            raise
+            removal.forget(place)  # a first change that came to nothing leaves nothing
+        raise
 
 
 def installed_bundles():
@@ -68,6 +65,13 @@ def installed_bundles():
         if bundle:
             found[name] = bundle
     return found
+
+
+def _renew_guard():
+    if guard.installed():
+        return {}
+    guard.install()
+    return {"changed": True, "reasons": ["the guard was not as this version has it"]}
 
 
 def _plan(place, bundle, wish):
@@ -93,7 +97,9 @@ def _settle_pending(place, bundle, wish):
     planned = _plan(place, bundle, wish)
     if in_time and pending.get("to") == bundle.digest == place.active() and plan.empty(planned):
         _pend(place, pending, wish, phase="pending")
+        guard.watch(place.policy)
         return _answer(place, bundle, planned, "pending", nonce=pending["nonce"], origin=pending["from"])
+    place.sign()
     guard.revert(place.policy, pending.get("nonce", ""))
     return None
 
@@ -111,6 +117,7 @@ def _change(place, bundle, planned, wish, facts):
     if old and place.fault(old):
         raise HostError("there would be no way back: %s." % place.fault(old))
     diff = diffing.of_change(planned.write, [item.path for item in planned.remove])
+    place.sign()
     place.stage(bundle)
     validators.validate(bundle, facts["unit"]["fragment"])
     guard.install()
@@ -214,6 +221,7 @@ def _swap(place, nonce):
         if not in_time or pending.get("phase") != "pending":
             return "TOO_LATE"  # the guard is on its way, and only one of the two may act
         place.confirm()
+        files.remove(place.at("restart"))
         place.receipt("CONFIRMED", **_named(pending))
         place.prune({pending["from"], pending["to"]})
         return "CONFIRMED"
@@ -268,6 +276,7 @@ def _revert_pending(place, pending, wish):
         "digest": pending.get("from", ""),
     }
     if not wish.check:
+        place.sign()
         done = guard.revert(place.policy, pending.get("nonce", ""))
         guard.dismiss(place.policy)
         if not done:

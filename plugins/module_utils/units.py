@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .command import must, run
 from .errors import HostError
 
@@ -68,13 +70,21 @@ def restart(names, timeout=180.0):
         raise HostError("; ".join("%s does not start: %s" % (name, explain(name)) for name in failed))
 
 
+# What systemd logs about every start and stop, and what tells nothing about a failure.
+NOISE = re.compile(
+    r"(Consumed|Scheduled restart job|Starting|Started|Stopping|Stopped|Deactivated|Start request repeated|"
+    r"Will not start|Failed to start|Reloading|Reloaded)\b"
+)
+
+
 def explain(name):
-    """The last things that systemd logged about a unit.
+    """The last things that systemd logged about a unit's failures.
 
     Only systemd's own records (field UNIT, which a service cannot set): what an application prints may hold
     secrets, and messages travel far.
     """
-    done = run(["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "6", "UNIT=%s" % name])
-    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    done = run(["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "40", "UNIT=%s" % name])
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    telling = [line for line in lines if line and not NOISE.match(line.replace(name + ": ", "", 1))]
     hint = "'journalctl -u %s' on the host has the application's own words." % name
-    return " | ".join(lines[-6:])[:900] + (". " if lines else "") + hint
+    return " | ".join(telling[-4:])[:700] + (" " if telling else "") + hint

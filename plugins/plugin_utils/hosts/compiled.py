@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from .groups import GroupAddresses
 PLUGIN_UTILS = Path(__file__).resolve().parents[1]
 
 
-def load(name: str, folders: Sequence[str], groups: GroupAddresses, mode: str | None, today: date) -> Manifest:
+def load(
+    name: str, folders: Sequence[str], groups: GroupAddresses, mode: str | None, today: date
+) -> Manifest:
     """The resolved policy, in ``mode`` where that is given. Raises PolicyError and HostsError."""
     found = load_and_resolve(name, list(folders), groups, today)
     if mode and mode != found.mode.value:
@@ -60,7 +62,7 @@ def bundle(manifest: Manifest, facts: dict[str, Any], today: date, cache: Cache)
     return made
 
 
-@lru_cache(maxsize=None)
+@cache
 def code_identity() -> str:
     """Changes with every change of the compiler's code, so that no bundle of another version is taken for ours."""
     digest = hashlib.sha256()

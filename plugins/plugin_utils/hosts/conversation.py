@@ -114,7 +114,9 @@ class Conversation:
         answer = self.call(request)
         if answer.get("failed"):
             fields = {key: answer[key] for key in ("changed", "active", "restarted", "from") if key in answer}
-            raise HostsError(str(answer.get("msg", "the module failed.")), str(answer.get("state", "")), **fields)
+            raise HostsError(
+                str(answer.get("msg", "the module failed.")), str(answer.get("state", "")), **fields
+            )
         return answer
 
     def _settle(self, policy: str, answer: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,9 @@ class GroupAddresses(Mapping[str, Sequence[str]]):
     HostsError, naming the host, where neither variable is an address: a name would be a hole in a packet filter.
     """
 
-    def __init__(self, groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]
+    ) -> None:
         self._groups = groups
         self._hostvars = hostvars
         self._found: dict[str, tuple[str, ...]] = {}

@@ -14,7 +14,7 @@ WAIVER_DAYS = 90
 
 
 def objection(bundle: Mapping[str, Any], accept: Sequence[str], host: str, today: date) -> str:
-    """"" where every verdict is acceptable, else what a person needs to decide, clause by clause."""
+    """ "" where every verdict is acceptable, else what a person needs to decide, clause by clause."""
     unaccepted = [verdict for verdict in bundle["verdicts"] if verdict["status"] not in accept]
     if not unaccepted:
         return ""
@@ -24,7 +24,9 @@ def objection(bundle: Mapping[str, Any], accept: Sequence[str], host: str, today
         f"{count} clause{'' if count == 1 else 's'} cannot be enforced as written."
     ]
     for verdict in unaccepted[:SHOWN]:
-        lines.append(f"  {verdict['clause']} is {verdict['status']}: {verdict['detail'] or 'no backend carries it'}")
+        lines.append(
+            f"  {verdict['clause']} is {verdict['status']}: {verdict['detail'] or 'no backend carries it'}"
+        )
     if count > SHOWN:
         lines.append(f"  ... and {count - SHOWN} more.")
     until = (today + timedelta(days=WAIVER_DAYS)).isoformat()
@@ -33,7 +35,9 @@ def objection(bundle: Mapping[str, Any], accept: Sequence[str], host: str, today
     for verdict in unaccepted[:SHOWN]:
         # A clause id may hold brackets and colons; a JSON string is a YAML string.
         clause = json.dumps(verdict["clause"])
-        lines.append(f"    - {{clause: {clause}, on: {bundle['os']}, reason: WHY, owner: WHO, until: {until}}}")
+        lines.append(
+            f"    - {{clause: {clause}, on: {bundle['os']}, reason: WHY, owner: WHO, until: {until}}}"
+        )
     return "\n".join(lines)
 
 
