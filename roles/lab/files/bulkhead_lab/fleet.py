@@ -8,12 +8,14 @@ import os
 import shutil
 import subprocess
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from bulkhead_lab import accelerator, image, inventory, machine, nspawn, qemu, ssh, template, tree
 from bulkhead_lab.host import Host, describe, known, named
 from bulkhead_lab.lock import locked
-from bulkhead_lab.process import kill_all
+from bulkhead_lab.process import kill_all, processes
 from bulkhead_lab.run import environment, say
 from bulkhead_lab.settings import Lab, LabError
 
@@ -29,7 +31,19 @@ def images(lab: Lab, kind: str, suites: list[str]) -> tuple[dict[str, Any], list
             if kind == "qemu":
                 found[suite], new = template.build(lab, found[suite], accelerator.choose(lab, found[suite]))
                 made.append(new)
+            prune(lab, suite, image.describe(lab, suite).folder)
     return found, made
+
+
+def prune(lab: Lab, suite: str, current: Path) -> None:
+    """Remove images of a suite that an older recipe made, unless a running host hangs on them."""
+    for old in lab.cache.glob(f"{suite}-*"):
+        if old != current and not processes(partial(mentions, os.fsencode(old))):
+            image.remove(old)
+
+
+def mentions(path: bytes, words: list[bytes]) -> bool:
+    return any(path in word for word in words)
 
 
 def running(lab: Lab, host: Host) -> bool:

@@ -39,6 +39,7 @@ def host_variables(lab: Lab, host: Host) -> Tree:
         "ansible_ssh_common_args": " ".join(shlex.quote(word) for word in words),
         # Ansible formats this with %, so that ssh sees %r, the user
         "ansible_control_path": f"{lab.dir}/cp/%%r@{host.name}",
+        "ansible_control_path_dir": f"{lab.dir}/cp",
         "bulkhead_lab_kind": host.kind,
         "bulkhead_lab_suite": host.suite,
         "bulkhead_lab_address": host.address,

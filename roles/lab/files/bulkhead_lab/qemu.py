@@ -20,7 +20,7 @@ from bulkhead_lab.run import environment, say
 from bulkhead_lab.settings import Lab, LabError
 from bulkhead_lab.template import Template
 
-GUEST = Path(__file__).parent / "guest"
+SCRIPT = Path(__file__).parent / "personalise.sh"
 
 
 def running(lab: Lab, host: Host) -> bool:
@@ -72,7 +72,7 @@ def personal_script(lab: Lab, host: Host) -> str:
         "public_key": key.with_suffix(".pub").read_text().strip(),
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
-    return "\n".join([*lines, (GUEST / "personalise.sh").read_text()])
+    return "\n".join([*lines, SCRIPT.read_text()])
 
 
 def personalise(lab: Lab, host: Host, limit: float = 180) -> None:
