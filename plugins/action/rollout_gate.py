@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +70,7 @@ class ActionModule(ActionBase):
             max_failed=plan.options.max_failed,
             pause=wave.name in plan.options.pause_after,
         )
-        record = journal.Record(
-            phase="gate",
-            outcome=gate.outcome,
-            rollout=plan.rollout,
-            epoch=plan.epoch,
-            wave=wave.name,
-            detail=gate.detail,
-            exposure=gate.exposure,
-        )
+        record = journal.Record("gate", gate.outcome, plan.rollout, plan.epoch, wave.name, detail=gate.detail)
+        record = replace(record, exposure=gate.exposure)
         journal.append(place.journal(plan.rollout), record)
         return gate

@@ -21,6 +21,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "result": {"type": "dict"},
 }
 OUTCOMES = {"apply": observe.outcome, "rollback": observe.rollback_outcome}
+PLANNED = {
+    "apply": lambda host: (host.from_digest, host.to_digest),
+    "rollback": lambda host: (host.to_digest, host.from_digest),
+}
 
 
 class ActionModule(ActionBase):
@@ -37,9 +41,11 @@ class ActionModule(ActionBase):
             if planned is None:
                 raise RolloutError(f"Host '{host}' is not in the plan of '{plan.rollout}'.")
             if given["result"] is None:
-                seen = observe.Outcome(state.INTENT, planned.from_digest, planned.to_digest)
+                seen = observe.Outcome(state.INTENT)
             else:
                 seen = OUTCOMES[given["phase"]](given["result"])
+            # A task that failed or reached nobody names no generations: then the planned ones stand.
+            from_digest, to_digest = PLANNED[given["phase"]](planned)
             record = journal.Record(
                 phase=given["phase"],
                 outcome=seen.outcome,
@@ -47,8 +53,8 @@ class ActionModule(ActionBase):
                 epoch=given["epoch"],
                 wave=plan.wave_of(host),
                 host=host,
-                from_digest=seen.from_digest,
-                to_digest=seen.to_digest,
+                from_digest=seen.from_digest or from_digest,
+                to_digest=seen.to_digest or to_digest,
                 detail=seen.detail,
             )
             if not self._task.check_mode:

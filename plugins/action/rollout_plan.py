@@ -50,8 +50,7 @@ class ActionModule(ActionBase):
         looks = {name: hostvars[name].get(given["look"]) for name in given["fleet"]}
         # A host without a look was kept out of the first play by --limit; it is in no wave.
         hosts = [observe.planned(name, hostvars[name], look) for name, look in looks.items() if look]
-        faults = observe.refusals(looks)
-        if faults:
+        if faults := observe.refusals(looks):
             raise RolloutError("Nothing was changed. " + " ".join(faults))
         if not check:
             place.lock(policy, os.getppid(), f"a rollout to {len(hosts)} hosts")

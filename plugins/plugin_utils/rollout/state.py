@@ -54,8 +54,7 @@ def hosts(plan: Plan, records: Iterable[Record]) -> tuple[HostState, ...]:
 
 def _host(plan: Plan, name: str, lines: Sequence[Record]) -> HostState:
     planned = plan.host(name)
-    from_digest = planned.from_digest if planned else ""
-    to_digest = planned.to_digest if planned else ""
+    from_digest, to_digest = (planned.from_digest, planned.to_digest) if planned else ("", "")
     apply = rollback = detail = ""
     for line in lines:
         if line.phase == "apply":

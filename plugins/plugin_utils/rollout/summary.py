@@ -67,7 +67,7 @@ def end_lines(plan: Plan, records: Iterable[Record], end: str, journal: Path) ->
     for name, count in sorted(by_state.items(), key=lambda item: (-item[1], item[0])):
         who = ", ".join(host.host for host in hosts if host.name == name)
         out.append(f"  {count} {name}: {who}")
-    out += [f"  gate {r.wave}: {r.outcome}. {r.detail}" for r in lines if r.phase == "gate"]
+    out += [f"  gate {r.wave}: {r.outcome}. {_cut(r.detail)}" for r in lines if r.phase == "gate"]
     owed = [host.host for host in hosts if host.owed] if end in GOING_BACK else []
     if owed:
         out.append(f"  OWED: {', '.join(owed)} could not be shown to be back; run the rollback again.")
@@ -80,6 +80,11 @@ def _change(host: PlannedHost) -> str:
     if host.from_digest == host.to_digest:
         return f"{host.to_digest[:12]}, nothing to change"
     return f"{host.from_digest[:12] or 'unconfined'} -> {host.to_digest[:12]}"
+
+
+def _cut(text: str, most: int = 160) -> str:
+    """The journal has all of it."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _count(number: int, what: str) -> str:
