@@ -1,0 +1,144 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One lab host as a test sees it: plain ssh to look, ansible-playbook to act."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = Path(os.environ.get("BULKHEAD_LAB_INVENTORY", ROOT / "build/lab/inventory.yml"))
+PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+LAB = ROOT / "roles/lab/files/bulkhead_lab"
+
+# Everything in which a sandbox could leave a mark, with modes, owners and times; logs and state of others apart.
+SNAPSHOT = (
+    "cd /; find etc usr/lib/systemd var/lib -xdev \\( -path var/lib/systemd -o -path var/lib/postgresql"
+    " -o -path var/lib/redis -o -path var/lib/nginx -o -path var/lib/bulkhead-workload \\) -prune"
+    " -o -printf '%p %y %m %u %g %s %T@ %l\\n' | sort"
+)
+TASK = """
+- hosts: {host}
+  gather_facts: false
+  tasks:
+    - {module}: {options}
+      register: outcome
+      ignore_errors: true
+    - ansible.builtin.copy:
+        content: "{{{{ outcome | to_json }}}}"
+        dest: {answer}
+        mode: "0600"
+      delegate_to: localhost
+      connection: local
+      vars: {{ansible_python_interpreter: "{python}"}}
+      check_mode: false
+      diff: false
+"""
+
+
+def inventory() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load(INVENTORY.read_text())["lab"]["hosts"] if INVENTORY.exists() else {}
+
+
+class LabHost:
+    """``name`` of the inventory. ``work``: a folder of the test's own."""
+
+    def __init__(self, name: str, work: Path) -> None:
+        self.name, self.work = name, work
+        self.variables = inventory()[name]
+        self.kind = self.variables["bulkhead_lab_kind"]
+
+    def ssh(self, command: str, check: bool = True) -> str:
+        argv = [
+            "ssh", *shlex.split(self.variables["ansible_ssh_common_args"]), "-o", "BatchMode=yes",
+            "-i", self.variables["ansible_ssh_private_key_file"], "-p", str(self.variables["ansible_port"]),
+            f"root@{self.variables['ansible_host']}", command,
+        ]  # fmt: skip
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0 or not check, f"{command}: {done.stderr}"
+        return done.stdout.strip()
+
+    def snapshot(self) -> list[str]:
+        return self.ssh(SNAPSHOT).splitlines()
+
+    def unit(self, name: str = "nginx.service") -> dict[str, str]:
+        keys = "ActiveState,MainPID,NRestarts,InvocationID,Slice,ControlGroup"
+        return dict(line.split("=", 1) for line in self.ssh(f"systemctl show -p {keys} {name}").splitlines())
+
+    def receipts(self, policy: str = "nginx") -> list[dict[str, Any]]:
+        text = self.ssh(f"cat /var/lib/bulkhead/{policy}/receipts.jsonl 2>/dev/null || true")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def until(self, condition: Any, seconds: float) -> bool:
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit:
+            if condition():
+                return True
+            time.sleep(2)
+        return bool(condition())
+
+    def policy(self, name: str, *replacements: tuple[str, str]) -> Path:
+        """A folder with the shipped nginx policy after replacing text that must be there.
+
+        Containers of the lab have no resource controllers: there the limits are waived, by name.
+        """
+        text = (ROOT / "policies/nginx.yml").read_text()
+        for old, new in replacements:
+            assert old in text, old
+            text = text.replace(old, new, 1)
+        if self.kind == "nspawn":
+            limits = ("cpu.limit", "cpu.weight", "io.weight", "memory.limit", "processes.max")
+            what = "on: linux, reason: no controllers in the lab's containers, owner: lab, until: 2099-01-01"
+            lines = "".join(f"  - {{clause: {limit}, {what}}}\n" for limit in limits)
+            text = text.replace("\nwaivers:\n", "\nwaivers:\n" + lines) if "\nwaivers:\n" in text else (
+                f"{text}\nwaivers:\n{lines}"
+            )  # fmt: skip
+        folder = self.work / name
+        folder.mkdir(exist_ok=True)
+        (folder / "nginx.yml").write_text(text)
+        return folder
+
+    def run(self, *arguments: str, module: str = "sandbox", **options: Any) -> tuple[dict[str, Any], str]:
+        """One task through ansible-playbook: (its result, the terminal's text)."""
+        process, answer = self.start(*arguments, module=module, **options)
+        text, _nothing = process.communicate(timeout=600)
+        print(text)
+        return json.loads(answer.read_text()), text
+
+    def start(self, *arguments: str, module: str = "sandbox", **options: Any) -> tuple[Any, Path]:
+        answer = self.work / "answer.json"
+        answer.unlink(missing_ok=True)
+        if module == "sandbox":
+            options.setdefault("policy", "nginx")
+            options.setdefault("policies_dirs", [str(self.policy("policies"))])
+        play = self.work / "play.yml"
+        words = {"host": self.name, "answer": answer, "python": sys.executable}
+        play.write_text(TASK.format(module=f"bulkhead.fleet.{module}", options=json.dumps(options), **words))
+        argv = [str(PLAYBOOK), "-i", str(INVENTORY), str(play), *arguments]
+        environment = os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+        process = subprocess.Popen(
+            argv, cwd=ROOT, env=environment, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        return process, answer
+
+    def ssh_program(self, body: str) -> str:
+        """Path of an ssh that runs the shell text ``body`` first when the connection is to be a new one."""
+        path = self.work / "ssh"
+        path.write_text(f'#!/bin/sh\ncase "$*" in *ControlPath=none*)\n{body}\n;; esac\nexec ssh "$@"\n')
+        path.chmod(0o700)
+        return str(path)
+
+    def lab(self, command: str) -> None:
+        """``reboot`` or ``power-cut``, by the lab itself."""
+        argv = [sys.executable, str(LAB), "--dir", str(INVENTORY.parent), command, self.name]
+        subprocess.run(argv, check=True, timeout=400, capture_output=True)
