@@ -100,5 +100,5 @@ def _place(grant: Grant, grants: dict[str, Grant], trees: dict[str, Hidden], lay
     elif grant.kind == WRITE:
         if not (parent and grants[parent].kind == WRITE):
             layout.writable.append(entry)
-    elif parent and grants[parent].kind == WRITE:
+    elif grant.kind == READ and parent and grants[parent].kind == WRITE:
         layout.read_only.append(entry)

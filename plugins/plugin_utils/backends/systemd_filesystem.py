@@ -32,8 +32,10 @@ from .linux_tables import (
     LIBRARIES_UNMERGED,
     PRIVILEGED_SOCKETS,
     SENSITIVE,
+    SENSITIVE_OF_ROOT,
     SERVICE_SOCKETS,
 )
+from .systemd_identity import reads_as_root
 from .systemd_plan import Plan
 from .systemd_text import quote
 
@@ -94,7 +96,7 @@ def _grants(plan: Plan) -> tuple[list[Grant], list[str]]:
 _MECHANISMS = {
     READ: ("BindReadOnlyPaths",),
     WRITE: ("ReadWritePaths",),
-    EXECUTE: ("ExecPaths",),
+    EXECUTE: ("BindReadOnlyPaths",),
 }
 
 
@@ -123,8 +125,9 @@ def _programs(plan: Plan) -> list[str]:
 
 def _hidden(plan: Plan) -> list[Hidden]:
     closure = _closure_id(plan, ReadClosure)
-    hidden = [Hidden(path, closure) for path in (*DATA_TREES, *SENSITIVE)]
-    hidden += [Hidden(path, closure) for path in HOME_TREES]
+    hidden = [Hidden(path, closure) for path in (*DATA_TREES, *HOME_TREES, *SENSITIVE)]
+    if reads_as_root(plan):
+        hidden += [Hidden(path, closure) for path in SENSITIVE_OF_ROOT]
     sockets = plan.one(UnixSocketClosure)
     if sockets:
         hidden += [Hidden(path, sockets.id) for path in (*PRIVILEGED_SOCKETS, *SERVICE_SOCKETS)]
@@ -180,7 +183,7 @@ def _write_mounts(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
         text.add("ReadWritePaths", quote(f"-{path}", clause), clause)
     for path, clause in layout.read_only:
         text.add("ReadOnlyPaths", quote(f"-{path}", clause), clause)
-    for key in ("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "BindPaths", "BindReadOnlyPaths"):
+    for key in ("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "BindPaths"):
         if not text.values(key):
             text.clear(key, write)  # what the vendor opens or binds is not the policy's
 
@@ -188,19 +191,25 @@ def _write_mounts(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
 def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
     closure = _closure_id(plan, ExecuteClosure)
     text = plan.text
+    libraries = LIBRARIES if plan.host.facts.get("merged_usr") else (*LIBRARIES, *LIBRARIES_UNMERGED)
     text.add("NoExecPaths", "/", closure)
     # Every other mount of the unit would be executable again: name each of them once more.
+    programs = [(path, closure) for path in libraries]
+    programs += [(grant.path, grant.clause) for grant in grants if grant.kind == EXECUTE]
+    runnable = {path for path, _ in programs}
     for path, _ in (*layout.writable, *layout.bound, *layout.bound_read_only, *layout.read_only):
-        text.add("NoExecPaths", quote(f"-{path}", closure), closure)
+        if path not in runnable:
+            text.add("NoExecPaths", quote(f"-{path}", closure), closure)
     for path in ("/tmp", "/var/tmp"):
         text.add("NoExecPaths", f"-{path}", closure)
     text.add("TemporaryFileSystem", "/dev/shm:mode=1777,noexec", closure)
-    libraries = LIBRARIES if plan.host.facts.get("merged_usr") else (*LIBRARIES, *LIBRARIES_UNMERGED)
-    for path in libraries:
-        text.add("ExecPaths", f"-{path}", closure)
-    for grant in grants:
-        if grant.kind == EXECUTE:
-            text.add("ExecPaths", quote(f"-{grant.path}", grant.clause), grant.clause)
+    text.clear("ExecPaths", closure)
+    for path, clause in programs:
+        # Not ExecPaths=: its mount is writable again under ProtectSystem=strict, and ReadOnlyPaths= on the same path
+        # takes exec away (tried on 252 and 257). A read-only bind of a path onto itself is executable and read-only.
+        text.add("BindReadOnlyPaths", quote(f"-{path}", clause), clause)
+    for path in LIBRARIES[:1]:
+        plan.mount(closure, path, "ro")
     plan.mount(closure, "/", "noexec")
     plan.mount(closure, "/dev/shm", "noexec")
     escapes = sorted({program.path for program in plan.host.programs() if program.escapes})
@@ -216,7 +225,7 @@ def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
         missing.append(f"the unit runs {', '.join(escapes)} outside of the sandbox (prefix '+')")
     for kind in (ExecuteClosure, SpawnClosure):
         for found in plan.manifest.of(kind):
-            plan.partial(found, "NoExecPaths", "ExecPaths", detail="; ".join(missing))
+            plan.partial(found, "NoExecPaths", "BindReadOnlyPaths", detail="; ".join(missing))
 
 
 def _judge_write(plan: Plan, opened: list[str]) -> None:

@@ -52,6 +52,14 @@ def stays_root(plan: Plan) -> bool:
     return plan.host.user in ("root", "0") and "switch_user" in plan.granted(Privilege)
 
 
+def reads_as_root(plan: Plan) -> bool:
+    """File permissions do not stop the unit: it starts as root, or may read past them."""
+    account = plan.one(User)
+    root = (account is None and plan.host.user in ("root", "0")) or stays_root(plan)
+    named_root = account is not None and account.name in ("root", "0")
+    return root or named_root or bool({"override_permissions", "read_any_file"} & plan.granted(Privilege))
+
+
 def _user(plan: Plan) -> str:
     clause = plan.one(User)
     if clause is None:

@@ -14,9 +14,10 @@ ORDERED = frozenset({"SystemCallFilter"})
 
 # Lists that grow with every assignment and that an empty one clears (tried on 252 and 257). Where ours must be
 # exact, what the vendor wrote before is cleared first: an inherited ReadWritePaths=/ would undo everything.
+# BindPaths and BindReadOnlyPaths share one list: clearing the second would take away what the first just bound.
 RESET = frozenset(
     """ReadWritePaths ReadOnlyPaths InaccessiblePaths ExecPaths NoExecPaths TemporaryFileSystem BindPaths
-    BindReadOnlyPaths SystemCallFilter SystemCallArchitectures RestrictAddressFamilies CapabilityBoundingSet
+    SystemCallFilter SystemCallArchitectures RestrictAddressFamilies CapabilityBoundingSet
     AmbientCapabilities DeviceAllow IPAddressAllow IPAddressDeny SocketBindAllow SocketBindDeny PassEnvironment
     ExecStart ExecStartPre ExecStartPost ExecReload ExecStop ExecStopPost ExecCondition""".split()
 )
