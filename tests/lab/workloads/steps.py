@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence  # noqa: UP035
 
+PATIENCE = 180  # seconds for one command; an emulated host on a busy machine needs them
 KEEP = Path("/var/lib/bulkhead-workload")  # what cleanup needs to restore; no workload's own data
 
 
@@ -57,7 +58,9 @@ def run_steps(name: str, steps: Sequence[Step], context: Context) -> dict[str, A
 
 def command(*argv: str, text: str = "", check: bool = True) -> str:
     """Standard output of a command. A failing one raises with what it said."""
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        argv, input=text, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/"
+    )
     if check and done.returncode:
         raise AssertionError(
             f"{' '.join(argv)[:200]} ended with {done.returncode}: {done.stderr.strip()[-800:]}"
@@ -67,7 +70,9 @@ def command(*argv: str, text: str = "", check: bool = True) -> str:
 
 def fails(*argv: str, text: str = "") -> str:
     """What a command says when it fails; a command that succeeds is the fault."""
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        argv, input=text, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/"
+    )
     assert done.returncode, (
         f"{' '.join(argv)[:200]} should have failed, it said {done.stdout.strip()[:200]!r}"
     )
