@@ -121,18 +121,20 @@ def _reached(path: m.PathRef, os: m.OS) -> str:
 
 def _denied_grants(policy: Resolved) -> None:
     """Deny wins a tie: a grant of the very path that is denied says nothing."""
-    denies = [clause for clause in policy.clauses if isinstance(clause, m.Deny)]
+    denied = {
+        (os, clause.path.on(os), clause.path.glob): clause.id
+        for clause in policy.clauses
+        if isinstance(clause, m.Deny)
+        for os in policy.systems
+        if clause.path.on(os) is not None
+    }
     for clause in policy.clauses:
         if not isinstance(clause, (m.Read, m.Write, m.Execute, m.Spawn)):
             continue
-        for deny in denies:
-            same = [
-                os for os in policy.systems if clause.path.on(os) and clause.path.on(os) == deny.path.on(os)
-            ]
-            if same and clause.path.glob == deny.path.glob:
-                message = (
-                    f"{quote(clause.path.text)} is denied by {deny.id} on {same[0].value}; deny wins a tie."
-                )
+        for os in policy.systems:
+            deny = denied.get((os, clause.path.on(os), clause.path.glob))
+            if deny is not None:
+                message = f"{quote(clause.path.text)} is denied by {deny} on {os.value}; deny wins a tie."
                 policy.fault(clause, message, "remove one of the two")
                 break
 

@@ -111,7 +111,7 @@ def plain(value: Any) -> str:
 
 def did_you_mean(word: str, known: Iterable[str], what: str = "known here") -> str:
     """The fix for a misspelt name: the nearest known one, or all of them when they are few."""
-    names = sorted(known)
+    names = sorted(name for name in known if name.isprintable())
     near = difflib.get_close_matches(word[:64], names, n=1, cutoff=0.6)
     if near:
         return f"did you mean '{near[0]}'" + (f"; {what}: {', '.join(names)}" if len(names) <= 8 else "")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from .faults import Refusal, did_you_mean, quote
 from .model import OS, PathRef
@@ -171,6 +172,7 @@ class PathNames:
         return by_os, "/".join([f"${name}", *parts])
 
 
+@lru_cache(maxsize=8192)
 def parts(path: str, os: OS) -> tuple[str, ...]:
     """A normal path in components, as ``os`` compares them: Windows and macOS ignore case."""
     if os is OS.LINUX:
@@ -178,13 +180,17 @@ def parts(path: str, os: OS) -> tuple[str, ...]:
     return tuple(part for part in re.split(r"[/\\]" if os is OS.WINDOWS else "/", path.casefold()) if part)
 
 
+def _own_parts(ref: PathRef, os: OS) -> tuple[str, ...] | None:
+    for system, path in ref.by_os:
+        if system is os:
+            return None if path is None else parts(path, os)
+    return None
+
+
 def covers(ref: PathRef, path: str, os: OS) -> int:
     """How closely ``ref`` covers a literal path on ``os``: its depth plus 1, or 0 where it does not."""
-    own = ref.on(os)
-    if own is None:
-        return 0
-    mine, other = parts(own, os), parts(path, os)
-    if len(mine) > len(other):
+    mine, other = _own_parts(ref, os), parts(path, os)
+    if mine is None or len(mine) > len(other):
         return 0
     same = all(_matches(a, b, ref.glob) for a, b in zip(mine, other, strict=False))
     return len(mine) + 1 if same else 0
@@ -192,15 +198,17 @@ def covers(ref: PathRef, path: str, os: OS) -> int:
 
 def meet(first: PathRef, second: PathRef, os: OS) -> bool:
     """Whether one path can lie in the other's tree on ``os``. Two globs are taken to meet when in doubt."""
-    a, b = first.on(os), second.on(os)
+    a, b = _own_parts(first, os), _own_parts(second, os)
     if a is None or b is None:
         return False
-    pairs = zip(parts(a, os), parts(b, os), strict=False)
+    if not first.glob and not second.glob:
+        depth = min(len(a), len(b))
+        return a[:depth] == b[:depth]
     return all(
         (first.glob and second.glob and bool(_GLOB & set(x)) and bool(_GLOB & set(y)))
         or _matches(x, y, first.glob)
         or _matches(y, x, second.glob)
-        for x, y in pairs
+        for x, y in zip(a, b, strict=False)
     )
 
 

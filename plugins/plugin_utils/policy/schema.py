@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .faults import PolicyError, did_you_mean, plain, quote
 from .source import GONE, Place, Source
 
 SCHEMA_FILE = Path(__file__).resolve().parents[3] / "policies" / "schema" / "policy.schema.json"
+MAX_FINDINGS = 1000  # nobody reads further, and each costs time
 _WORDS = {
     "string": "text", "object": "a mapping", "array": "a list", "integer": "a whole number",
     "number": "a number", "boolean": "true or false", "null": "null",
@@ -62,9 +64,9 @@ def validate(source: Source, kind: str = "policy") -> Any:
             source.faults.append(source.fault((), f"the file {what}, and no mapping.", fix))
         return {}
     bad = set(source.bad)
-    for error in _validator(kind).iter_errors(source.data):
+    for error in islice(_validator(kind).iter_errors(source.data), MAX_FINDINGS):
         place: Place = tuple(error.absolute_path)
-        if any(place[: len(wrong)] == wrong for wrong in source.bad):
+        if any(place[:end] in source.bad for end in range(len(place) + 1)):
             continue
         for where, message, help_text, at_key in _findings(error, place):
             if where not in bad:
@@ -104,6 +106,8 @@ def _findings(error: Any, place: Place) -> list[tuple[Place, str, str, bool]]:
             )
         ]
     if rule == "oneOf":
+        if not isinstance(value, dict):
+            return []  # the wrong type is told by its own rule
         forms = [name for form in limit for name in form["required"]]
         given = [f"'{name}'" for name in forms if name in value]
         found = (
@@ -120,7 +124,14 @@ def _findings(error: Any, place: Place) -> list[tuple[Place, str, str, bool]]:
         shown = f"{quote(value)} is {_kind_of(value)}" if _single(value) else f"{_kind_of(value)} stands"
         return [(place, f"{shown} where {words} belongs.", write or f"write {words}", False)]
     if rule in ("maxItems", "maxProperties", "maxLength"):
-        return [(place, f"too long: {len(value)} where at most {limit} are allowed.", write, False)]
+        return [
+            (
+                place,
+                f"too long: {len(value)} where at most {limit} are allowed.",
+                write or "write fewer",
+                False,
+            )
+        ]
     if rule in ("minItems", "minProperties", "minLength"):
         return [
             (place, "there is nothing in it.", write or "write at least one, or leave the key out", False)

@@ -53,9 +53,9 @@ class Source:
         line, column = mark
         if line >= len(self.lines):
             return ""
-        text = "".join(c if c.isprintable() else " " for c in self.lines[line])
+        text = self.lines[line]
         start = max(0, min(column - width // 2, len(text) - width))
-        shown = text[start : start + width].rstrip()
+        shown = "".join(c if c.isprintable() else " " for c in text[start : start + width]).rstrip()
         number = f"{line + 1:>6} | "
         return f"{number}{shown}\n{' ' * (len(number) - 2)}| {' ' * (column - start)}^"
 

@@ -54,3 +54,4 @@ def test_did_you_mean() -> None:
     assert did_you_mean("limt", ["limit", "max"]) == "did you mean 'limit'; known here: limit, max"
     assert did_you_mean("zzz", ["limit", "max"]) == "known here: limit, max"
     assert did_you_mean("zzz", []) == ""
+    assert did_you_mean("limit", ["lim\tit", "max"]) == "known here: max"

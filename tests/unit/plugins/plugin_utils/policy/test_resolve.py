@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from time import process_time
 
 import pytest
 from hypothesis import example, given, settings
@@ -149,3 +150,16 @@ def _resolves_or_refuses(raw: bytes) -> None:
                 assert fault.message.endswith(".")
                 shown = [line for line in str(fault).splitlines() if line]
                 assert all(line.isprintable() for line in shown), shown
+
+
+def test_a_policy_as_large_as_it_may_be_takes_seconds(make: Make) -> None:
+    """No input may hold a controller up: 256 entries in each list, or a thousand faults on one line."""
+    lists = ("read", "write", "execute", "deny")
+    body = "filesystem:\n" + "".join(
+        f"  {name}: [{', '.join(f'/srv/{name}/{n}/x' for n in range(256))}]\n" for name in lists
+    )
+    start = process_time()
+    assert len(make(body).clauses) > 1024
+    with pytest.raises(PolicyFaults, match="too long: 19000 where at most 256 are allowed"):
+        make(f"filesystem: {{read: [{','.join('5' * 19000)}]}}\n")
+    assert process_time() - start < 10

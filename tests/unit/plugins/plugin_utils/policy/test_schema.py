@@ -112,6 +112,8 @@ def test_a_baseline_grants_nothing() -> None:
         "health: [{tcp: 80}]",
         "secrets: [{name: '', source: /a}]",
         "components: [{name: A, policy: helper}]",
+        "health: [null]",
+        "examples: {must_deny: [null]}",
         "workload: {}",
     ],
 )
