@@ -25,8 +25,6 @@ from ..policy.model import (
     ListenClosure,
     Manifest,
     PathClause,
-    PeerKind,
-    Port,
     Read,
     ReadClosure,
     SharedMemory,
@@ -50,15 +48,15 @@ from .macos_names import (
     profile_of,
     program_of,
 )
-from .macos_sandbox_table import EXPANDED_PORTS, FAMILIES, OLDEST, SUPPORT
-from .macos_sbpl import Profile, literal, pattern, quote
+from .macos_network import connection, sockets
+from .macos_sandbox_table import FAMILIES, OLDEST, SUPPORT
+from .macos_sbpl import Profile, literal, pattern
 
 NAME = "macos_sandbox"
 PLATFORM = OS.MACOS
 
 __all__ = ["NAME", "PLATFORM", "SUPPORT", "compile"]
 
-_RESOLVER = "/private/var/run/mDNSResponder"
 _KINDS: dict[type[Clause], str] = {
     Read: macos_files.READ,
     Write: macos_files.WRITE,
@@ -135,38 +133,13 @@ class Rules:
             self.collector.enforced(clause)
 
     def listen(self, clause: Listen) -> None:
-        filters = tuple(f"(local {port})" for port in _sockets(clause.port, "*", clause))
+        filters = tuple(f"(local {port})" for port in sockets(clause.port, "*", clause))
         self.allowed.append(("network-bind network-inbound", filters, clause.id))
         self.collector.enforced(clause)
 
     def connect(self, clause: Connect) -> None:
-        missing = [f"{what} is not limited" for what, have in _limits(clause) if have]
-        kind = clause.peer.kind
-        if kind is PeerKind.NAME:
-            raise BackendError(
-                f"A sandbox profile has no host names ({clause.id} {clause.peer.text!r}): write addresses."
-            )
-        host = "*"
-        if kind is PeerKind.DNS:
-            self.allowed.append(("network-outbound", (literal(_RESOLVER),), clause.id))
-            missing.append(
-                "lookups go through mDNSResponder, for every name; packets that the daemon itself sends to a "
-                "resolver are denied"
-            )
-        elif kind is PeerKind.LOOPBACK or (kind is PeerKind.ADDRESSES and not needs_packet_filter(clause)):
-            host = "localhost"
-        elif needs_packet_filter(clause):
-            if account_of(self.manifest) in SHARED_ACCOUNTS:
-                raise BackendError(
-                    f"A sandbox profile has no addresses but localhost ({clause.id} {clause.peer.text!r}); "
-                    "the packet filter can tell daemons apart by their account only: give the daemon an "
-                    "account of its own (workload.macos.user)."
-                )
-            missing.append("the profile opens the port to every address; the packet filter narrows it")
-        if kind is not PeerKind.DNS:
-            ports = clause.ports or (Port("tcp", 0, 65535), Port("udp", 0, 65535))
-            filters = tuple(f"(remote {text})" for port in ports for text in _sockets(port, host, clause))
-            self.allowed.append(("network-outbound", filters, clause.id))
+        rule, missing = connection(clause, account_of(self.manifest))
+        self.allowed.append(("network-outbound", rule, clause.id))
         if missing:
             self.collector.partial(clause, "; ".join(missing))
         else:
@@ -213,28 +186,6 @@ class Rules:
             if entry.kind == macos_files.WRITE:
                 profile.allow("network-bind", [entry.filter], entry.clause)
         return profile
-
-
-def _sockets(port: Port, host: str, clause: Clause) -> list[str]:
-    """``tcp "*:80"`` for a port. Profiles have single ports or all; a short range is written out."""
-    if port.protocol not in ("tcp", "udp"):
-        raise BackendError(
-            f"A sandbox profile carries TCP and UDP ports, not {port.protocol!r} ({clause.id})."
-        )
-    if (port.first, port.last) == (0, 65535):
-        return [f"{port.protocol} {quote(host + ':*')}"]
-    if port.last - port.first >= EXPANDED_PORTS:
-        raise BackendError(
-            f"A sandbox profile has no port ranges ({clause.id} '{port}'): write {EXPANDED_PORTS} or fewer."
-        )
-    return [f"{port.protocol} {quote(f'{host}:{number}')}" for number in range(port.first, port.last + 1)]
-
-
-def _limits(clause: Connect) -> tuple[tuple[str, bool], ...]:
-    return ("the rate", clause.rate is not None), (
-        "the number of open connections",
-        clause.max_open is not None,
-    )
 
 
 def compile(manifest: Manifest, features: Features) -> Compilation:

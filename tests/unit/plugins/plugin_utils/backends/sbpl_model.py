@@ -40,6 +40,8 @@ OPERATIONS = frozenset(
         "dynamic-code-generation",
     ]
 )
+# (deny default) does not reach these: they are allowed until a rule of their own denies them.
+OUTSIDE_DEFAULT = ("process-info", "nvram", "iokit-get-properties", "file-map-executable")
 FILTERS = frozenset({"subpath", "literal", "regex", "local", "remote", "global-name", "target"})
 _TOKEN = re.compile(r'\s*(?:(\(|\))|#"([^"]*)"|"((?:[^"\\]|\\.)*)"|([^\s()"#]+))')
 
@@ -116,7 +118,7 @@ class Profile:
 
     def ask(self, operation: str, path: str = "", socket: tuple[str, str, int] | None = None) -> Result:
         """What happens to an operation on a path, or on a socket ("tcp", "10.0.0.1", 80)."""
-        decision = Result(False, False)
+        decision = Result(operation.startswith(OUTSIDE_DEFAULT), False)
         best = -1
         for rule in self.rules:
             for name in rule.operations:
@@ -132,7 +134,7 @@ class Profile:
 
 def _covers(name: str, operation: str) -> int:
     if name == "default":
-        return 0
+        return -1 if operation.startswith(OUTSIDE_DEFAULT) else 0
     if name.endswith("*"):
         return len(name) if operation.startswith(name[:-1]) else -1
     return len(name) + 1 if name == operation else -1

@@ -210,7 +210,8 @@ def test_listening_is_decided_as_the_policy_says(found, port):
 def test_the_ground_of_every_profile():
     asked = profile()
     assert asked.ask("file-read-data", "/").allow
-    assert not asked.ask("process-info-pidinfo").allow
+    for outside in ("process-info-pidinfo", "nvram-get", "iokit-get-properties"):
+        assert not asked.ask(outside).allow
     assert not asked.ask("file-map-executable", "/opt/other.dylib").allow
     assert not asked.ask("file-read-data", "/private/etc/master.passwd").allow
     assert asked.ask("process-exec*", "/opt/demo/bin/demo").allow

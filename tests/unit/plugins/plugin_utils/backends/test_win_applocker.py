@@ -84,6 +84,18 @@ def test_no_value_adds_an_element_or_an_attribute(text, identity, kind):
     assert clause.path.on(WIN) in paths
 
 
+@given(hostile_text, st.text("&;'`$()=,#ab ", max_size=8).filter(lambda text: not text.endswith(" ")))
+def test_identities_and_odd_names_are_carried_as_they_are(identity, name):
+    """Nearly all of these are allowed, unlike those above."""
+    made = run("win_applocker", WIN, m.Deny(identity, path=path(WIN, "C:\\x" + name)))
+    if verdict(made, identity).status is Status.REFUSED:
+        assert repr(identity) in verdict(made, identity).detail
+        return
+    (rule, _) = ET.fromstring(content(made, "applocker.xml")).findall(".//FilePathRule[@Action='Deny']")[1:3]
+    assert rule.get("Description") == identity
+    assert rule.find("Conditions/FilePathCondition").get("Path") == "C:\\x" + name
+
+
 def test_the_mode_is_the_policys():
     for mode, name in ((m.Mode.ENFORCE, "Enabled"), (m.Mode.AUDIT, "AuditOnly")):
         collections = policy(mode=mode).findall("RuleCollection")
