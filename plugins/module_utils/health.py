@@ -30,7 +30,9 @@ def settled(name, before, began):
     after = units.show([name])[name]
     same = all(after.get(key) == before.get(key) for key in ("NRestarts", "MainPID"))
     if after.get("ActiveState") != "active" or not same:
-        raise HostError("%s did not stay up: %s" % (name, units.explain(name)))
+        raise HostError(
+            "%s did not stay up: %s" % (name, units.explain(name, time.time() - time.monotonic() + began))
+        )
     return after
 
 

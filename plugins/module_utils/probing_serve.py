@@ -23,8 +23,8 @@ from . import probing_acts_calls as calls
 from . import probing_acts_files as paths
 from . import probing_acts_network as network
 
-PATIENCE = 20.0  # seconds without a request
-LIMIT = 6.0  # seconds for one act
+PATIENCE = 90.0  # seconds without a request
+LIMIT = 20.0  # seconds for one act
 ACTS = {
     "read": paths.read,
     "write": paths.write,
@@ -46,8 +46,9 @@ class Lines:
         self.rest = b""
 
     def next(self, patience):
-        """The next whole line, or None when none came in time. Polled: a file cannot be waited for."""
-        end = time.monotonic() + patience
+        """The next whole line, or None when none came in time. Polled, ever more slowly: a file cannot be
+        waited for."""
+        end, pause = time.monotonic() + patience, 0.002
         while b"\n" not in self.rest:
             data = os.read(self.handle, 65536)
             if data:
@@ -55,7 +56,8 @@ class Lines:
             elif time.monotonic() > end:
                 return None
             else:
-                time.sleep(0.005)
+                time.sleep(pause)
+                pause = min(pause * 1.5, 0.05)
         line, _newline, self.rest = self.rest.partition(b"\n")
         return line
 

@@ -13,7 +13,7 @@ from . import probing_acts_calls, probing_acts_files, probing_acts_network, prob
 from .errors import HostError
 
 PARTS = (probing_acts_calls, probing_acts_files, probing_acts_network, probing_serve)
-PATIENCE = 15.0  # seconds for one answer
+PATIENCE = 60.0  # seconds for one answer: an emulated host under load needs them
 
 # One script on standard input: the parts become modules of a package that exists only in memory.
 BOOT = """import sys, types
@@ -64,7 +64,7 @@ class Session:
             pass
 
     def _line(self, patience):
-        end = time.monotonic() + patience
+        end, pause = time.monotonic() + patience, 0.002
         while b"\n" not in self.rest:
             data = self.stream.read()
             if data:
@@ -72,7 +72,8 @@ class Session:
             elif time.monotonic() > end:
                 raise HostError("the probe program does not answer%s." % self.complaint())
             else:
-                time.sleep(0.005)
+                time.sleep(pause)
+                pause = min(pause * 1.5, 0.05)
         line, _newline, self.rest = self.rest.partition(b"\n")
         return json.loads(line.decode("ascii"))
 

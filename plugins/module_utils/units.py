@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from .command import must, run
 from .errors import HostError
@@ -61,13 +62,14 @@ def restart(names, timeout=180.0):
     """
     if not names:
         return
+    began = time.time()
     run(["systemctl", "reset-failed", "--"] + list(names))
     done = run(["systemctl", "restart", "--"] + list(names), timeout=timeout)
     if done.returncode != 0:
         failed = [
             name for name, facts in show(names).items() if facts.get("ActiveState") != "active"
         ] or list(names)
-        raise HostError("; ".join("%s does not start: %s" % (name, explain(name)) for name in failed))
+        raise HostError("; ".join("%s does not start: %s" % (name, explain(name, began)) for name in failed))
 
 
 # What systemd logs about every start and stop, and what tells nothing about a failure.
@@ -77,13 +79,14 @@ NOISE = re.compile(
 )
 
 
-def explain(name):
-    """The last things that systemd logged about a unit's failures.
+def explain(name, since=0.0):
+    """The last things that systemd logged about a unit's failures, from ``since`` on (seconds of time.time()).
 
     Only systemd's own records (field UNIT, which a service cannot set): what an application prints may hold
     secrets, and messages travel far.
     """
-    done = run(["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "40", "UNIT=%s" % name])
+    when = ["--since=@%d" % since] if since else ["-b"]
+    done = run(["journalctl", "-q", "--no-pager", "-o", "cat", "-n", "40"] + when + ["UNIT=%s" % name])
     lines = [line.strip() for line in done.stdout.splitlines()]
     telling = [line for line in lines if line and not NOISE.match(line.replace(name + ": ", "", 1))]
     hint = "'journalctl -u %s' on the host has the application's own words." % name
