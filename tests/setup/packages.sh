@@ -7,7 +7,7 @@ set -eu
 
 base="python3-venv openssh-client"
 lab="$base qemu-system-x86 qemu-utils mmdebstrap e2fsprogs systemd-container busybox-static nftables iproute2 uidmap"
-test="$lab chromium shellcheck"
+test="$lab chromium shellcheck tinyscheme"
 
 case ${1:-} in
   base) wanted=$base ;;
