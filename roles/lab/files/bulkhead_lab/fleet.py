@@ -77,8 +77,6 @@ def up(lab: Lab, kind: str, count: int, suites: list[str]) -> list[str]:
                 nspawn.up_all(lab, work)
         finally:
             inventory.write(lab)
-        for host in starting:
-            ssh.wait(lab, host, 60)
     else:
         inventory.write(lab)
     say(f"{len(wanted)} hosts up, {len(starting)} of them started now")

@@ -8,8 +8,8 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bulkhead_lab import cgroups, netns, ssh
-from bulkhead_lab.host import Host
+from bulkhead_lab import cgroups, inventory, netns, ssh
+from bulkhead_lab.host import Host, known
 from bulkhead_lab.image import Image
 from bulkhead_lab.process import alive, kill_all, processes
 from bulkhead_lab.run import environment, say
@@ -69,15 +69,13 @@ def check_capabilities(lab: Lab, host: Host) -> None:
 
 def up_all(lab: Lab, work: list[tuple[Host, Image]]) -> None:
     """Start all, then wait for all. The lab's folder must know their keys before the first login."""
-    from bulkhead_lab import inventory
-
     netns.controller(lab)
     processes = []
     for host, image in work:
         host.save(lab)
         personalise(lab, host)
         processes.append(start(lab, host, image))
-    inventory.write(lab)
+    inventory.pin_keys(lab, known(lab))
 
     def one(number: int) -> None:
         host = work[number][0]

@@ -11,8 +11,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bulkhead_lab import ssh
-from bulkhead_lab.host import Host
+from bulkhead_lab import inventory, ssh
+from bulkhead_lab.host import Host, known
 from bulkhead_lab.machine import Machine, overlay
 from bulkhead_lab.process import alive, kill_all
 from bulkhead_lab.qmp import Monitor
@@ -104,10 +104,10 @@ def personalise(lab: Lab, host: Host, limit: float = 180) -> None:
 
 def up(lab: Lab, host: Host, template: Template) -> None:
     """One host, from nothing to a login with its own key."""
-    host.save(lab)
     resume(lab, host, template)
     ssh.wait_banner(host, 120)
     personalise(lab, host)
+    ssh.wait(lab, host, 120)
 
 
 def up_all(lab: Lab, work: list[tuple[Host, Template]]) -> None:
@@ -117,6 +117,9 @@ def up_all(lab: Lab, work: list[tuple[Host, Template]]) -> None:
         up(lab, *item)
         say(f"{item[0].name}: up ({item[0].suite}, {item[1].accelerator}, port {item[0].port})")
 
+    for host, _ in work:
+        host.save(lab)
+    inventory.pin_keys(lab, known(lab))
     with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
         list(pool.map(one, work))
 
