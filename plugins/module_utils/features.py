@@ -13,7 +13,7 @@ import json
 import os
 import re
 
-from . import unit_files
+from . import unit_files, unit_instances
 from .command import run
 from .errors import HostError
 
@@ -33,11 +33,15 @@ def fingerprint(data):
 
 
 def collect(unit):
-    """All facts of this host for one unit, as plain JSON data. HostError where systemd is not PID 1."""
+    """All facts of this host for one unit, as plain JSON data. HostError where systemd is not PID 1.
+
+    For a template the facts are about its one instance on this host, and ``unit.name`` says which.
+    """
     if not os.path.isdir("/run/systemd/system"):
         raise HostError(
             "this host does not run systemd, so nothing here can confine %s." % unit, state="refused"
         )
+    unit = unit_instances.resolve(unit)
     virt = _virt()
     return {
         "os": "linux",

@@ -211,7 +211,7 @@ rehearse) use "$2" && [ -n "$nonce" ] && whole "$new" && { [ -z "$from" ] || who
 recover)
     for marker in "$base"/*/pending.json; do
         marker=${marker%/pending.json}
-        "$0" recover-one "${marker##*/}"
+        sh "$0" recover-one "${marker##*/}"
     done
     ;;
 recover-one)

@@ -1,0 +1,54 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.bulkhead.fleet.plugins.module_utils import features
+from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import features as controller
+
+# Recorded on Debian 12, shortened.
+VERSION = "systemd 252 (252.39-1~deb12u2)\n+PAM +AUDIT -BPF_FRAMEWORK +SECCOMP default-hierarchy=unified\n"
+
+
+def test_systemd_version_and_flags() -> None:
+    found = features.parse_systemd_version(VERSION)
+    assert found["version"] == 252
+    assert found["flags"] == {"PAM": True, "AUDIT": True, "BPF_FRAMEWORK": False, "SECCOMP": True}
+
+
+def test_no_systemd_is_version_0() -> None:
+    assert features.parse_systemd_version("") == {"version": 0, "flags": {}}
+
+
+def test_resolvers_in_order() -> None:
+    text = "# nameserver 9.9.9.9\nsearch example.org\nnameserver 10.0.0.2\nnameserver ::1\noptions edns0\n"
+    assert features.parse_resolvers(text) == ["10.0.0.2", "::1"]
+
+
+@pytest.mark.parametrize("name", controller.names())
+def test_both_sides_compute_the_same_fingerprint(name: str) -> None:
+    data = controller.reference(name).data
+    assert features.fingerprint(data) == controller.fingerprint(data)
+    # It must also survive the journey as JSON.
+    assert features.fingerprint(json.loads(json.dumps(data))) == controller.fingerprint(data)
+
+
+def test_a_host_without_systemd_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features.os.path, "isdir", lambda path: False)
+    with pytest.raises(
+        HostError, match="this host does not run systemd, so nothing here can confine web.service."
+    ):
+        features.collect("web.service")
+
+
+def test_collected_facts_have_the_shape_that_the_compiler_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features.os.path, "isdir", lambda path: True)
+    facts = features.collect("ssh.service")
+    assert set(facts) == set(controller.LinuxFeatures.__annotations__)
+    for part, shape in (("systemd", "SystemdFacts"), ("cgroup", "CgroupFacts"), ("nft", "NftFacts"),
+                        ("apparmor", "AppArmorFacts"), ("unit", "UnitFacts")):  # fmt: skip
+        assert set(facts[part]) == set(getattr(controller, shape).__annotations__), part

@@ -1,0 +1,86 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.bulkhead.fleet.plugins.module_utils import files, footprint, store
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("lib", "etc"):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, ns=(1_000, 1_000))
+    monkeypatch.setattr(store, "BASE", str(tmp_path / "lib/bulkhead"))
+    footprint.note_base()
+    return tmp_path
+
+
+def put(path: Path) -> None:
+    with footprint.touching([str(path)]):
+        files.write(str(path), b"x", 0o644, os.getuid(), os.getgid())
+
+
+def take(path: Path) -> None:
+    with footprint.touching_existing([str(path)]):
+        files.remove(str(path))
+
+
+def test_a_removal_leaves_neither_directory_nor_time(root: Path) -> None:
+    put(root / "etc/bulkhead/nft/web.nft")
+    put(root / "etc/web.conf")
+    assert (root / "etc").stat().st_mtime_ns != 1_000
+    take(root / "etc/bulkhead/nft/web.nft")
+    take(root / "etc/web.conf")
+    footprint.withdraw([])
+    footprint.withdraw_base()
+    assert list((root / "etc").iterdir()) == []
+    assert list((root / "lib").iterdir()) == []
+    assert [(root / name).stat().st_mtime_ns for name in ("etc", "lib")] == [1_000, 1_000]
+
+
+def test_a_time_that_somebody_else_made_stays(root: Path) -> None:
+    put(root / "etc/web.conf")
+    (root / "etc/theirs").write_text("x")
+    os.utime(root / "etc", ns=(5_000, 5_000))
+    take(root / "etc/web.conf")
+    footprint.withdraw([])
+    # Our own removal came after theirs: the time without us is theirs.
+    assert (root / "etc").stat().st_mtime_ns == 5_000
+
+
+def test_a_directory_with_a_file_of_others_stays(root: Path) -> None:
+    put(root / "etc/web.service.d/zz-bulkhead.conf")
+    (root / "etc/web.service.d/theirs.conf").write_text("x")
+    take(root / "etc/web.service.d/zz-bulkhead.conf")
+    footprint.withdraw([])
+    assert [path.name for path in (root / "etc/web.service.d").iterdir()] == ["theirs.conf"]
+
+
+def test_what_another_policy_uses_stays_on_record(root: Path) -> None:
+    put(root / "etc/bulkhead/a.nft")
+    put(root / "etc/bulkhead/b.nft")
+    take(root / "etc/bulkhead/a.nft")
+    footprint.withdraw([str(root / "etc/bulkhead/b.nft")])
+    assert footprint.load()[str(root / "etc/bulkhead")] == {"created": True}
+    take(root / "etc/bulkhead/b.nft")
+    footprint.withdraw([])
+    assert not (root / "etc/bulkhead").exists()
+
+
+def test_the_guard_may_know_which_directories_are_ours(root: Path) -> None:
+    put(root / "etc/bulkhead/nft/web.nft")
+    assert Path(store.BASE, "made").read_text() == f"{root}/etc/bulkhead/nft\n{root}/etc/bulkhead\n"
+
+
+def test_directories_are_readable_whatever_the_umask(root: Path) -> None:
+    old = os.umask(0o077)
+    try:
+        put(root / "etc/bulkhead/nft/web.nft")
+    finally:
+        os.umask(old)
+    assert (root / "etc/bulkhead/nft").stat().st_mode & 0o777 == 0o755

@@ -1,0 +1,283 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guard itself, run by a real sh on real files. Only systemctl is a stand-in: it notes what it is told.
+
+tests/lab/test_sandbox.py runs the guard with the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from host_fixtures import bundle, state_below
+
+from ansible_collections.bulkhead.fleet.plugins.module_utils import (
+    bundles,
+    files,
+    guard_script,
+    receipts,
+    store,
+)
+
+FAILING = 'case "$*" in *"$(cat "${0%/*}/fails" 2>/dev/null || echo none)"*) exit 1 ;; esac'
+
+
+@dataclass
+class Host:
+    """State of policy web with generations b (installed, to) and, unless it is the first, a (from)."""
+
+    root: Path
+    place: store.Store
+    old: bundles.Bundle | None
+    new: bundles.Bundle
+
+    def guard(self, *arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+        argv = ["sh", str(Path(store.BASE) / "guard"), *arguments]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def told(self) -> list[str]:
+        path = self.root / "bin/told"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def events(self) -> list[str]:
+        entries, fault = receipts.load(self.place.at("receipts.jsonl"))
+        assert fault == ""
+        return [entry["event"] for entry in entries]
+
+    def pend(self, **changes: object) -> None:
+        fields: dict[str, object] = {
+            "from": self.old.digest if self.old else "",
+            "to": self.new.digest,
+            "nonce": "n1",
+            "phase": "pending",
+            "boot_id": store.boot_id(),
+            "deadline": store.uptime() + 600,
+            "epoch": 3,
+            "rollout": "r-1",
+        }
+        self.place.write_pending({**fields, **changes})
+
+
+def make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: dict[str, str] | None, new: dict[str, str]
+) -> Host:
+    place = state_below(monkeypatch, tmp_path)
+    (tmp_path / "bin").mkdir()
+    stub = tmp_path / "bin/systemctl"
+    stub.write_text(f'#!/bin/sh\necho "$*" >>"${{0%/*}}/told"\n{FAILING}\nexit 0\n')
+    stub.chmod(0o755)
+    script = guard_script.SCRIPT.replace("PATH=/usr/sbin", f"PATH={tmp_path}/bin:/usr/sbin", 1)
+    Path(store.BASE, "guard").write_text(script)
+    Path(store.BASE, "made").write_text("")
+    (tmp_path / "etc/web.service.d").mkdir(parents=True)
+    etc = tmp_path / "etc"
+    first = (
+        bundle(etc, old, "a", ("bulkhead-web.slice", "bulkhead-net-web.service")) if old is not None else None
+    )
+    second = bundle(etc, new, "b", ("bulkhead-web.slice", "bulkhead-net-web.service"))
+    for each in (first, second):
+        if each:
+            place.stage(each)
+    for item in second.artifacts:
+        files.write(item.path, item.content, item.mode, os.getuid(), os.getgid())
+    place.set_active(second.digest)
+    Path(place.at("restart")).write_text("web.service\n")
+    return Host(tmp_path, place, first, second)
+
+
+OLD = {"web.service.d/zz-bulkhead.conf": "old\n", "bulkhead-web.slice": "same\n"}
+NEW = {
+    "web.service.d/zz-bulkhead.conf": "new\n",
+    "bulkhead-web.slice": "same\n",
+    "bulkhead-net-web.service": "added\n",
+    "web.nft": "added\n",
+}
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    host = make(tmp_path, monkeypatch, OLD, NEW)
+    host.pend()
+    yield host
+
+
+@pytest.fixture
+def first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    host = make(tmp_path, monkeypatch, None, NEW)
+    host.pend()
+    yield host
+
+
+def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "guard"
+    path.write_text(guard_script.SCRIPT)
+    done = subprocess.run(["shellcheck", "-s", "sh", str(path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_it_stays_short_enough_to_be_read() -> None:
+    code = [
+        line for line in guard_script.SCRIPT.splitlines() if line.strip() and not line.strip().startswith("#")
+    ]
+    assert len(code) < 200
+
+
+def test_a_revert_restores_bytes_modes_and_what_was_not_there(host: Host) -> None:
+    etc = host.root / "etc"
+    (etc / "web.service.d/zz-bulkhead.conf").chmod(0o600)
+    before = (etc.stat().st_mtime_ns, (etc / "web.service.d").stat().st_mtime_ns)
+    assert host.guard("revert", "web", "n1").returncode == 0
+    assert (etc / "web.service.d/zz-bulkhead.conf").read_text() == "old\n"
+    assert (etc / "web.service.d/zz-bulkhead.conf").stat().st_mode & 0o7777 == 0o644
+    assert sorted(path.name for path in etc.iterdir()) == ["bulkhead-web.slice", "web.service.d"]
+    assert host.place.active() == "a" * 64
+    assert host.place.record("pending") == {}
+    assert host.place.record("reverted")["nonce"] == "n1"
+    assert host.events() == ["REVERTED"]
+    assert (etc.stat().st_mtime_ns, (etc / "web.service.d").stat().st_mtime_ns) == before
+
+
+def test_the_application_lets_go_before_our_units_stop(host: Host) -> None:
+    host.guard("revert", "web", "n1")
+    assert host.told() == [
+        "daemon-reload",
+        "start -- bulkhead-web.slice",
+        "reload-or-restart -- bulkhead-net-web.service",
+        "reset-failed -- web.service",
+        "restart -- web.service",
+        "stop -- bulkhead-net-web.service",
+        "daemon-reload",
+    ]
+
+
+def test_a_first_change_is_taken_away_altogether(first: Host) -> None:
+    etc = first.root / "etc"
+    Path(store.BASE, "made").write_text(f"{etc}/web.service.d\n")
+    assert first.guard("revert", "web", "n1").returncode == 0
+    assert list(etc.iterdir()) == []
+    assert first.place.active() == ""
+    assert first.events() == ["REVERTED"]
+    assert "stop -- bulkhead-web.slice bulkhead-net-web.service" in first.told()
+
+
+def test_a_directory_that_we_did_not_make_stays(first: Host) -> None:
+    first.guard("revert", "web", "n1")
+    assert [path.name for path in (first.root / "etc").iterdir()] == ["web.service.d"]
+
+
+def test_another_nonce_changes_nothing(host: Host) -> None:
+    assert host.guard("revert", "web", "n2").returncode == 0
+    assert (host.root / "etc/web.service.d/zz-bulkhead.conf").read_text() == "new\n"
+    assert host.told() == [] and host.events() == []
+
+
+def test_nothing_was_switched_yet(host: Host) -> None:
+    host.place.set_active("a" * 64)
+    assert host.guard("revert", "web", "n1").returncode == 0
+    assert host.told() == [] and host.events() == ["ABANDONED"]
+    assert (host.root / "etc/web.service.d/zz-bulkhead.conf").read_text() == "new\n"
+
+
+def test_a_damaged_generation_is_not_installed(host: Host) -> None:
+    Path(host.place.generation("a" * 64), "files", "0").write_text("forged\n")
+    assert host.guard("rehearse", "web").returncode == 1
+    assert host.guard("revert", "web", "n1").returncode == 1
+    assert (host.root / "etc/web.service.d/zz-bulkhead.conf").read_text() == "new\n"
+    assert host.events() == ["REVERT_FAILED"]
+    entry = receipts.load(host.place.at("receipts.jsonl"))[0][-1]
+    assert entry["detail"] == "the generation before is damaged;"
+
+
+def test_an_application_that_does_not_come_back_is_told(host: Host) -> None:
+    (host.root / "bin/fails").write_text("restart -- web.service")
+    assert host.guard("revert", "web", "n1").returncode == 1
+    assert host.events() == ["REVERT_FAILED"]
+    assert (host.root / "etc/web.service.d/zz-bulkhead.conf").read_text() == "old\n"
+
+
+def test_a_torn_record_goes_back_to_what_was_confirmed(host: Host) -> None:
+    host.place.write_pending({"to": "a" * 64, "from": "", "nonce": "n0"})
+    host.place.confirm()
+    Path(host.place.at("pending.json")).write_text('{\n "boot_id": "x')
+    assert host.guard("wait", "web").returncode == 0
+    assert (host.root / "etc/web.service.d/zz-bulkhead.conf").read_text() == "old\n"
+    assert host.place.active() == "a" * 64
+
+
+def test_rehearsal_changes_nothing(host: Host) -> None:
+    before = sorted((str(p), p.stat().st_mtime_ns) for p in host.root.rglob("*"))
+    assert host.guard("rehearse", "web").returncode == 0
+    assert sorted((str(p), p.stat().st_mtime_ns) for p in host.root.rglob("*")) == before
+
+
+def test_the_deadline_reverts(host: Host) -> None:
+    host.pend(deadline=store.uptime() + 2)
+    assert host.guard("wait", "web").returncode == 0
+    assert host.events() == ["REVERTED"]
+
+
+def test_another_boot_reverts_at_once(host: Host) -> None:
+    host.pend(boot_id="another")
+    assert host.guard("wait", "web", timeout=10).returncode == 0
+    assert host.events() == ["REVERTED"]
+
+
+def test_who_dies_while_applying_is_noticed_by_the_free_lock(host: Host) -> None:
+    host.pend(phase="applying")
+    assert host.guard("wait", "web", timeout=10).returncode == 0
+    assert host.events() == ["REVERTED"]
+
+
+def test_a_confirmed_change_ends_the_wait(host: Host) -> None:
+    argv = ["sh", str(Path(store.BASE) / "guard"), "wait", "web"]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE) as process:
+        host.place.confirm()
+        assert process.wait(timeout=10) == 0
+    assert host.told() == [] and host.events() == []
+
+
+def test_while_somebody_applies_the_guard_waits(host: Host) -> None:
+    host.pend(phase="applying")
+    argv = ["sh", str(Path(store.BASE) / "guard"), "wait", "web"]
+    with host.place.lock(), subprocess.Popen(argv, stderr=subprocess.PIPE) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=3)
+        assert host.events() == []
+        host.place.confirm()
+        process.kill()
+
+
+def test_a_boot_reverts_what_it_cut_off_without_waiting_for_jobs(host: Host) -> None:
+    host.pend(boot_id="another")
+    assert host.guard("recover").returncode == 0
+    assert host.events() == ["REVERTED"]
+    assert host.told() == [
+        "daemon-reload",
+        "--no-block start -- bulkhead-web.slice",
+        "--no-block reload-or-restart -- bulkhead-net-web.service",
+        "--no-block stop -- bulkhead-net-web.service",
+        "daemon-reload",
+    ]
+
+
+def test_recover_leaves_a_change_of_this_boot_to_its_guard(host: Host) -> None:
+    assert host.guard("recover").returncode == 0
+    assert host.told() == ["--no-block start bulkhead-guard@web.service"]
+    assert host.events() == []
+
+
+def test_both_languages_write_one_chain(host: Host) -> None:
+    host.place.receipt("PENDING", to="b" * 64)
+    host.guard("revert", "web", "n1")
+    host.place.receipt("APPLYING", to="c" * 64)
+    assert host.events() == ["PENDING", "REVERTED", "APPLYING"]
+    lines = Path(host.place.at("receipts.jsonl")).read_text().splitlines()
+    assert {"time", "event", "boot_id", "from", "to", "nonce", "detail", "previous"} == set(
+        json.loads(lines[1])
+    )

@@ -1,0 +1,116 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from host_fixtures import bundle
+
+from ansible_collections.bulkhead.fleet.plugins.module_utils import files, plan, units
+from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostError
+
+OLD = {
+    "web.service.d/zz-bulkhead.conf": "old\n",
+    "bulkhead-web.slice": "s\n",
+    "bulkhead-net-web.service": "n\n",
+}
+OWN = ("bulkhead-web.slice", "bulkhead-net-web.service")
+
+
+@pytest.fixture
+def active(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """State by unit, "active" where nothing else is said."""
+    states: dict[str, str] = {}
+    monkeypatch.setattr(
+        units, "show", lambda names: {name: {"ActiveState": states.get(name, "active")} for name in names}
+    )
+    return states
+
+
+def installed(root: Path, texts: dict[str, str], units_: tuple[str, ...] = OWN) -> Any:
+    found = bundle(root, texts, "a", units_)
+    for item in found.artifacts:
+        Path(item.path).parent.mkdir(parents=True, exist_ok=True)
+        files.write(item.path, item.content, item.mode, os.getuid(), os.getgid())
+    return found
+
+
+def test_nothing_to_do(tmp_path: Path, active: dict[str, str]) -> None:
+    old = installed(tmp_path, OLD)
+    assert plan.empty(plan.make(old, bundle(tmp_path, OLD, "b", OWN)))
+
+
+def test_a_changed_dropin_restarts_the_application_once(tmp_path: Path, active: dict[str, str]) -> None:
+    new = bundle(tmp_path, {**OLD, "web.service.d/zz-bulkhead.conf": "new\n"}, "b", OWN)
+    made = plan.make(installed(tmp_path, OLD), new)
+    assert [Path(item.path).name for item in made.write] == ["zz-bulkhead.conf"]
+    assert made.restart == ["web.service"] and made.reload == [] and made.stop == []
+    assert made.reasons == [f"{tmp_path}/web.service.d/zz-bulkhead.conf: content"]
+
+
+@pytest.mark.parametrize("state", ["inactive", "failed"])
+def test_a_stopped_application_stays_stopped(tmp_path: Path, active: dict[str, str], state: str) -> None:
+    active["web.service"] = state
+    new = bundle(tmp_path, {**OLD, "web.service.d/zz-bulkhead.conf": "new\n"}, "b", OWN)
+    assert plan.make(installed(tmp_path, OLD), new).restart == []
+
+
+def test_restart_can_be_switched_off(tmp_path: Path, active: dict[str, str]) -> None:
+    new = bundle(tmp_path, {**OLD, "web.service.d/zz-bulkhead.conf": "new\n"}, "b", OWN)
+    assert plan.make(installed(tmp_path, OLD), new, restart=False).restart == []
+
+
+def test_a_unit_of_ours_that_stopped_is_started(tmp_path: Path, active: dict[str, str]) -> None:
+    active["bulkhead-net-web.service"] = "failed"
+    made = plan.make(installed(tmp_path, OLD), bundle(tmp_path, OLD, "b", OWN))
+    assert made.reload == ["bulkhead-net-web.service"] and made.restart == []
+    assert made.reasons == ["bulkhead-net-web.service: not active"]
+
+
+def test_a_running_slice_is_never_restarted(tmp_path: Path, active: dict[str, str]) -> None:
+    made = plan.make(
+        installed(tmp_path, OLD), bundle(tmp_path, {**OLD, "bulkhead-web.slice": "x\n"}, "b", OWN)
+    )
+    assert made.reload == [] and len(made.write) == 1
+
+
+def test_removal_stops_our_units_and_restarts_the_application(tmp_path: Path, active: dict[str, str]) -> None:
+    made = plan.make(installed(tmp_path, OLD), None)
+    assert made.restart == ["web.service"]
+    assert made.stop == sorted(OWN)
+    assert len(made.remove) == 3
+
+
+def test_tables_are_read_from_the_rules(tmp_path: Path) -> None:
+    rules = "table inet bulkhead_web\ndelete table inet bulkhead_web\ntable inet bulkhead_web {\n}\n"
+    assert plan.tables(bundle(tmp_path, {"web.nft": rules}, "a")) == {
+        "web.service": {("inet", "bulkhead_web")}
+    }
+
+
+def test_order_of_a_switch(tmp_path: Path, active: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    for name in ("start", "start_or_reload", "stop", "restart"):
+        monkeypatch.setattr(
+            units,
+            name,
+            lambda names, *_rest, name=name: told.append(f"{name} {' '.join(names)}") if names else None,
+        )
+    monkeypatch.setattr(units, "reload_manager", lambda: told.append("daemon-reload"))
+    plan.switch(plan.make(installed(tmp_path, OLD), None))
+    assert told == [
+        "daemon-reload",
+        "restart web.service",
+        "stop bulkhead-net-web.service bulkhead-web.slice",
+        "daemon-reload",
+    ]
+    assert not list(tmp_path.rglob("*bulkhead*"))
+
+
+def test_two_policies_for_one_unit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="web.service is confined by policy web already.") as caught:
+        plan.check_owner("shop", "web.service", {"web": bundle(tmp_path, OLD, "a")})
+    assert caught.value.state == "refused"

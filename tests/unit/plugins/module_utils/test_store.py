@@ -1,0 +1,96 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from host_fixtures import bundle, data, state_below
+
+from ansible_collections.bulkhead.fleet.plugins.module_utils import bundles, store
+from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostError
+
+
+def test_a_staged_generation_is_whole_and_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = state_below(monkeypatch, tmp_path)
+    place.stage(bundles.parse(data()))
+    digest = data()["digest"]
+    assert place.fault(digest) == ""
+    loaded = place.load(digest)
+    assert loaded.unit == "web.service" and loaded.digest == digest
+    for path in Path(place.path).rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_damaged_generation_is_named_and_staged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = state_below(monkeypatch, tmp_path)
+    parsed = bundles.parse(data())
+    place.stage(parsed)
+    Path(place.generation(parsed.digest), "files", "0").write_text("other")
+    expected = f"generation {parsed.digest[:12]} has lost its copy of {parsed.artifacts[0].path}"
+    assert place.fault(parsed.digest) == expected
+    place.stage(parsed)
+    assert place.fault(parsed.digest) == ""
+
+
+def test_a_missing_generation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = state_below(monkeypatch, tmp_path)
+    assert place.fault("a" * 64) == "generation aaaaaaaaaaaa is not there"
+    assert place.load("a" * 64) is None
+    assert place.load("") is None
+
+
+def test_confirming_is_one_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = state_below(monkeypatch, tmp_path)
+    place.write_pending({"nonce": "n", "to": "a"})
+    place.confirm()
+    assert place.record("pending") == {}
+    assert place.record("confirmed") == {"nonce": "n", "to": "a"}
+
+
+def test_a_torn_record_reads_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = state_below(monkeypatch, tmp_path)
+    Path(place.at("pending.json")).write_text('{"nonce": "n')
+    assert place.record("pending") == {}
+
+
+def test_the_lock_keeps_a_second_run_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = state_below(monkeypatch, tmp_path)
+    with place.lock():
+        place.sign()
+        assert Path(place.at("lock")).read_text() == f"{os.getpid()}\n"
+        with (
+            pytest.raises(HostError, match="another run holds the lock of policy web."),
+            store.Store("web").lock(wait=0.2),
+        ):
+            pass
+    with store.Store("web").lock(wait=0.2):
+        pass
+
+
+def test_taking_the_lock_leaves_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = state_below(monkeypatch, tmp_path)
+    with place.lock():
+        pass
+    os.utime(place.at("lock"), ns=(1, 1))
+    with place.lock():
+        pass
+    assert os.stat(place.at("lock")).st_mtime_ns == 1
+
+
+def test_old_generations_go_and_named_ones_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = state_below(monkeypatch, tmp_path)
+    for number, letter in enumerate("abcdef"):
+        place.stage(bundle(tmp_path, {"a.conf": letter}, letter))
+        os.utime(place.generation(letter * 64), (number, number))
+    place.prune({"a" * 64})
+    assert sorted(name[0] for name in os.listdir(place.at("generations"))) == ["a", "d", "e", "f"]
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "A", "x" * 65, "-x"])
+def test_names_that_are_no_directory_of_ours(name: str) -> None:
+    with pytest.raises(HostError, match="is no policy name"):
+        store.Store(name)
