@@ -152,7 +152,7 @@ def test_the_host_reverts_when_the_controller_is_killed_before_it_confirms(host:
     arguments = ("-e", f"ansible_ssh_executable={program}")
     process, answer = host.start(*arguments, policies_dirs=[str(folder)], confirm_within=20, epoch=7)
     (host.work / "group").write_text(str(process.pid))
-    process.communicate(timeout=600)
+    print(process.communicate(timeout=600)[0])
     assert process.returncode == -9 and not answer.exists()
     assert host.ssh(f"cat {STATE}/active") != digest
     assert host.until(lambda: host.receipts()[-1]["event"] == "REVERTED", 90)
