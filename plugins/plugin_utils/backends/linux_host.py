@@ -10,7 +10,7 @@ from typing import cast
 from ..policy.model import OS, Manifest
 from .base import BackendError, Features
 from .features import LinuxFeatures, UnitFacts
-from .linux_names import plain
+from .linux_names import is_instance, plain
 
 EXEC_KEYS = (
     "ExecCondition",
@@ -59,6 +59,8 @@ class Host:
         nft = facts.get("nft", {})
         self.nft_by_cgroup = bool(nft.get("present")) and bool(nft.get("socket_cgroupv2"))
         self._unit = facts.get("unit", cast(UnitFacts, {}))
+        if is_instance(self._unit.get("name", ""), self.unit):
+            self.unit = self._unit["name"]
         self._overrides = {
             override.key: override.value
             for override in manifest.overrides
@@ -130,9 +132,14 @@ class Host:
                 word = line.split()[0] if line.split() else ""
                 path = word.lstrip("@-:+!|").strip("\"'")
                 prefix = word[: len(word) - len(word.lstrip("@-:+!|"))]
-                if path.startswith("/"):
-                    found.append(Program(key, plain(path), "+" in prefix, "!" in prefix))
+                places = [path] if path.startswith("/") else self._searched(path)
+                found += [Program(key, plain(place), "+" in prefix, "!" in prefix) for place in places]
         return tuple(found)
+
+    def _searched(self, name: str) -> list[str]:
+        """Where a program without a path may be (ExecSearchPath=, systemd 250); the first that exists is run."""
+        folders = [folder for value in self.values("ExecSearchPath") for folder in value.split(":")]
+        return [f"{folder}/{name}" for folder in folders if name and folder.startswith("/")]
 
     def interpreter(self, program: str) -> str:
         """What the kernel runs in place of a script, or an empty string."""

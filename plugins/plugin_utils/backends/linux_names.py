@@ -75,3 +75,11 @@ def below(path: str, tree: str) -> bool:
 def within(path: str, tree: str) -> bool:
     """True where ``path`` is ``tree`` or lies below it."""
     return path == tree or below(path, tree)
+
+
+def is_instance(unit: str, template: str) -> bool:
+    """True where ``template`` is ``x@.service`` and ``unit`` is ``x@anything.service``."""
+    prefix, _, suffix = template.partition("@")
+    return (
+        suffix == ".service" and unit.startswith(f"{prefix}@") and unit.endswith(suffix) and unit != template
+    )

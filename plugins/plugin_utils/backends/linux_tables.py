@@ -74,6 +74,16 @@ SYSCALLS_ADDED: dict[str, tuple[str, ...]] = {
     "modules": ("@module",),
     "reboot": ("@reboot",),
 }
+# Privileges whose calls come with them: words.PRIVILEGES -> words.SYSCALL_GROUPS
+SYSCALLS_OF_PRIVILEGE: dict[str, str] = {
+    "switch_user": "switch_user",
+    "change_owner": "switch_user",
+    "set_clock": "clock",
+    "raise_priority": "resources",
+    "raise_limits": "resources",
+    "lock_memory": "locked_memory",
+    "trace_processes": "debug",
+}
 # What @system-service lets through and the policy has to ask for: group -> calls. io_uring is closed by name, as
 # its work is not filtered call by call.
 SYSCALLS_CLOSED: dict[str, tuple[str, ...]] = {

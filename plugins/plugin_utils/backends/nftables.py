@@ -24,7 +24,7 @@ from ..policy.model import (
 )
 from .base import Artifact, BackendError, Compilation, Features, Grade, ReadBack, Status, Support, Verdict
 from .linux_host import Host
-from .linux_names import net_unit, rules_path, slice_name, slice_path, table_name
+from .linux_names import net_unit, rules_path, slice_path, table_name
 from .linux_network import addresses, filtered, offline
 from .nftables_text import Rules, destinations, label, ports, quote, rate
 from .nftables_units import net_service, slice_unit
@@ -125,7 +125,7 @@ def compile(manifest: Manifest, features: Features) -> Compilation:
         ),
         verdicts=tuple(sorted(table.verdicts, key=lambda verdict: verdict.clause)),
         readbacks=tuple(readbacks),
-        units=(slice_name(policy), unit),
+        units=(unit,),
     )
 
 

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from ..policy.model import (
-    OS,
     BusClosure,
     BusName,
+    Clause,
     Deny,
     Execute,
     ExecuteClosure,
@@ -35,7 +35,7 @@ from .linux_tables import (
     SENSITIVE_OF_ROOT,
     SERVICE_SOCKETS,
 )
-from .systemd_identity import reads_as_root
+from .systemd_identity import reads_as_root, starts_unprivileged
 from .systemd_plan import Plan
 from .systemd_text import quote
 
@@ -72,6 +72,10 @@ def _grants(plan: Plan) -> tuple[list[Grant], list[str]]:
                     plan.partial(
                         clause, "PrivateTmp", detail=f"{path} is the unit's own: others' files are not in it"
                     )
+                    continue
+                if word == WRITE and _made_at_start(plan, path) and starts_unprivileged(plan):
+                    _make_before_start(plan, clause, path)
+                    grants.append(Grant(path, word, clause.id))
                     continue
                 if word == WRITE and _made_at_start(plan, path):
                     # A file that does not exist at start cannot be mounted over: its directory has to be open.
@@ -113,6 +117,29 @@ def _made_at_start(plan: Plan, path: str) -> bool:
     return path.endswith(_FILE_SUFFIXES) or (bool(pid_file) and plain(pid_file) == path)
 
 
+def _make_before_start(plan: Plan, clause: Clause, path: str) -> None:
+    """A file in /run for a unit whose account cannot make one there: made for it before each start.
+
+    ExecCondition= comes before the vendor's ExecStartPre= (systemd.service(5)), which may want the file already.
+    systemd would remove a PIDFile= after each stop and distrusts one that others own; without it systemd takes the one
+    process that its own child left behind as the main one, which is what a forking server's first process is.
+    """
+    account = plan.text.values("User")[0]
+    words = ["+/usr/bin/install", "-m", "0644", "-o", account, "-T", "/dev/null", quote(path, clause.id)]
+    for line in plan.host.values("ExecCondition"):
+        plan.text.add("ExecCondition", line, clause.id)
+    plan.text.add("ExecCondition", " ".join(words), clause.id)
+    pid_file = plan.host.value("PIDFile")
+    if pid_file and plain(pid_file) == path:
+        plan.text.set("PIDFile", "", clause.id)
+    plan.enforce(
+        clause,
+        "ReadWritePaths",
+        "ExecCondition",
+        detail="the file is made before each start and given to the account",
+    )
+
+
 def _programs(plan: Plan) -> list[str]:
     """Programs (and their interpreters) that the unit itself names: it does not start without them."""
     found: list[str] = []
@@ -135,9 +162,8 @@ def _hidden(plan: Plan) -> list[Hidden]:
     if bus and not plan.manifest.of(BusName):
         hidden.append(Hidden(BUS, bus.id))
     for secret in plan.manifest.of(Secret):
-        path = secret.source.on(OS.LINUX)
-        if path and not secret.source.glob:
-            hidden.append(Hidden(plain(path), secret.id))
+        with plan.refusing(secret):
+            hidden.append(Hidden(plan.path(secret, secret.source), secret.id))
     for deny in plan.manifest.of(Deny):
         with plan.refusing(deny):
             path = plan.path(deny, deny.path)

@@ -52,6 +52,12 @@ def stays_root(plan: Plan) -> bool:
     return plan.host.user in ("root", "0") and "switch_user" in plan.granted(Privilege)
 
 
+def starts_unprivileged(plan: Plan) -> bool:
+    """``User=`` is written by us and names no root: the unit's first process already lacks root's file rights."""
+    account = plan.text.values("User")
+    return bool(account) and account[0] not in ("root", "0")
+
+
 def reads_as_root(plan: Plan) -> bool:
     """File permissions do not stop the unit: it starts as root, or may read past them."""
     account = plan.one(User)

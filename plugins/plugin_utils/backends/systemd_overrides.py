@@ -25,7 +25,7 @@ SERVICE = frozenset(
     StandardInput StandardOutput SuccessExitStatus SupplementaryGroups SyslogFacility SyslogIdentifier SyslogLevel
     TimeoutAbortSec TimerSlackNSec TTYPath Type UMask WorkingDirectory RuntimeDirectory StateDirectory CacheDirectory
     LogsDirectory RuntimeDirectoryMode StateDirectoryMode CacheDirectoryMode LogsDirectoryMode RuntimeDirectoryPreserve
-    ExecCondition ExecStartPre ExecStart ExecStartPost ExecReload ExecStop ExecStopPost""".split()
+    ExecSearchPath ExecCondition ExecStartPre ExecStart ExecStartPost ExecReload ExecStop ExecStopPost""".split()
 )
 UNIT = frozenset(
     """After Before BindsTo ConditionPathExists FailureAction OnFailure OnSuccess PartOf RequiresMountsFor StartLimitAction
@@ -91,6 +91,10 @@ def emit(plan: Plan) -> None:
         try:
             section = _section(override.key, override.id)
             value = _value(plan, override.key, override.value, override.id)
+            if override.key not in EXEC_KEYS and override.key in plan.text:
+                raise BackendError(
+                    f"{override.key}= is set by a clause already ({override.id}): leave it out."
+                )
         except BackendError as error:
             plan.verdicts[override.id] = Verdict(override.id, Status.REFUSED, (), str(error))
             continue
@@ -127,12 +131,18 @@ def _value(plan: Plan, key: str, value: str, clause: str) -> str:
         raise BackendError(
             f"'{value}' holds a specifier that is not allowed here ({clause}): write '%%' for a plain percent."
         )
+    if key == "ExecSearchPath" and plan.host.systemd < 250:
+        raise BackendError(
+            f"ExecSearchPath= begins with systemd 250, this host has {plan.host.systemd} ({clause})."
+        )
     if key in EXEC_KEYS:
         prefix = value[: len(value) - len(value.lstrip("@-:+!|"))]
         if set(prefix) & set("+!|"):
             raise BackendError(
                 f"'{value}' would run outside of the sandbox ({clause}): leave out the prefix '{prefix}'."
             )
-        if not value[len(prefix) :].startswith("/"):
+        program = value[len(prefix) :].split()[0] if value[len(prefix) :] else ""
+        searched = "/" not in program and bool(plan.host.values("ExecSearchPath"))
+        if not program.startswith("/") and not searched:
             raise BackendError(f"'{value}' names no program by its full path ({clause}): begin with '/'.")
     return value

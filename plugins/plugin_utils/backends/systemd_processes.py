@@ -20,7 +20,7 @@ from ..policy.model import (
     WritableAndExecutable,
 )
 from .base import ReadBack
-from .linux_tables import SYSCALLS_ADDED, SYSCALLS_CLOSED
+from .linux_tables import SYSCALLS_ADDED, SYSCALLS_CLOSED, SYSCALLS_OF_PRIVILEGE
 from .systemd_plan import Plan
 
 _NETWORK = frozenset({"network_server", "network_client"})
@@ -52,9 +52,12 @@ def _syscalls(plan: Plan) -> None:
         if clause:
             plan.refuse(clause, "this host's systemd is built without seccomp: it cannot filter system calls")
         return
-    groups = set(clause.groups) if clause else {"network_server", "switch_user", *SYSCALLS_CLOSED}
-    if plan.granted(Privilege) & {"switch_user", "change_owner"}:
-        groups.add("switch_user")  # the privilege is nothing without its calls
+    # A privilege is nothing without its calls.
+    groups = {
+        SYSCALLS_OF_PRIVILEGE[name] for name in plan.granted(Privilege) if name in SYSCALLS_OF_PRIVILEGE
+    }
+    added = sorted((groups | set(clause.groups if clause else ())) & SYSCALLS_ADDED.keys())
+    groups |= set(clause.groups) if clause else {"network_server", "switch_user", *SYSCALLS_CLOSED}
     text.set("SystemCallErrorNumber", "EPERM", name)
     text.add("SystemCallFilter", "@system-service", name)
     denied = [] if "switch_user" in groups else ["@privileged"]
@@ -65,7 +68,7 @@ def _syscalls(plan: Plan) -> None:
         denied.append(_LISTENING)
     if denied:
         text.add("SystemCallFilter", "~" + " ".join(denied), name)
-    for group in sorted(groups & SYSCALLS_ADDED.keys()):
+    for group in added:
         text.add("SystemCallFilter", " ".join(SYSCALLS_ADDED[group]), name)
     plan.process(name, "Seccomp", "2")
     for call in ("io_uring_setup", "add_key"):
