@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -163,16 +163,24 @@ def _health(result: Result | None) -> tuple[tuple[str, str], ...] | None:
 
 
 def _proof(result: Result | None) -> tuple[tuple[str, ...], tuple[str, ...], int | None]:
-    """What spoke against a clause, what could not tell, and how many probes and read-backs there were."""
+    """What spoke against a clause, what could not tell, and how many probes and read-backs there were.
+
+    ``troubles`` of the evidence concern all clauses alike. Where no probe gave an answer they say why nothing
+    is known; where probes did, the answers rest on something that is not as it should be.
+    """
     evidence = _mapping(result, "evidence")
     clauses = evidence.get("clauses") if evidence else None
-    if not isinstance(clauses, list):
+    if evidence is None or not isinstance(clauses, list):
         return (), (), None
-    failures = [
-        f"{c['clause']}: {text}" for c in clauses if c["outcome"] == "failed" for text in c["failures"]
-    ]
-    unsure = [
-        f"{c['clause']}: {text}" for c in clauses if c["outcome"] == "inconclusive" for text in c["unsure"]
-    ]
+    troubles = [str(text) for text in evidence.get("troubles") or ()]
+    failures = _texts(clauses, "failed", "failures", troubles)
+    unsure = _texts(clauses, "inconclusive", "unsure", troubles)
+    answered = any(probe.get("ok") is not None for clause in clauses for probe in clause["probes"])
+    (failures if answered else unsure).extend(troubles)
     tried = sum(len(clause["probes"]) + len(clause["readbacks"]) for clause in clauses)
     return tuple(failures), tuple(unsure), tried
+
+
+def _texts(clauses: Iterable[Result], outcome: str, key: str, troubles: Collection[str]) -> list[str]:
+    chosen = (clause for clause in clauses if clause["outcome"] == outcome)
+    return [f"{c['clause']}: {text}" for c in chosen for text in c[key] if text not in troubles]

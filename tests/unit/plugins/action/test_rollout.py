@@ -34,7 +34,7 @@ PROOF = {
                 "outcome": "enforced",
                 "failures": [],
                 "unsure": [],
-                "probes": [1],
+                "probes": [{"ok": True}],
                 "readbacks": [],
             }
         ]

@@ -86,44 +86,55 @@ def test_a_planned_host() -> None:
 
 STATE = HostState("h", "pilot", "old", "new", apply="changed")
 LOOK = {"active": "new", "service": {"state": "active", "restarts": 2, "invocation": "i"}, "health": []}
+GOOD, BAD, OPEN = {"ok": True}, {"ok": False}, {"ok": None}
+
+
+def clause(name: str, outcome: str, probes: list[Any], **texts: Any) -> dict[str, Any]:
+    return {
+        "clause": name,
+        "outcome": outcome,
+        "failures": [],
+        "unsure": [],
+        "probes": probes,
+        "readbacks": [],
+        **texts,
+    }
+
+
 PROOF = {
     "evidence": {
+        "troubles": [],
         "clauses": [
-            {
-                "clause": "a",
-                "outcome": "enforced",
-                "failures": [],
-                "unsure": [],
-                "probes": [1],
-                "readbacks": [1, 2],
-            },
-            {
-                "clause": "b",
-                "outcome": "failed",
-                "failures": ["read /x: allow"],
-                "unsure": ["u"],
-                "probes": [1],
-                "readbacks": [],
-            },
-            {
-                "clause": "c",
-                "outcome": "inconclusive",
-                "failures": [],
-                "unsure": ["no control"],
-                "probes": [1],
-                "readbacks": [],
-            },
-            {
-                "clause": "d",
-                "outcome": "waived",
-                "failures": ["open"],
-                "unsure": [],
-                "probes": [1],
-                "readbacks": [],
-            },
-        ]
+            clause("a", "enforced", [GOOD], readbacks=[GOOD, GOOD]),
+            clause("b", "failed", [BAD], failures=["read /x: allow"], unsure=["u"]),
+            clause("c", "inconclusive", [OPEN], unsure=["no control"]),
+            clause("d", "waived", [BAD], failures=["open"]),
+        ],
     }
 }
+
+
+@pytest.mark.parametrize(
+    ("answer", "failures", "unsure"),
+    [
+        (OPEN, (), ("the probes could not be run",)),
+        (GOOD, ("the probes could not be run",), ()),
+    ],
+)
+def test_a_trouble_of_all_clauses_is_told_once(answer: Any, failures: tuple[str], unsure: tuple[str]) -> None:
+    trouble = "the probes could not be run"
+    clauses = [clause(name, "failed", [answer], failures=[trouble]) for name in "ab"]
+    proof = {"evidence": {"troubles": [trouble], "clauses": clauses}}
+    seen = observe.observation(STATE, {}, LOOK, LOOK, proof)
+    assert (seen.failures, seen.unsure) == (failures, unsure)
+
+
+def test_a_read_back_speaks_even_where_no_probe_ran() -> None:
+    bad = clause("a", "failed", [OPEN], readbacks=[BAD], failures=["slice is wrong", "no probe"])
+    seen = observe.observation(
+        STATE, {}, LOOK, LOOK, {"evidence": {"troubles": ["no probe"], "clauses": [bad]}}
+    )
+    assert (seen.failures, seen.unsure) == (("a: slice is wrong",), ("no probe",))
 
 
 def test_an_observation_out_of_the_results() -> None:
