@@ -132,7 +132,8 @@ def _row(policy: str, number: int, clause: str, hosts: list[HostEvidence], notes
         if found:
             groups.setdefault(_likeness(found), (found, []))[1].append(host.host)
     order = list(STATES)
-    worst = min((cell.state for cell in cells), key=order.index, default="missing")
+    # A host without evidence is a trouble of the host and not of every clause.
+    worst = min((cell.state for cell in cells if cell.evidence), key=order.index, default="missing")
     ranked = sorted(groups.values(), key=lambda item: order.index(state(item[0])))
     return Row(
         clause=clause,

@@ -12,7 +12,7 @@ from datetime import datetime
 from ..rollout.journal import Record
 from .evidence import natural
 
-LEFT, WIDTH, LANE, HEAD = 150.0, 960.0, 24.0, 30.0  # user units of the drawing
+LEFT, WIDTH, LANE, HEAD = 196.0, 960.0, 24.0, 30.0  # user units of the drawing
 LANES = 10  # hosts of one wave that get a lane of their own
 NARROW = 4.0  # a bar is at least this wide, however short it was
 
@@ -43,6 +43,7 @@ class Bar:
 @dataclass(frozen=True)
 class Lane:
     name: str
+    short: str
     y: float
     bars: tuple[Bar, ...]
     end: str  # the last state in words
@@ -160,12 +161,20 @@ def _band(wave: str, lines: list[Record], y: float, scale: _Scale) -> Band:
     ranked = sorted(hosts, key=lambda host: bars[host][-1].state not in ("failed", "back", "applying"))
     shown = sorted(ranked[:LANES], key=natural) if len(hosts) > LANES else hosts
     lanes = tuple(
-        Lane(host, y + number * LANE, bars[host], bars[host][-1].label) for number, host in enumerate(shown)
+        Lane(host, short(host), y + number * LANE, bars[host], bars[host][-1].label)
+        for number, host in enumerate(shown)
     )
     rest = Counter(bars[host][-1].label for host in hosts if host not in shown)
     folded = ", ".join(f"{count} more {label}" for label, count in sorted(rest.items()))
     rows = max(len(lanes), 1) + bool(folded)
     return Band(wave, y, rows * LANE, lanes, gates, folded)
+
+
+def short(name: str) -> str:
+    """A host's name without its domain, cut to what the drawing has room for; addresses keep their dots."""
+    first = name.partition(".")[0]
+    text = name if first.isdecimal() or not first else first
+    return text if len(text) <= 15 else text[:14] + "…"
 
 
 def _bars(lines: list[Record], passed: list[float], scale: _Scale) -> tuple[Bar, ...]:
