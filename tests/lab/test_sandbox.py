@@ -147,7 +147,7 @@ def test_a_lower_epoch_is_refused(host: LabHost) -> None:
 
 def test_the_host_reverts_when_the_controller_is_killed_before_it_confirms(host: LabHost) -> None:
     digest = host.ssh(f"cat {STATE}/active")
-    program = host.ssh_program(f"kill -KILL -- -$(cat {host.work}/group); exit 255")
+    program = host.ssh_program(f"kill -KILL -$(cat {host.work}/group) $PPID; exit 255")
     folder = host.policy("other", OTHER)
     arguments = ("-e", f"ansible_ssh_executable={program}")
     process, answer = host.start(*arguments, policies_dirs=[str(folder)], confirm_within=20, epoch=7)
