@@ -163,7 +163,8 @@ revert() { # nonce; the lock is held
     else
         switch_back || trouble="$trouble its files;"
         if [ -n "$from" ]; then
-            printf '%s\n' "$from" >"$state/active.new" && sync "$state/active.new" && mv -f "$state/active.new" "$state/active"
+            printf '%s\n' "$from" >"$state/active.new" && sync "$state/active.new" &&
+                mv -f "$state/active.new" "$state/active"
         else
             rm -f "$state/active"
         fi

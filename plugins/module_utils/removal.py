@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""state: absent. The application runs as its vendor made it, and nothing of ours is left: no file, unit, table, slice."""
+"""state: absent. The application runs as its vendor made it; no file, unit, table or slice of ours is left."""
 
 from __future__ import annotations
 

@@ -232,7 +232,7 @@ def _swap(place, nonce):
 
 
 def revert(policy, wish, origin=None, to=""):
-    """Go back from generation ``to`` to ``origin`` ("" for no sandbox at all); changes nothing where ``to`` is not active.
+    """Go back from generation ``to`` to ``origin`` ("" for no sandbox); changes nothing where ``to`` is not active.
 
     Without names: take back what is pending, else return to the generation confirmed before. What is pending goes
     back at once; a confirmed generation is left by a change like any other, pending until it is confirmed.

@@ -54,8 +54,7 @@ def _systemd(bundle, fragment):
         if done.returncode in (124, 127):
             return [done.stderr]
         lines = [line for line in (done.stdout + done.stderr).splitlines() if stage in line]
-        own = [line.replace(stage + "/", "") for line in lines if not line.startswith(names[0] + ":")]
-        return own
+        return [line.replace(stage + "/", "") for line in lines if not line.startswith(names[0] + ":")]
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

@@ -78,7 +78,7 @@ def test_taking_the_lock_leaves_its_time(tmp_path: Path, monkeypatch: pytest.Mon
     os.utime(place.at("lock"), ns=(1, 1))
     with place.lock():
         pass
-    assert os.stat(place.at("lock")).st_mtime_ns == 1
+    assert Path(place.at("lock")).stat().st_mtime_ns == 1
 
 
 def test_old_generations_go_and_named_ones_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_old_generations_go_and_named_ones_stay(tmp_path: Path, monkeypatch: pyt
         place.stage(bundle(tmp_path, {"a.conf": letter}, letter))
         os.utime(place.generation(letter * 64), (number, number))
     place.prune({"a" * 64})
-    assert sorted(name[0] for name in os.listdir(place.at("generations"))) == ["a", "d", "e", "f"]
+    assert sorted(path.name[0] for path in Path(place.at("generations")).iterdir()) == ["a", "d", "e", "f"]
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "A", "x" * 65, "-x"])
