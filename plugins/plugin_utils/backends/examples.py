@@ -6,33 +6,28 @@ from __future__ import annotations
 
 import ipaddress
 
+from ..policy.evaluate import BASE, path_act
 from ..policy.model import (
     OS,
     Clause,
     Connect,
     ConnectClosure,
-    Deny,
     Example,
-    Execute,
     ExecuteClosure,
     Listen,
     ListenClosure,
     Manifest,
-    PathClause,
     PeerKind,
     Port,
-    Read,
     ReadClosure,
-    Spawn,
-    Write,
     WriteClosure,
 )
 from .base import Probe
 
-_PATHS: dict[str, tuple[type[Clause], tuple[type[PathClause], ...]]] = {
-    "read": (ReadClosure, (Read, Write, Execute, Spawn)),
-    "write": (WriteClosure, (Write,)),
-    "execute": (ExecuteClosure, (Execute, Spawn)),
+_CLOSURES: dict[str, type[Clause]] = {
+    "read": ReadClosure,
+    "write": WriteClosure,
+    "execute": ExecuteClosure,
 }
 
 
@@ -67,31 +62,14 @@ def _clause(manifest: Manifest, example: Example, os: OS) -> str:
     if example.action == "connect":
         connecting = [item.id for item in manifest.of(Connect) if _reaches(item, example)]
         return connecting[0] if connecting else _closure(manifest, ConnectClosure)
-    closure, grants = _PATHS[example.action]
     path = example.path.on(os) if example.path is not None else None
-    best, length = _closure(manifest, closure), -1
-    for kind in (*grants, Deny):
-        items: tuple[PathClause, ...] = manifest.of(kind)
-        for item in items:
-            tree = item.path.on(os)
-            if (
-                tree
-                and path
-                and _within(path, tree)
-                and (len(tree) > length or kind is Deny and len(tree) >= length)
-            ):
-                best, length = item.id, len(tree)
-    return best
+    decided = path_act(manifest.clauses, example.action, path, os).clause if path else ""
+    return decided if decided not in ("", BASE) else _closure(manifest, _CLOSURES[example.action])
 
 
 def _closure(manifest: Manifest, kind: type[Clause]) -> str:
     found = manifest.of(kind)
     return found[0].id if found else kind.section
-
-
-def _within(path: str, tree: str) -> bool:
-    separator = "\\" if "\\" in tree else "/"
-    return path == tree or path.startswith(tree.rstrip(separator) + separator)
 
 
 def _covers(port: Port, wanted: Port | None) -> bool:

@@ -13,13 +13,16 @@ from enum import Enum
 from typing import Any
 
 from . import model as m
+from .evaluate import Outcome, path_act
 from .extends import narrower, ordered
 from .manifest import to_data
+from .paths import meet
 
 _GRANTS = (
     *(m.Privilege, m.Read, m.Write, m.Execute, m.Spawn, m.UnixSocket, m.Device),
     *(m.Listen, m.Connect, m.BusName, m.Secret),
 )
+_TREES = (m.Read, m.Write, m.Execute, m.Spawn)
 
 
 class Direction(str, Enum):  # noqa: UP042
@@ -47,7 +50,8 @@ def diff(old: m.Manifest, new: m.Manifest) -> tuple[Change, ...]:
     for name in before.keys() | after.keys():
         a, b = before.get(name), after.get(name)
         if shown[0].get(name) != shown[1].get(name):
-            changes.append(_change(name, _direction(a, b), shown[0].get(name), shown[1].get(name)))
+            direction = _access(a, b, old, new) or _direction(a, b)
+            changes.append(_change(name, direction, shown[0].get(name), shown[1].get(name)))
     changes += _rest(to_data(old), to_data(new))
     return tuple(sorted(changes, key=lambda change: change.clause))
 
@@ -75,6 +79,39 @@ def _numbers(version: str) -> tuple[int, int, int]:
 def _change(name: str, direction: Direction, before: Any, after: Any) -> Change:
     what = "added" if before is None else "removed" if after is None else "changed"
     return Change(name, what, direction, before, after)
+
+
+def _access(a: m.Clause | None, b: m.Clause | None, old: m.Manifest, new: m.Manifest) -> Direction | None:
+    """Which way access to a grant's own path goes, or None where it stays or a pattern leaves no path to ask for.
+
+    A narrower grant hides a wider one around it: adding it takes access away, removing it gives it back.
+    """
+    grants = [clause for clause in (a, b) if isinstance(clause, _TREES)]
+    lost = False
+    for clause in grants:
+        if clause.path.glob and a is not None and _hides(clause, new):
+            return Direction.WIDENS
+        for os, path in clause.path.by_os:
+            if path is None or clause.path.glob:
+                continue
+            for action in ("read", "write", "execute"):
+                before, after = (
+                    path_act(one.clauses, action, path, os).outcome is Outcome.ALLOW for one in (old, new)
+                )
+                if after and not before:
+                    return Direction.WIDENS
+                lost = lost or (before and not after)
+    return Direction.NARROWS if lost else None
+
+
+def _hides(pattern: m.PathClause, manifest: m.Manifest) -> bool:
+    """Whether a grant of another kind may lie around the paths of a pattern."""
+    others = (clause for clause in manifest.clauses if isinstance(clause, _TREES))
+    return any(
+        type(other) is not type(pattern) and meet(other.path, pattern.path, os)
+        for other in others
+        for os in m.OS
+    )
 
 
 def _direction(old: m.Clause | None, new: m.Clause | None) -> Direction:

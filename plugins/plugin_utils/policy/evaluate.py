@@ -22,6 +22,7 @@ _GRANTS: dict[str, tuple[type[m.PathClause], ...]] = {
     "write": (m.Write,),
     "execute": (m.Execute, m.Spawn),
 }
+_DECIDING = (m.Read, m.Write, m.Execute, m.Spawn, m.Deny)
 BASE = "base"
 
 
@@ -33,7 +34,7 @@ class Outcome(str, Enum):  # noqa: UP042
 
 @dataclass(frozen=True)
 class Decision:
-    """``clause`` made the decision: an id, ``base`` for the base set, or empty where nothing allows it."""
+    """``clause`` made the decision: an id, ``base`` for the base set, or empty where no clause speaks of it."""
 
     outcome: Outcome
     clause: str = ""
@@ -43,21 +44,30 @@ _DENIED = Decision(Outcome.DENY)
 
 
 def path_act(clauses: Iterable[m.Clause], action: str, path: str, os: m.OS) -> Decision:
-    """read, write or execute of a literal path. The most specific path wins, deny wins a tie."""
-    best, decision = 0, _DENIED
-    for clause in clauses:
-        denies = isinstance(clause, m.Deny)
-        if not denies and not isinstance(clause, _GRANTS[action]):
-            continue
-        assert isinstance(clause, m.PathClause)
-        depth = covers(clause.path, path, os)
-        if depth and (depth > best or (denies and depth == best)):
-            best, decision = depth, Decision(Outcome.DENY if denies else Outcome.ALLOW, clause.id)
-    if not best and action == "read":
+    """read, write or execute of a literal path. The most specific path decides alone, between grants as well.
+
+    On one path deny wins, and several grants add up. A denial names the grant that narrows a wider one.
+    """
+    covering = [
+        (depth, clause)
+        for clause in clauses
+        if isinstance(clause, _DECIDING) and (depth := covers(clause.path, path, os))
+    ]
+    best = max((depth for depth, _ in covering), default=0)
+    nearest = sorted((clause for depth, clause in covering if depth == best), key=lambda clause: clause.id)
+    denying = [clause for clause in nearest if isinstance(clause, m.Deny)]
+    if denying:
+        return Decision(Outcome.DENY, denying[0].id)
+    granting = [clause for clause in nearest if isinstance(clause, _GRANTS[action])]
+    if granting:
+        return Decision(Outcome.ALLOW, granting[0].id)
+    if any(isinstance(clause, _GRANTS[action]) for _, clause in covering):
+        return Decision(Outcome.DENY, nearest[0].id)
+    if action == "read":
         refs = (m.PathRef(base, ((os, base),)) for base in BASE_READ[os])
         if any(covers(ref, path, os) for ref in refs):
             return Decision(Outcome.ALLOW, BASE)
-    return decision
+    return _DENIED
 
 
 def listen_act(clauses: Iterable[m.Clause], port: m.Port) -> Decision:

@@ -17,6 +17,32 @@ AT_11 = HEAD.replace("1.0.0", "1.1.0")
         ("filesystem: {read: [/a]}", "", "filesystem.read[/a]", "removed", "narrows"),
         ("", "filesystem: {deny: [/a]}", "filesystem.deny[/a]", "added", "narrows"),
         ("filesystem: {deny: [/a]}", "", "filesystem.deny[/a]", "removed", "widens"),
+        # A narrower grant hides the wider one around it.
+        (
+            "filesystem: {write: [/a]}",
+            "filesystem: {write: [/a], read: [/a/b]}",
+            *("filesystem.read[/a/b]", "added", "narrows"),
+        ),
+        (
+            "filesystem: {write: [/a], read: [/a/b]}",
+            "filesystem: {write: [/a]}",
+            *("filesystem.read[/a/b]", "removed", "widens"),
+        ),
+        (
+            "filesystem: {write: [/a], read: [{glob: /a/*.d}]}",
+            "filesystem: {write: [/a]}",
+            *("filesystem.read[glob /a/*.d]", "removed", "widens"),
+        ),
+        (
+            "filesystem: {read: [/a], execute: [/a/b]}",
+            "filesystem: {read: [/a]}",
+            *("filesystem.execute[/a/b]", "removed", "narrows"),
+        ),
+        (
+            "filesystem: {read: [/a], write: [/a/b]}",
+            "filesystem: {read: [/a]}",
+            *("filesystem.write[/a/b]", "removed", "narrows"),
+        ),
         ("", "memory: {limit: 1GiB}", "memory.limit", "added", "narrows"),
         ("memory: {limit: 1GiB}", "", "memory.limit", "removed", "widens"),
         ("memory: {limit: 1GiB}", "memory: {limit: 2GiB}", "memory.limit", "changed", "widens"),

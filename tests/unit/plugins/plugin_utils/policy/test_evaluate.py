@@ -48,6 +48,28 @@ CLAUSES = st.lists(
         ([at(m.Read, "/a"), at(m.Deny, "/a/b")], "read", "/a/b/c", "deny", "filesystem.deny[/a/b]"),
         ([at(m.Deny, "/a"), at(m.Read, "/a/b")], "read", "/a/b/c", "allow", "filesystem.read[/a/b]"),
         ([at(m.Read, "/a"), at(m.Deny, "/a")], "read", "/a", "deny", "filesystem.deny[/a]"),
+        ([at(m.Write, "/a"), at(m.Read, "/a/b")], "write", "/a/b/c", "deny", "filesystem.read[/a/b]"),
+        ([at(m.Write, "/a"), at(m.Read, "/a/b")], "write", "/a/c", "allow", "filesystem.write[/a]"),
+        ([at(m.Write, "/a"), at(m.Read, "/a/b")], "read", "/a/b/c", "allow", "filesystem.read[/a/b]"),
+        ([at(m.Write, "/a"), at(m.Read, "/a")], "write", "/a/b", "allow", "filesystem.write[/a]"),
+        ([at(m.Execute, "/a"), at(m.Read, "/a/b")], "execute", "/a/b", "deny", "filesystem.read[/a/b]"),
+        ([at(m.Read, "/a"), at(m.Execute, "/a/b")], "execute", "/a/b", "allow", "filesystem.execute[/a/b]"),
+        ([at(m.Read, "/a"), at(m.Execute, "/a/b")], "read", "/a/b", "allow", "filesystem.execute[/a/b]"),
+        ([at(m.Execute, "/a"), at(m.Read, "/a")], "execute", "/a", "allow", "filesystem.execute[/a]"),
+        (
+            [at(m.Write, "/a"), at(m.Read, "/a/*.d", glob=True)],
+            "write",
+            "/a/x.d",
+            "deny",
+            "filesystem.read[/a/*.d]",
+        ),
+        (
+            [at(m.Write, "/a"), at(m.Deny, "/a/b"), at(m.Read, "/a/b/c")],
+            "write",
+            "/a/b/c",
+            "deny",
+            "filesystem.read[/a/b/c]",
+        ),
         ([at(m.Read, "/a/*.d", glob=True)], "read", "/a/x.d/y", "allow", "filesystem.read[/a/*.d]"),
     ],
 )
@@ -72,12 +94,24 @@ def test_a_deny_never_adds_access(clauses: list[m.Clause], denied: str, path: st
 
 
 @given(CLAUSES, st.sampled_from([m.Read, m.Write, m.Execute]), PATHS, PATHS)
-def test_a_grant_never_takes_access(
+def test_a_grant_never_takes_reading(
     clauses: list[m.Clause], kind: type[m.PathClause], granted: str, path: str
 ) -> None:
     before = path_act(clauses, "read", path, LINUX).outcome
     after = path_act([*clauses, at(kind, granted)], "read", path, LINUX).outcome
     assert before is Outcome.DENY or after is Outcome.ALLOW
+
+
+@given(CLAUSES, CLAUSES, PATHS, st.sampled_from(["read", "write", "execute"]))
+def test_nothing_above_the_most_specific_path_matters(
+    clauses: list[m.PathClause], above: list[m.PathClause], path: str, action: str
+) -> None:
+    inside = [clause for clause in clauses if clause.path.text.startswith("/a")]
+    outside = [clause for clause in above if clause.path.text == "/"]
+    for tree in ("/a", "/a/b"):
+        if path.startswith(tree) and any(clause.path.text == tree for clause in inside):
+            alone = path_act(inside, action, path, LINUX).outcome
+            assert path_act([*outside, *inside], action, path, LINUX).outcome is alone
 
 
 def test_listening() -> None:
