@@ -12,6 +12,7 @@ from ..bundle import Bundle
 from ..policy.model import OS, Clause, Manifest, PathClause, PathRef, Secret, Waiver
 from .base import BackendError, Compilation, Features, Status, Verdict
 from .examples import example_probes
+from .linux_names import is_instance
 from .registry import backends
 
 _RANK = {Status.ENFORCED: 0, Status.PARTIAL: 1, Status.REFUSED: 2}
@@ -28,6 +29,9 @@ def compile_bundle(manifest: Manifest, features: Features, today: date) -> Bundl
         raise BackendError(
             f"Policy '{manifest.policy}' has no workload for {features.os.value}: add workload.{features.os.value}."
         )
+    instance = str(features.data.get("unit", {}).get("name", ""))
+    if features.os is OS.LINUX and is_instance(instance, workload.name):
+        workload = replace(workload, name=instance)
     usable, settled = _settle_paths(manifest, features.os)
     made = [backend.compile(usable, features) for backend in backends(features.os)]
     verdicts = join(manifest, features.os, [*made, Compilation(verdicts=settled)], today)
@@ -60,7 +64,10 @@ def _settle_paths(manifest: Manifest, os: OS) -> tuple[Manifest, tuple[Verdict, 
             detail = f"'{ref.text}' does not exist on {os.value}: needs nothing here"
             settled.append(Verdict(clause.id, Status.ENFORCED, ("nothing to do",), detail))
         else:
-            detail = f"The policy does not say what '{ref.text}' is on {os.value}: add it to paths, or null where it does not exist."
+            detail = (
+                f"The policy does not say what '{ref.text}' is on {os.value}: "
+                "add it to paths, or null where it does not exist."
+            )
             settled.append(Verdict(clause.id, Status.REFUSED, (), detail))
     return replace(manifest, clauses=tuple(kept)), tuple(settled)
 

@@ -16,6 +16,7 @@ from typing import Any, TypedDict, cast
 
 from ..policy.model import OS
 from .base import BackendError, Features
+from .linux_names import is_instance
 
 REFERENCE = Path(__file__).with_name("reference")
 
@@ -125,7 +126,9 @@ def reference(name: str, unit: str = "") -> Features:
     record = cast(dict[str, Any], json.loads((REFERENCE / f"{name}.json").read_text("utf-8")))
     data = dict(record["features"])
     if data.get("os") == OS.LINUX.value:
-        data["unit"] = record.get("units", {}).get(unit) or _plain_unit(unit)
+        units = record.get("units", {})
+        instance = next((name for name in sorted(units) if is_instance(name, unit)), unit)
+        data["unit"] = units.get(instance) or _plain_unit(unit)
     return from_data(data, record.get("name", name))
 
 

@@ -18,7 +18,8 @@ READ, WRITE, EXECUTE = "read", "write", "execute"
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """One path that is open. ``reveals``: False where only its being writable counts, so hidden trees below stay hidden."""
+    """One path that is open. ``reveals``: False where only its being writable counts, so hidden trees
+    below stay hidden."""
 
     path: str
     kind: str

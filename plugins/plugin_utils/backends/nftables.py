@@ -137,7 +137,7 @@ def _without(manifest: Manifest, reason: str) -> Compilation:
             verdicts=tuple(Verdict(clause.id, Status.REFUSED, (), reason) for clause in clauses)
         )
     limits = manifest.of(MaxConnections)
-    detail = "no internet family is granted, so there is no connection to count; those over UNIX sockets are not counted"
+    detail = "no internet family is granted, so there is nothing to count; UNIX sockets are not counted"
     return Compilation(
         verdicts=tuple(Verdict(clause.id, Status.PARTIAL, ("none",), detail) for clause in limits)
     )
@@ -177,7 +177,8 @@ def _undone_by(privileges: set[str]) -> list[str]:
 def _matches(clause: Connect, host: Host) -> list[str]:
     if clause.peer.kind is PeerKind.NAME:
         raise BackendError(
-            f"nftables cannot limit connections by host name ({clause.id} '{clause.peer.text}'): name its addresses or a group."
+            f"nftables cannot limit connections by host name ({clause.id} '{clause.peer.text}'): name its "
+            "addresses or a group."
         )
     wanted = clause.ports or (_DNS if clause.peer.kind is PeerKind.DNS else ())
     return [

@@ -25,7 +25,7 @@ def emit(plan: Plan) -> None:
         plan.partial(
             syscalls,
             "none",
-            detail="audit: SystemCallLog= would set NoNewPrivileges on this systemd for a unit with User=, so it is left out",
+            detail="audit: SystemCallLog= would set NoNewPrivileges for a unit with User= before systemd 257: left out",
         )
         return
     plan.text.add("SystemCallLog", "~@system-service", syscalls.id)

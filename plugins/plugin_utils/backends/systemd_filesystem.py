@@ -270,6 +270,7 @@ def _judge_read(plan: Plan) -> None:
             "InaccessiblePaths",
             "TemporaryFileSystem",
             "ProtectHome",
-            detail="data trees (home directories, /srv, /opt, /mnt, /media, /boot, /var/*) and the known secrets of /etc are "
-            "hidden unless granted; other world-readable files under /etc, /usr, /run and /proc stay readable",
+            detail="data trees (home directories, /srv, /opt, /mnt, /media, /boot, /var/*) and known secrets "
+            "of /etc are hidden unless granted; "
+            "other world-readable files under /etc, /usr, /run and /proc stay readable",
         )

@@ -85,7 +85,8 @@ def _user(plan: Plan) -> str:
             )
         if plan.host.value("DynamicUser") in ("yes", "true", "1", "on"):
             raise BackendError(
-                f"The unit makes its account by DynamicUser= ({clause.id} '{clause.name}'): a fixed one would not own its data."
+                f"The unit makes its account by DynamicUser= ({clause.id} '{clause.name}'): a fixed one "
+                "would not own its data."
             )
         plan.text.set("User", clause.name, clause.id)
         plan.property(clause, "User", clause.name)

@@ -69,7 +69,8 @@ def _bus(plan: Plan) -> None:
     for clause in names:
         plan.refuse(
             clause,
-            f"systemd cannot filter the bus by name ('{clause.name}'): the whole bus would be open; waive it or drop it",
+            f"systemd cannot filter the bus by name ('{clause.name}'): the whole bus would be open; waive "
+            "it or drop it",
         )
     closure = plan.one(BusClosure)
     if closure is None:
@@ -96,7 +97,7 @@ def _shared_memory(plan: Plan, clause: SharedMemory) -> None:
         plan.partial(
             clause,
             "TemporaryFileSystem",
-            detail=f"System V memory stays shared: PrivateIPC= begins with systemd 248, this host has {plan.host.systemd}",
+            detail=f"System V memory stays shared: PrivateIPC= begins with systemd 248, here is {plan.host.systemd}",
         )
         return
     plan.text.set("PrivateIPC", "yes", clause.id)

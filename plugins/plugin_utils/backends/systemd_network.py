@@ -1,6 +1,7 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""network.*: what systemd carries of it, and the drop-in's ties to the slice and the table (systemd.resource-control(5))."""
+"""network.*: what systemd carries of it, and the drop-in's ties to the slice and the table
+(systemd.resource-control(5))."""
 
 from __future__ import annotations
 

@@ -15,21 +15,110 @@ from .systemd_text import check
 # Directives that a policy may set by hand. What is not here systemd could take for a misspelling, with a warning
 # in a log that nobody reads, so it is refused.
 SERVICE = frozenset(
-    """CPUAffinity CPUSchedulingPolicy CPUSchedulingPriority ConfigurationDirectory ConfigurationDirectoryMode Delegate
-    ExitType FileDescriptorStoreMax FinalKillSignal Group GuessMainPID IOSchedulingClass IOSchedulingPriority
-    IOReadBandwidthMax IOWriteBandwidthMax IOReadIOPSMax IOWriteIOPSMax KeyringMode KillMode KillSignal
-    LimitAS LimitMEMLOCK LimitMSGQUEUE LimitNICE LimitNPROC LimitRTPRIO LimitSIGPENDING LimitSTACK LogLevelMax
-    LogNamespace LogRateLimitBurst LogRateLimitIntervalSec MemoryHigh MemoryLow MemoryMin MountFlags NUMAMask NUMAPolicy
-    Nice NonBlocking NotifyAccess OOMPolicy OOMScoreAdjust PIDFile PrivateUsers RemainAfterExit RemoveIPC RestartSec
-    RestartKillSignal RestartForceExitStatus RestartPreventExitStatus SecureBits SendSIGHUP SendSIGKILL StandardError
-    StandardInput StandardOutput SuccessExitStatus SupplementaryGroups SyslogFacility SyslogIdentifier SyslogLevel
-    TimeoutAbortSec TimerSlackNSec TTYPath Type UMask WorkingDirectory RuntimeDirectory StateDirectory CacheDirectory
-    LogsDirectory RuntimeDirectoryMode StateDirectoryMode CacheDirectoryMode LogsDirectoryMode RuntimeDirectoryPreserve
-    ExecSearchPath ExecCondition ExecStartPre ExecStart ExecStartPost ExecReload ExecStop ExecStopPost""".split()
+    [
+        "CPUAffinity",
+        "CPUSchedulingPolicy",
+        "CPUSchedulingPriority",
+        "ConfigurationDirectory",
+        "ConfigurationDirectoryMode",
+        "Delegate",
+        "ExitType",
+        "FileDescriptorStoreMax",
+        "FinalKillSignal",
+        "Group",
+        "GuessMainPID",
+        "IOSchedulingClass",
+        "IOSchedulingPriority",
+        "IOReadBandwidthMax",
+        "IOWriteBandwidthMax",
+        "IOReadIOPSMax",
+        "IOWriteIOPSMax",
+        "KeyringMode",
+        "KillMode",
+        "KillSignal",
+        "LimitAS",
+        "LimitMEMLOCK",
+        "LimitMSGQUEUE",
+        "LimitNICE",
+        "LimitNPROC",
+        "LimitRTPRIO",
+        "LimitSIGPENDING",
+        "LimitSTACK",
+        "LogLevelMax",
+        "LogNamespace",
+        "LogRateLimitBurst",
+        "LogRateLimitIntervalSec",
+        "MemoryHigh",
+        "MemoryLow",
+        "MemoryMin",
+        "MountFlags",
+        "NUMAMask",
+        "NUMAPolicy",
+        "Nice",
+        "NonBlocking",
+        "NotifyAccess",
+        "OOMPolicy",
+        "OOMScoreAdjust",
+        "PIDFile",
+        "PrivateUsers",
+        "RemainAfterExit",
+        "RemoveIPC",
+        "RestartSec",
+        "RestartKillSignal",
+        "RestartForceExitStatus",
+        "RestartPreventExitStatus",
+        "SecureBits",
+        "SendSIGHUP",
+        "SendSIGKILL",
+        "StandardError",
+        "StandardInput",
+        "StandardOutput",
+        "SuccessExitStatus",
+        "SupplementaryGroups",
+        "SyslogFacility",
+        "SyslogIdentifier",
+        "SyslogLevel",
+        "TimeoutAbortSec",
+        "TimerSlackNSec",
+        "TTYPath",
+        "Type",
+        "UMask",
+        "WorkingDirectory",
+        "RuntimeDirectory",
+        "StateDirectory",
+        "CacheDirectory",
+        "LogsDirectory",
+        "RuntimeDirectoryMode",
+        "StateDirectoryMode",
+        "CacheDirectoryMode",
+        "LogsDirectoryMode",
+        "RuntimeDirectoryPreserve",
+        "ExecSearchPath",
+        "ExecCondition",
+        "ExecStartPre",
+        "ExecStart",
+        "ExecStartPost",
+        "ExecReload",
+        "ExecStop",
+        "ExecStopPost",
+    ]
 )
 UNIT = frozenset(
-    """After Before BindsTo ConditionPathExists FailureAction OnFailure OnSuccess PartOf RequiresMountsFor StartLimitAction
-    SuccessAction Upholds Wants""".split()
+    [
+        "After",
+        "Before",
+        "BindsTo",
+        "ConditionPathExists",
+        "FailureAction",
+        "OnFailure",
+        "OnSuccess",
+        "PartOf",
+        "RequiresMountsFor",
+        "StartLimitAction",
+        "SuccessAction",
+        "Upholds",
+        "Wants",
+    ]
 )
 
 # Directive -> the clause that speaks for it.
@@ -45,9 +134,23 @@ OWNED: dict[str, str] = {
     "User": "identity.user",
     "DynamicUser": "identity.user",
     **dict.fromkeys(
-        """CapabilityBoundingSet AmbientCapabilities NoNewPrivileges ProtectKernelTunables ProtectKernelModules
-        ProtectKernelLogs ProtectControlGroups ProtectClock ProtectHostname ProtectProc ProcSubset LockPersonality
-        RestrictRealtime RestrictSUIDSGID RestrictNamespaces""".split(),
+        [
+            "CapabilityBoundingSet",
+            "AmbientCapabilities",
+            "NoNewPrivileges",
+            "ProtectKernelTunables",
+            "ProtectKernelModules",
+            "ProtectKernelLogs",
+            "ProtectControlGroups",
+            "ProtectClock",
+            "ProtectHostname",
+            "ProtectProc",
+            "ProcSubset",
+            "LockPersonality",
+            "RestrictRealtime",
+            "RestrictSUIDSGID",
+            "RestrictNamespaces",
+        ],
         "identity.privileges",
     ),
     **dict.fromkeys(("IPAddressAllow", "IPAddressDeny", "PrivateNetwork", "Slice"), "network.connect"),
@@ -117,7 +220,8 @@ def _section(key: str, clause: str) -> str:
     if key in UNIT:
         return "Unit"
     raise BackendError(
-        f"'{key}' is no directive that a policy may set by hand ({clause}): systemd ignores what it does not know, without a word."
+        f"'{key}' is no directive that a policy may set by hand ({clause}): systemd ignores what it does "
+        "not know, without a word."
     )
 
 

@@ -76,7 +76,8 @@ class Plan:
             raise AssertionError(f"{clause.id} has no path on linux and should not have come here")
         if ref.glob:
             raise BackendError(
-                f"systemd's path lists take no patterns ('{path}', {clause.id}): name the directory that holds the files."
+                f"systemd's path lists take no patterns ('{path}', {clause.id}): name the directory that "
+                "holds the files."
             )
         if ":" in path or "\\" in path:
             raise BackendError(

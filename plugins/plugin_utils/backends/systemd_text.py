@@ -16,10 +16,33 @@ ORDERED = frozenset({"SystemCallFilter"})
 # exact, what the vendor wrote before is cleared first: an inherited ReadWritePaths=/ would undo everything.
 # BindPaths and BindReadOnlyPaths share one list: clearing the second would take away what the first just bound.
 RESET = frozenset(
-    """ReadWritePaths ReadOnlyPaths InaccessiblePaths ExecPaths NoExecPaths TemporaryFileSystem BindPaths
-    SystemCallFilter SystemCallArchitectures RestrictAddressFamilies CapabilityBoundingSet
-    AmbientCapabilities DeviceAllow IPAddressAllow IPAddressDeny SocketBindAllow SocketBindDeny PassEnvironment
-    ExecStart ExecStartPre ExecStartPost ExecReload ExecStop ExecStopPost ExecCondition""".split()
+    [
+        "ReadWritePaths",
+        "ReadOnlyPaths",
+        "InaccessiblePaths",
+        "ExecPaths",
+        "NoExecPaths",
+        "TemporaryFileSystem",
+        "BindPaths",
+        "SystemCallFilter",
+        "SystemCallArchitectures",
+        "RestrictAddressFamilies",
+        "CapabilityBoundingSet",
+        "AmbientCapabilities",
+        "DeviceAllow",
+        "IPAddressAllow",
+        "IPAddressDeny",
+        "SocketBindAllow",
+        "SocketBindDeny",
+        "PassEnvironment",
+        "ExecStart",
+        "ExecStartPre",
+        "ExecStartPost",
+        "ExecReload",
+        "ExecStop",
+        "ExecStopPost",
+        "ExecCondition",
+    ]
 )
 
 _SECTIONS = ("Unit", "Service", "Slice", "Install")

@@ -8,7 +8,11 @@ import copy
 from datetime import date
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import features, nftables, systemd
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import Compilation, Features, Verdict
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import (
+    Compilation,
+    Features,
+    Verdict,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model as m
 
 TODAY = date(2026, 11, 24)

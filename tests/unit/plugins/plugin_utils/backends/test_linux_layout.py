@@ -52,7 +52,10 @@ def test_deny_wins_a_tie_and_below_a_grant():
 
 def test_a_grant_below_a_deny_is_open_again():
     layout = lay_out([Grant("/srv/private/public", READ, "r")], [Hidden("/srv/private", "d", weak=False)])
-    assert (paths(layout.temporary), paths(layout.bound_read_only)) == (["/srv/private"], ["/srv/private/public"])
+    assert (paths(layout.temporary), paths(layout.bound_read_only)) == (
+        ["/srv/private"],
+        ["/srv/private/public"],
+    )
 
 
 def test_reading_below_a_writable_path_is_read_only():
@@ -75,9 +78,7 @@ hiddens = st.lists(st.builds(Hidden, trees, st.just("h"), st.booleans()), max_si
 def test_most_specific_wins_deny_wins_ties_and_order_never_matters(given_grants, hidden, seed):
     layout = lay_out(given_grants, hidden)
     shuffled = random.Random(seed)
-    other = lay_out(
-        shuffled.sample(given_grants, len(given_grants)), shuffled.sample(hidden, len(hidden))
-    )
+    other = lay_out(shuffled.sample(given_grants, len(given_grants)), shuffled.sample(hidden, len(hidden)))
     assert layout == other
     for path in ["/a", "/a/b", "/a/b/c", "/a/d", "/e", "/e/f"]:
         denies = [h.path for h in hidden if not h.weak and within(path, h.path)]
@@ -94,7 +95,7 @@ def _closed(path, layout):
     """What the mounts make of a path: the deepest one decides, but nothing opens below an inaccessible one."""
     if any(within(path, closed) for closed in paths(layout.inaccessible)):
         return True
-    mounts = {tree: True for tree in paths(layout.temporary)}
-    mounts |= {tree: False for tree in (*paths(layout.bound), *paths(layout.bound_read_only))}
+    mounts = dict.fromkeys(paths(layout.temporary), True)
+    mounts |= dict.fromkeys((*paths(layout.bound), *paths(layout.bound_read_only)), False)
     around = [tree for tree in mounts if within(path, tree)]
     return mounts[max(around, key=len)] if around else False

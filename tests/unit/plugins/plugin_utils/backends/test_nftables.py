@@ -27,7 +27,9 @@ def rules(*clauses, **more):
 
 def test_nothing_granted_nothing_passes():
     text = rules()
-    assert text.startswith("# Managed by Bulkhead: policy demo\ntable inet bulkhead_demo\ndelete table inet bulkhead_demo\n")
+    assert text.startswith(
+        "# Managed by Bulkhead: policy demo\ntable inet bulkhead_demo\ndelete table inet bulkhead_demo\n"
+    )
     assert 'socket cgroupv2 level 2 "bulkhead.slice/bulkhead-demo.slice" goto allow_connect' in text
     assert 'counter goto refuse comment "network.connect"' in text
     assert 'counter goto refuse comment "network.listen"' in text
@@ -80,7 +82,9 @@ def test_host_names_are_refused():
 
 def test_a_host_that_cannot_match_a_cgroup_refuses_every_network_clause():
     on = host(nft={"present": True, "version": "0.9.8", "socket_cgroupv2": False})
-    made = by_nftables(*CLOSED, m.Listen("l", port=m.Port("tcp", 80, 80)), m.MaxConnections("x", count=1), on=on)
+    made = by_nftables(
+        *CLOSED, m.Listen("l", port=m.Port("tcp", 80, 80)), m.MaxConnections("x", count=1), on=on
+    )
     assert made.artifacts == ()
     assert {item.clause for item in made.verdicts} == {"network.connect", "network.listen", "l", "x"}
     assert all(item.status is Status.REFUSED and "socket cgroupv2" in item.detail for item in made.verdicts)
@@ -92,7 +96,9 @@ def test_without_internet_families_there_is_no_table():
 
 
 def test_audit_counts_and_logs_and_never_denies():
-    text = rules(m.Connect("c", peer=peer("10.0.0.1"), rate=5), m.MaxConnections("x", count=1), mode=m.Mode.AUDIT)
+    text = rules(
+        m.Connect("c", peer=peer("10.0.0.1"), rate=5), m.MaxConnections("x", count=1), mode=m.Mode.AUDIT
+    )
     assert not re.search(r"\b(reject|drop|refuse)\b", text)
     assert 'counter comment "network.connect"' in text
     assert 'log prefix "bulkhead demo network.connect: "' in text
@@ -128,7 +134,9 @@ def test_every_rule_of_a_clause_is_read_back():
     made = by_nftables(*CLOSED, m.Listen("l", port=m.Port("tcp", 80, 80)))
     comments = set(re.findall(r'comment "([^"]+)"', content(made, ".nft")))
     assert {item.value for item in made.readbacks if item.kind == "nft_rule"} == comments
-    assert ("slice_match", "bulkhead.slice/bulkhead-demo.slice") in {(r.kind, r.value) for r in made.readbacks}
+    assert ("slice_match", "bulkhead.slice/bulkhead-demo.slice") in {
+        (r.kind, r.value) for r in made.readbacks
+    }
 
 
 @given(st.text(st.one_of(st.sampled_from('"\\{};#\n$ a'), st.characters()), max_size=200))

@@ -103,7 +103,10 @@ def test_directories_that_systemd_makes_count_as_writable():
 def test_the_account_is_set_unless_the_unit_switches_by_itself():
     user = m.User("identity.user", name="www-data")
     made = by_systemd(*CLOSED, user, m.Privilege("p", name="bind_low_port"))
-    assert (values(made, "User"), values(made, "AmbientCapabilities")) == (["www-data"], ["CAP_NET_BIND_SERVICE"])
+    assert (values(made, "User"), values(made, "AmbientCapabilities")) == (
+        ["www-data"],
+        ["CAP_NET_BIND_SERVICE"],
+    )
     made = by_systemd(*CLOSED, user, m.Privilege("p", name="switch_user"))
     assert (values(made, "User"), values(made, "AmbientCapabilities")) == ([], [])
     assert verdict(made, "identity.user").status is Status.PARTIAL
@@ -149,7 +152,9 @@ def test_system_calls_allow_first_then_deny():
 
 def test_a_watchdog_needs_a_unit_that_reports():
     made = by_systemd(m.Watchdog("w", seconds=30), on=host(service={"Type": ["simple"]}))
-    assert "Type=simple and never reports to systemd: a watchdog would kill it (w)" in verdict(made, "w").detail
+    assert (
+        "Type=simple and never reports to systemd: a watchdog would kill it (w)" in verdict(made, "w").detail
+    )
     made = by_systemd(m.Watchdog("w", seconds=90), on=host(service={"Type": ["notify"]}))
     assert values(made, "WatchdogSec") == ["1min 30s"]
 
@@ -177,7 +182,9 @@ def test_bus_names_are_refused_because_the_whole_bus_would_be_open():
 
 def test_no_internet_family_means_no_network():
     made = by_systemd(
-        m.Families("f", names=("unix",)), m.ConnectClosure("network.connect"), m.ListenClosure("network.listen")
+        m.Families("f", names=("unix",)),
+        m.ConnectClosure("network.connect"),
+        m.ListenClosure("network.listen"),
     )
     assert values(made, "PrivateNetwork") == ["yes"]
     assert verdict(made, "network.connect").status is Status.ENFORCED

@@ -12,7 +12,9 @@ from linux_support import words
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import BackendError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.systemd_text import UnitText, quote
 
-hostile = st.text(st.one_of(st.sampled_from("\"'\\%$ \t\n;#=:-+![]/a\u2028\x85\ud800"), st.characters()), max_size=20)
+hostile = st.text(
+    st.one_of(st.sampled_from("\"'\\%$ \t\n;#=:-+![]/a\u2028\x85\ud800"), st.characters()), max_size=20
+)
 
 
 @given(hostile)
@@ -31,7 +33,10 @@ def test_a_quoted_value_reads_back_as_one_word_or_is_refused(value):
     ("value", "said"),
     [
         ("", "An empty value cannot stand in a unit file (c): write one or remove the entry."),
-        ("a\nExecStart=/bin/sh", "holds the control character '\\n', which no unit file can carry (c): remove it."),
+        (
+            "a\nExecStart=/bin/sh",
+            "holds the control character '\\n', which no unit file can carry (c): remove it.",
+        ),
         ("a\x85b", "control character"),
     ],
 )
