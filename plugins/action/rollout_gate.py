@@ -39,9 +39,13 @@ class ActionModule(ActionBase):
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         try:
             gate = self._judge(given, (task_vars or {})["hostvars"])
-        except RolloutError as error:
-            # Without its line in the journal the gate does not exist, and what is not judged does not pass.
-            gate = gates.Gate("inconclusive", str(error))
+        except Exception as error:
+            # A gate that failed its hosts would take them out of the rollback. Without its line in the journal
+            # the wave was not judged, and what was not judged does not pass.
+            what = (
+                "" if isinstance(error, RolloutError) else f"What the hosts answered is malformed: {error!r}."
+            )
+            gate = gates.Gate("inconclusive", what or str(error))
         found = [f"{f.host}: {f.check}: {f.detail}" for f in gate.findings if not f.good]
         return result | {
             "changed": False,

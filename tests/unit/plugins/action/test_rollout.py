@@ -200,3 +200,14 @@ def test_a_second_controller_is_refused_while_the_first_lives(run: Run) -> None:
         holder.kill()
         holder.wait()
     assert run.plan(BOTH)["rollout"] == "nginx-e0002"
+
+
+@pytest.mark.parametrize("malformed", [{"evidence": {"clauses": [1]}}, {"evidence": {"clauses": [{}]}}])
+def test_a_gate_that_cannot_read_an_answer_is_inconclusive(run: Run, malformed: dict[str, Any]) -> None:
+    run.plan(BOTH)
+    applied(run, "b", LOOK)
+    names = {"apply": "applied", "before": "before", "seen": "seen", "probe": "proof"}
+    gate = {NAME + "gate": {**run.rollouts, **ROLLOUT, "wave": "pilot", **names}}
+    told = run.play(gate, host="b", b={"before": SEEN, "seen": SEEN, "proof": malformed})
+    assert (told["verdict"], told.get("failed", False)) == ("inconclusive", False)
+    assert "What the hosts answered is malformed: " in told["detail"]
