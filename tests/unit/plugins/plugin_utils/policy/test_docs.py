@@ -23,7 +23,7 @@ def test_every_block_resolves(make: Make, block: str) -> None:
 
 
 def test_every_section_is_explained() -> None:
-    table = PAGE[PAGE.index("| Section |") : PAGE.index("The most specific path wins, deny")]
+    table = PAGE[PAGE.index("| Section |") : PAGE.index("**The most specific path decides")]
     for section in SECTIONS:
         first, _, last = section.partition(".")
         assert f"`{first}" in table and (not last or last in table), section
