@@ -21,7 +21,7 @@ def lines(fleets: Iterable[PolicyFleet]) -> list[str]:
 
 
 def _policy(fleet: PolicyFleet) -> list[str]:
-    width = max((len(column.name) for column in fleet.hosts), default=4)
+    width = max([4, *(len(column.name) for column in fleet.hosts)])
     out = [f"{fleet.policy} on {len(fleet.hosts)} host(s): {'holds' if fleet.ok else 'DOES NOT HOLD'}"]
     out.append(
         "  " + "host".ljust(width) + "".join(name.rjust(9) for name in (*_COLUMNS, "bad")) + "  digest"
