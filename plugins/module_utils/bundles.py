@@ -26,6 +26,7 @@ PLACES = {
 }
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?")
 UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,240}\.(?:service|socket|slice|target|timer)")
+RESERVED = ("guard", "made", "lock")  # files of ours beside the policies' directories
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Artifact = namedtuple("Artifact", "path kind mode owner group unit content")
@@ -68,7 +69,8 @@ def _need(condition, message, *values):
 
 def check_name(name):
     """``name`` when it can be a policy's name and a directory's."""
-    _need(isinstance(name, str) and NAME.fullmatch(name) and len(name) <= 64, "%r is no policy name.", name)
+    good = isinstance(name, str) and NAME.fullmatch(name) and len(name) <= 64 and name not in RESERVED
+    _need(good, "%r is no policy name.", name)
     return name
 
 
@@ -96,15 +98,21 @@ def parse(data):
         ) from None
     _need(len({item.path for item in artifacts}) == len(artifacts), "two artifacts have the same path.")
     _need(actual == data.get("digest"), "its digest is %s, its content's is %s.", data.get("digest"), actual)
+    return build(data, artifacts)
+
+
+def build(data, artifacts=None):
+    """A ``Bundle`` without checks: of data that was checked when it was stored."""
+    artifacts = tuple(_made(item) for item in data["artifacts"]) if artifacts is None else artifacts
     return Bundle(
         data["policy"],
         str(data.get("version", "")),
         data["mode"],
-        actual,
+        data["digest"],
         str(data.get("fingerprint", "")),
-        unit,
+        data["workload"]["unit"],
         artifacts,
-        units,
+        tuple(data["units"]),
         tuple(data["health"]),
         tuple(data["readbacks"]),
         data,
@@ -124,6 +132,11 @@ def _artifact(item):
     _need(mode in (0o644, 0o640, 0o600), "%s wants mode %s.", item["path"], item["mode"])
     files.user_id(item["owner"])
     files.group_id(item["group"])
+    return _made(item)
+
+
+def _made(item):
+    mode = int(item["mode"], 8)
     return Artifact(
         item["path"], item["kind"], mode, item["owner"], item["group"], item["unit"], item["content"].encode()
     )

@@ -13,6 +13,12 @@ from .errors import HostError
 def answer(module, function):
     """Exit the module with what ``function(params, check_mode)`` returns."""
     try:
+        if os.uname().sysname != "Linux":
+            name = {"Darwin": "macos"}.get(os.uname().sysname, os.uname().sysname.lower())
+            raise HostError(
+                "applying on %s is not in this version; render it with bulkhead.fleet.render." % name,
+                state="refused",
+            )
         if os.geteuid() != 0:
             raise HostError("this needs root on the host: set 'become: true'.", state="refused")
         result = function(module.params, module.check_mode)

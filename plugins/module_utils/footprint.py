@@ -9,6 +9,7 @@ been changed by somebody else since: its time is the truth and stays.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -47,8 +48,24 @@ def note_base():
 
 
 @contextmanager
+def _alone():
+    """The record is common to all policies, whose own locks do not exclude each other."""
+    descriptor = os.open(os.path.join(store.BASE, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def touching(paths):
     """Around every change below the parents of ``paths``: makes missing parents (0755) and keeps the record."""
+    with _alone():
+        yield from _touching(paths)
+
+
+def _touching(paths):
     record = load()
     original = json.dumps(record, sort_keys=True)
     parents = sorted({os.path.dirname(path) for path in paths})

@@ -142,6 +142,11 @@ switch_back() {
     if [ -z "$queued" ]; then
         control reset-failed "$state/restart" 2>/dev/null
         control restart "$state/restart" || trouble="$trouble the application;"
+        # Somebody may have started it since: what runs in a slice of ours would stop with the slice.
+        read -r unit <"$new/unit"
+        case $from$(systemctl show -p ControlGroup -- "$unit") in
+        ControlGroup=/bulkhead.slice/*) systemctl restart -- "$unit" 9>&- ;;
+        esac
     fi
     only_new systemd_unit | sed 's,.*/,,' >"$state/stop"
     control stop "$state/stop"

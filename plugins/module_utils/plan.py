@@ -48,10 +48,14 @@ def make(old, new, restart=True):
         else:
             continue
         reload.append(name)
+    for name in applications:
+        if misplaced(facts[name], removing=new is None):
+            reasons.append("%s: runs in %s" % (name, facts[name].get("ControlGroup")))
     changed_applications = [
         name
         for name in applications
         if any(item.kind == "systemd_dropin" and item.unit == name for item in write + remove)
+        or misplaced(facts[name], removing=new is None)
     ]
     return Plan(
         write,
@@ -93,7 +97,21 @@ def tables_there(bundle, unit):
 
 
 def empty(plan):
-    return not (plan.write or plan.remove or plan.reload or plan.stop)
+    return not (plan.write or plan.remove or plan.reload or plan.stop or plan.restart)
+
+
+def misplaced(facts, removing=False):
+    """Whether a running unit's processes are elsewhere than its files say: it was not restarted since they changed.
+
+    In a removal: whether they are in a slice of ours at all, because that slice stops and they would stop with it.
+    """
+    group = facts.get("ControlGroup", "") + "/"
+    if not units.running(facts) or group == "/":
+        return False
+    if removing:
+        return "/bulkhead.slice/" in group
+    wanted = facts.get("Slice", "")
+    return wanted.startswith("bulkhead-") and "/%s/" % wanted not in group
 
 
 def switch(plan, deadline=180.0):

@@ -28,8 +28,14 @@ def absent(policy, wish):
         return _answer(place, _plan(place, wish))
     with place.lock():
         transaction.fence(place, wish)
-        place.sign()
         planned = _plan(place, wish)
+        if planned and not wish.restart and plan.misplaced(planned[0].facts[planned[1].unit], removing=True):
+            raise HostError(
+                "%s runs in a slice that goes with the sandbox: stop it first, or allow the restart."
+                % planned[1].unit,
+                state="refused",
+            )
+        place.sign()
         answer = _answer(place, planned)
         # Whatever was pending is taken away with the rest: the guard must find nothing to revert to.
         files.remove(place.at("pending.json"))

@@ -193,7 +193,7 @@ class Store:
     def load(self, digest):
         """The ``Bundle`` of a stored generation, None where there is none."""
         content = files.read(os.path.join(self.generation(digest), "bundle.json")) if digest else None
-        return bundles.parse(json.loads(content.decode())) if content else None
+        return bundles.build(json.loads(content.decode())) if content else None
 
     def fault(self, digest):
         """ "" where the stored generation is whole, else what is wrong with it."""

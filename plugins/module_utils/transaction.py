@@ -34,7 +34,10 @@ def apply(wish):
     place = store.Store(bundle.policy)
     plan.check_owner(bundle.policy, bundle.unit, installed_bundles())
     if wish.check:
-        return _answer(place, bundle, _plan(place, bundle, wish), "unchanged")
+        planned = _plan(place, bundle, wish)
+        if planned.write:
+            validators.validate(bundle, facts["unit"]["fragment"], check=True)
+        return _answer(place, bundle, planned, "unchanged")
     fresh = not place.exists()
     try:
         footprint.note_base()

@@ -15,12 +15,13 @@ from .errors import HostError
 UNIT_KINDS = ("systemd_unit", "systemd_dropin")
 
 
-def validate(bundle, fragment):
+def validate(bundle, fragment, check=False):
     """HostError with the parser's own words where a file of ``bundle`` does not read back as meant.
 
-    ``fragment``: path of the application's own unit file, on which the drop-in hangs.
+    ``fragment``: path of the application's own unit file, on which the drop-in hangs. ``check``: start nothing; what
+    cannot be asked then is not asked.
     """
-    faults = _systemd(bundle, fragment) + _nftables(bundle)
+    faults = _systemd(bundle, fragment) + _nftables(bundle, check)
     if faults:
         raise HostError(
             "the host's own parsers refuse the new files: %s" % " | ".join(faults)[:1500], state="refused"
@@ -59,13 +60,15 @@ def _systemd(bundle, fragment):
         shutil.rmtree(stage, ignore_errors=True)
 
 
-def _nftables(bundle):
+def _nftables(bundle, check):
     """``nft -c`` also checks that the slice of a socket match exists, so the slice is started for it."""
     rules = [item for item in bundle.artifacts if item.kind == "nftables"]
     if not rules:
         return []
     slices = [os.path.basename(item.path) for item in bundle.artifacts if item.path.endswith(".slice")]
     fresh = [name for name, facts in units.show(slices).items() if not units.running(facts)]
+    if check and fresh:
+        return []
     units.start(fresh)
     faults = []
     try:

@@ -22,6 +22,10 @@ from typing import Any
 MAX_AGE = 30 * 24 * 3600
 
 
+class CacheError(OSError):
+    """The cache's directory is not this user's alone."""
+
+
 class Cache:
     """``kind``/``key`` -> plain JSON data. ``key``: letters and digits only."""
 
@@ -66,7 +70,7 @@ class Cache:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = folder.stat()
             if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
-                raise OSError(f"{folder} belongs to somebody else, or others may write there: remove it.")
+                raise CacheError(f"{folder} belongs to somebody else, or others may write there: remove it.")
         return self.root / kind
 
     @contextmanager

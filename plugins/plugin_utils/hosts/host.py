@@ -16,7 +16,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ...module_utils.bundles import pack
 from ..backends.base import BackendError
 from ..policy.faults import PolicyError
-from .cache import Cache
+from .cache import Cache, CacheError
 from .conversation import Conversation, Unreachable
 from .errors import HostsError
 
@@ -36,6 +36,13 @@ def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"failed": True, "changed": False, "msg": str(problem), **problem.fields, **state}
     except (PolicyError, BackendError) as problem:
         return {"failed": True, "changed": False, "msg": str(problem), "state": "refused"}
+    except CacheError as problem:
+        return {
+            "failed": True,
+            "changed": False,
+            "msg": f"the cache cannot be used: {problem}",
+            "state": "refused",
+        }
 
 
 def conversation(

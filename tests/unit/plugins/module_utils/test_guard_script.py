@@ -43,7 +43,8 @@ class Host:
 
     def told(self) -> list[str]:
         path = self.root / "bin/told"
-        return path.read_text().splitlines() if path.exists() else []
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line for line in lines if not line.startswith("show ")]
 
     def events(self) -> list[str]:
         entries, fault = receipts.load(self.place.at("receipts.jsonl"))
@@ -70,7 +71,9 @@ def make(
     place = state_below(monkeypatch, tmp_path)
     (tmp_path / "bin").mkdir()
     stub = tmp_path / "bin/systemctl"
-    stub.write_text(f'#!/bin/sh\necho "$*" >>"${{0%/*}}/told"\n{FAILING}\nexit 0\n')
+    stub.write_text(
+        f'#!/bin/sh\necho "$*" >>"${{0%/*}}/told"\n{FAILING}\ncat "${{0%/*}}/group" 2>/dev/null\nexit 0\n'
+    )
     stub.chmod(0o755)
     script = guard_script.SCRIPT.replace("PATH=/usr/sbin", f"PATH={tmp_path}/bin:/usr/sbin", 1)
     Path(store.BASE, "guard").write_text(script)
@@ -164,6 +167,15 @@ def test_a_first_change_is_taken_away_altogether(first: Host) -> None:
     assert first.place.active() == ""
     assert first.events() == ["REVERTED"]
     assert "stop -- bulkhead-web.slice bulkhead-net-web.service" in first.told()
+
+
+def test_an_application_started_meanwhile_is_moved_out_of_our_slice(first: Host) -> None:
+    Path(first.place.at("restart")).write_text("")
+    (first.root / "bin/group").write_text("ControlGroup=/bulkhead.slice/bulkhead-web.slice/web.service\n")
+    first.guard("revert", "web", "n1")
+    told = first.told()
+    stop = told.index("stop -- bulkhead-web.slice bulkhead-net-web.service")
+    assert told.index("restart -- web.service") < stop
 
 
 def test_a_directory_that_we_did_not_make_stays(first: Host) -> None:

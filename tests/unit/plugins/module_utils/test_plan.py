@@ -84,6 +84,24 @@ def test_removal_stops_our_units_and_restarts_the_application(tmp_path: Path, ac
     assert len(made.remove) == 3
 
 
+@pytest.mark.parametrize(
+    ("group", "removing", "expected"),
+    [
+        ("/system.slice/web.service", False, True),
+        ("/bulkhead.slice/bulkhead-web.slice/web.service", False, False),
+        ("/bulkhead.slice/bulkhead-web.slice/web.service", True, True),
+        ("/system.slice/web.service", True, False),
+        ("", False, False),
+    ],
+)
+def test_an_application_that_was_not_restarted_is_found_by_its_slice(
+    group: str, removing: bool, expected: bool
+) -> None:
+    facts = {"ActiveState": "active", "ControlGroup": group, "Slice": "bulkhead-web.slice"}
+    assert plan.misplaced(facts, removing) is expected
+    assert plan.misplaced({**facts, "ActiveState": "inactive"}, removing) is False
+
+
 def test_tables_are_read_from_the_rules(tmp_path: Path) -> None:
     rules = "table inet bulkhead_web\ndelete table inet bulkhead_web\ntable inet bulkhead_web {\n}\n"
     assert plan.tables(bundle(tmp_path, {"web.nft": rules}, "a")) == {
