@@ -119,6 +119,7 @@ class LabHost:
         answer.unlink(missing_ok=True)
         if module == "sandbox":
             options.setdefault("policy", "nginx")
+            options.setdefault("confirm_within", 300)  # emulated hosts are slow
             options.setdefault("policies_dirs", [str(self.policy("policies"))])
         play = self.work / "play.yml"
         words = {"host": self.name, "answer": answer, "python": sys.executable}
