@@ -1,16 +1,19 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File rules of a sandbox profile: the most specific path wins, deny wins a tie.
+"""File rules of a sandbox profile: the most specific path decides alone, deny wins a tie.
 
-In a profile the last matching rule wins, so rules are written from shallow to deep, and denials after grants
-of the same depth. A deeper grant adds rights and takes none: what is writable above stays writable below.
+In a profile the last matching rule wins, so rules are written from shallow to deep. At each depth come first the
+rights that its grants do not give and a grant above does, then the grants, which add up, then the denials.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 
+from ..policy.model import OS, PathRef
+from ..policy.paths import meet
 from .macos_sbpl import Profile, literal, pattern, subpath
 
 READ, WRITE, EXECUTE, DEVICE, DENY = "read", "write", "execute", "device", "deny"
@@ -23,6 +26,12 @@ OPERATIONS = {
     DEVICE: "file-read* file-write* file-ioctl",
 }
 EVERYTHING = "file-read* file-write* file-ioctl file-map-executable process-exec*"
+# What a wider grant may give and a grant of this kind takes back inside of it. Devices are no part of the trees.
+_TAKEN = {
+    READ: {WRITE: "file-write*", EXECUTE: "file-map-executable process-exec*"},
+    WRITE: {EXECUTE: "file-map-executable process-exec*"},
+    EXECUTE: {WRITE: "file-write*"},
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -39,6 +48,10 @@ class Entry:
         return tuple(part for part in self.path.split("/") if part)
 
     @property
+    def ref(self) -> PathRef:
+        return PathRef(self.path, ((OS.MACOS, self.path),), self.glob)
+
+    @property
     def filter(self) -> str:
         return pattern(self.path) if self.glob else subpath(self.path)
 
@@ -52,12 +65,28 @@ def write(profile: Profile, entries: Iterable[Entry]) -> None:
     """Write all file rules. The same for any order of the entries."""
     ordered = sorted(set(entries), key=lambda entry: (len(entry.parts), entry.kind == DENY, entry))
     _metadata(profile, ordered)
-    for entry in ordered:
-        if entry.kind == DENY:
-            profile.deny(EVERYTHING, [entry.filter], entry.clause)
-        else:
-            profile.allow(OPERATIONS[entry.kind], [entry.filter], entry.clause)
+    for _, level in groupby(ordered, key=lambda entry: len(entry.parts)):
+        alike = list(level)
+        for entry in alike:
+            taken = _taken(entry, ordered)
+            if taken:
+                profile.deny(taken, [entry.filter], entry.clause)
+        for entry in alike:
+            if entry.kind == DENY:
+                profile.deny(EVERYTHING, [entry.filter], entry.clause)
+            else:
+                profile.allow(OPERATIONS[entry.kind], [entry.filter], entry.clause)
     _moves(profile, ordered)
+
+
+def _taken(entry: Entry, entries: Iterable[Entry]) -> str:
+    """The operations that grants above this one give and it does not. Rights given at its own depth add up."""
+    kinds = {
+        other.kind
+        for other in entries
+        if len(other.parts) < len(entry.parts) and meet(other.ref, entry.ref, OS.MACOS)
+    }
+    return " ".join(text for kind, text in _TAKEN.get(entry.kind, {}).items() if kind in kinds)
 
 
 def _metadata(profile: Profile, entries: list[Entry]) -> None:
@@ -68,8 +97,8 @@ def _metadata(profile: Profile, entries: list[Entry]) -> None:
 
 
 def _moves(profile: Profile, entries: list[Entry]) -> None:
-    """Nothing above a denied tree may be renamed or removed: it would get another path, and other rules."""
+    """Nothing above a denied or narrowed tree may be renamed or removed: it would get another path, and other rules."""
     for entry in entries:
-        if entry.kind == DENY:
+        if entry.kind == DENY or "file-write*" in _taken(entry, entries):
             root = pattern(entry.path, tree=False) if entry.glob else literal(entry.path)
             profile.deny("file-write-unlink", [*entry.ancestors(), root], entry.clause)

@@ -5,7 +5,8 @@
 AppLocker belongs to the whole machine. In a collection with any rule, what no rule allows is blocked for
 everybody, and deny beats allow. So the document allows everything to everybody, and takes from one SID, the
 service's, all but the listed paths: a deny rule for ``*`` that excepts the paths that may be executed. A path
-denied within an allowed one gets a deny rule of its own, and so on inwards: the most specific path wins.
+denied, or only readable or writable, within an allowed one gets a deny rule of its own, and so on inwards: the most
+specific path wins.
 
 Services are outside of AppLocker unless the collection is extended to them, which exists for Exe and Dll only
 (learn.microsoft.com, "AppLocker rule collection extensions", Windows 10 and Server 2016).
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..policy.model import (
@@ -25,8 +27,10 @@ from ..policy.model import (
     ExecuteClosure,
     Manifest,
     PathClause,
+    Read,
     Spawn,
     SpawnClosure,
+    Write,
 )
 from .base import Artifact, BackendError, Compilation, Features, Grade, Support
 from .collect import UNSEEN, Collector, Emit
@@ -123,9 +127,31 @@ def compile(manifest: Manifest, features: Features) -> Compilation:  # noqa: ARG
     def closure(clause: Clause) -> None:
         collector.partial(clause, SUPPORT[type(clause)].missing)
 
+    def narrow() -> None:
+        """Where nothing may run inside of what may run, because a grant says less there: as if it were denied."""
+        for clause in sorted((*manifest.of(Read), *manifest.of(Write)), key=lambda clause: clause.id):
+            text = clause.path.on(OS.WINDOWS)
+            if not text or clause.path.glob:
+                continue
+            try:
+                path = windows_path(text, clause.id)
+                if not any(within(path, other) for other in allowed) or _listed(path, allowed):
+                    continue
+                plain = condition(path)
+                _ = (quote(plain), quote(clause.id))
+            except BackendError as error:
+                collector.partial(
+                    clause, f"only the access list keeps programs in it from running: {error}", _MECHANISM
+                )
+                continue
+            if not _listed(plain, denied):
+                denied[plain] = clause.id
+            collector.partial(clause, _MACHINE_WIDE, _MECHANISM)
+
     grant, deny = take(allowed), take(denied)
     closures = dict.fromkeys((ExecuteClosure, SpawnClosure), closure)
     collector.run({**closures, Execute: grant, Spawn: grant, Deny: deny})
+    narrow()
     executable = manifest.workload(OS.WINDOWS)
     if executable and executable.executable:
         program = condition(windows_path(executable.executable, "workload.windows.executable"))
@@ -141,6 +167,10 @@ def compile(manifest: Manifest, features: Features) -> Compilation:  # noqa: ARG
         lines=lines,
     )
     return Compilation((artifact,), collector.verdicts())
+
+
+def _listed(path: str, paths: Iterable[str]) -> bool:
+    return any(within(path, other) and within(other, path) for other in paths)
 
 
 def rules(policy: str, service: str, allowed: dict[str, str], denied: dict[str, str]) -> list[Rule]:

@@ -35,8 +35,9 @@ from ..policy.model import (
 )
 from .base import Artifact, BackendError, Compilation, Features, Support
 from .collect import Collector
+from .win_access import Trees
 from .win_names import document, file_of, lines_of, service_of, service_sid, windows_path
-from .win_service_table import ACCESS, ALWAYS, BUILDS, HELD, PRIVILEGES, SUPPORT
+from .win_service_table import ACCESS, ALWAYS, BUILDS, HELD, NARROWED, NARROWED_IN_AUDIT, PRIVILEGES, SUPPORT
 
 NAME = "win_service"
 PLATFORM = OS.WINDOWS
@@ -58,6 +59,7 @@ class Settings:
         workload = manifest.workload(OS.WINDOWS)
         self.account = (workload.user if workload else "") or f"NT SERVICE\\{self.service}"
         self.program = workload.executable if workload else ""
+        self.trees = Trees(manifest)
         self.sid: dict[str, Any] = {}
         self.privileges: list[dict[str, Any]] = []
         self.grants: list[dict[str, Any]] = []
@@ -120,10 +122,19 @@ class Settings:
             self.collector.unaudited(clause)
             return
         self.grants.append({"path": plain, "type": kind, "rights": list(rights), "clause": clause.id})
-        if self.missing(clause):
-            self.collector.partial(clause, self.missing(clause))
+        missing = [self.missing(clause)] if self.missing(clause) else []
+        if kind == "Allow" and self.trees.taken(plain):
+            missing.append(NARROWED_IN_AUDIT if self.audit else NARROWED)
+        if missing:
+            self.collector.partial(clause, "; ".join(missing))
         else:
             self.collector.enforced(clause)
+
+    def narrow(self) -> None:
+        """Take back what granted paths would inherit beyond their grant; in audit mode nothing is denied."""
+        if not self.audit:
+            for path, rights, clause in self.trees.narrowed():
+                self.grants.append({"path": path, "type": "Deny", "rights": list(rights), "clause": clause})
 
     def spawn_closure(self, clause: SpawnClosure) -> None:
         """Children are forbidden to the image only where no program at all may be run, not even its own."""
@@ -248,6 +259,7 @@ def compile(manifest: Manifest, features: Features) -> Compilation:
             RestartLimit: settings.restart_limit,
         }
     )
+    settings.narrow()
     content = document(settings.data())
     path = file_of(manifest, "service.json")
     artifact = Artifact(

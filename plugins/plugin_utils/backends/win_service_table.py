@@ -42,6 +42,14 @@ _NTFS = "NTFS access list of the service SID"
 _SCM = "service control manager"
 _EXPLOIT = "Exploit Protection"
 _SID = "SID type, privileges and access lists take effect at the next start of the service or of the system"
+_INHERITANCE = "folders below whose inheritance is switched off do not take the entry over"
+
+# Details of a grant inside of a wider one.
+NARROWED = (
+    f"the rights of the grant around it are denied here; {_INHERITANCE}; a folder above it that the service may "
+    "write can be renamed, and another put in its place"
+)
+NARROWED_IN_AUDIT = "audit mode leaves it out that this grant takes rights of the grant around it back"
 
 
 def _never(missing: str) -> Support:
@@ -74,11 +82,7 @@ SUPPORT: dict[type[Clause], Support] = {
     Spawn: Support(
         Grade.COARSER, _NTFS, missing="the entry allows execution; that nothing else runs is AppLocker's"
     ),
-    Deny: Support(
-        Grade.COARSER,
-        _NTFS,
-        missing="folders below whose inheritance is switched off do not take the entry over",
-    ),
+    Deny: Support(Grade.COARSER, _NTFS, missing=_INHERITANCE),
     SpawnClosure: Support(
         Grade.COARSER,
         _EXPLOIT,

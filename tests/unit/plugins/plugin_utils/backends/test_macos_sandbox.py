@@ -89,6 +89,17 @@ def test_order_of_clauses_changes_no_byte(order):
     assert run("macos_sandbox", MAC, *order).artifacts == plain.artifacts
 
 
+def test_reading_inside_of_writing_is_read_only_and_cannot_be_carried_away():
+    asked = profile(*clauses([(m.Write, "/srv", False), (m.Read, "/srv/a/b", False)]))
+    assert asked.ask("file-write-data", "/srv/a/x").allow
+    assert asked.ask("file-read-data", "/srv/a/b/x").allow
+    assert not asked.ask("file-write-data", "/srv/a/b/x").allow
+    for above in ("/srv", "/srv/a", "/srv/a/b"):
+        assert not asked.ask("file-write-unlink", above).allow
+    alone = content(run("macos_sandbox", MAC, *clauses([(m.Read, "/srv/a/b", False)])), "demo.sb")
+    assert "(deny file-write" not in alone
+
+
 @given(trees)
 def test_nothing_above_a_denied_tree_can_be_renamed(tree):
     asked = profile(*clauses([(m.Write, "/srv", False), (m.Deny, tree, False)]))

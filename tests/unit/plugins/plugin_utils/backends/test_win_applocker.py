@@ -17,7 +17,7 @@ WIN = m.OS.WINDOWS
 trees = st.lists(st.sampled_from(["a", "a", "a", "A b"]), min_size=1, max_size=4).map(
     lambda parts: "C:\\" + "\\".join(parts)
 )
-entries = st.tuples(st.sampled_from([m.Execute, m.Spawn, m.Deny]), trees)
+entries = st.tuples(st.sampled_from([m.Execute, m.Spawn, m.Deny, m.Read, m.Write]), trees)
 
 
 def clauses(found):
@@ -56,6 +56,21 @@ def _match(pattern: str, file: str) -> bool:
 def test_execution_is_decided_as_the_policy_says(found, file, collection):
     wanted = evaluate.path_act(clauses(found), "execute", file, WIN).outcome is evaluate.Outcome.ALLOW
     assert allowed(policy(*clauses(found), executable=""), file, service_sid("demo"), collection) is wanted
+
+
+def test_a_grant_that_says_less_closes_what_is_around_it():
+    found = clauses([(m.Execute, "C:\\a"), (m.Read, "C:\\a\\b"), (m.Read, "C:\\c")])
+    made = run("win_applocker", WIN, *found)
+    assert not allowed(policy(*found), "C:\\a\\b\\x.exe", service_sid("demo"))
+    assert verdict(made, "filesystem.read[1]").status is Status.PARTIAL
+    assert not [said for said in made.verdicts if said.clause == "filesystem.read[2]"]
+
+
+def test_a_narrower_path_that_no_rule_can_name_is_said():
+    found = clauses([(m.Execute, "C:\\a"), (m.Read, "C:\\a\\100%")])
+    said = verdict(run("win_applocker", WIN, *found), "filesystem.read[1]")
+    assert said.status is Status.PARTIAL
+    assert said.detail.startswith("only the access list keeps programs in it from running: 'C:\\\\a\\\\100%'")
 
 
 @given(st.lists(entries, max_size=6), trees)

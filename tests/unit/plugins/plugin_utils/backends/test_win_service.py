@@ -6,6 +6,7 @@ import json
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from other_systems import content, hostile_text, leaves, manifest, path, run, sample, verdict
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import win_service
@@ -15,6 +16,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.win_servic
     SUPPORT,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model as m
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.evaluate import Outcome, path_act
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.words import PRIVILEGES as WORDS
 
 WIN = m.OS.WINDOWS
@@ -38,6 +40,82 @@ def test_writing_is_denied_by_default_and_granted_by_path():
         (r"C:\demo\logs", "Allow", ["Modify"]),
     ]
     assert made["account"] == r"NT SERVICE\demo"
+
+
+_NAMES = {
+    "FullControl": {"read", "write", "delete", "execute"},
+    "Modify": {"read", "write", "delete", "execute"},
+    "ReadAndExecute": {"read", "execute"},
+    "Read": {"read"},
+    "Write": {"write"},
+    "Delete": {"delete"},
+    "DeleteSubdirectoriesAndFiles": {"delete"},
+    "ExecuteFile": {"execute"},
+}
+
+
+def decided(access: list[dict], file: str, right: str) -> bool:
+    """NTFS as Microsoft describes it: nearer entries first, among those of one folder denials first."""
+    around = [
+        entry
+        for entry in access
+        if (file + "\\").casefold().startswith(entry["path"].casefold().rstrip("\\") + "\\")
+    ]
+    for entry in sorted(around, key=lambda entry: (-len(entry["path"]), entry["type"] != "Deny")):
+        if any(right in _NAMES[name] for name in entry["rights"]):
+            return bool(entry["type"] == "Allow")
+    return False
+
+
+trees = st.lists(st.sampled_from(["a", "a", "B", "b"]), min_size=1, max_size=4).map(
+    lambda parts: "C:\\" + "\\".join(parts)
+)
+entries = st.tuples(st.sampled_from([m.Read, m.Write, m.Execute, m.Spawn, m.Deny]), trees)
+
+
+def clauses(found):
+    return [kind(f"{kind.section}[{n}]", path=path(WIN, text)) for n, (kind, text) in enumerate(found)]
+
+
+@given(st.lists(entries, max_size=6), trees)
+def test_access_lists_decide_as_the_policy_says(found, file):
+    access = settings(*clauses(found))["access"]
+    for action, rights in (("read", ["read"]), ("write", ["write", "delete"])):
+        wanted = path_act(clauses(found), action, file, WIN).outcome is Outcome.ALLOW
+        assert [decided(access, file, right) for right in rights] == [wanted] * len(rights)
+    # Modify lets programs run as well; that they do not is AppLocker's.
+    if path_act(clauses(found), "execute", file, WIN).outcome is Outcome.ALLOW:
+        assert decided(access, file, "execute")
+
+
+def test_reading_inside_of_writing_is_read_only_as_far_as_access_lists_go():
+    found = clauses([(m.Write, r"C:\srv"), (m.Read, r"c:\SRV\static"), (m.Write, r"C:\srv\static\cache")])
+    made = run("win_service", WIN, *found)
+    denials = [item for item in settings(*found)["access"] if item["type"] == "Deny"]
+    assert denials == [
+        {
+            "path": r"C:\SRV\static",
+            "type": "Deny",
+            "rights": ["Write", "Delete", "DeleteSubdirectoriesAndFiles", "ExecuteFile"],
+            "clause": "filesystem.read[1]",
+        }
+    ]
+    said = verdict(made, "filesystem.read[1]")
+    assert said.status is Status.PARTIAL
+    assert "can be renamed, and another put in its place" in said.detail
+    assert verdict(made, "filesystem.write[2]").status is Status.ENFORCED
+    audit = run("win_service", WIN, *found, mode=m.Mode.AUDIT)
+    assert not [item for item in settings(*found, mode=m.Mode.AUDIT)["access"] if item["type"] == "Deny"]
+    assert verdict(audit, "filesystem.read[1]").detail.startswith("audit mode leaves it out")
+
+
+@given(
+    st.permutations([(m.Write, r"C:\a"), (m.Read, r"C:\a\b"), (m.Spawn, r"C:\a\B"), (m.Read, r"C:\a\b\c")])
+)
+def test_order_of_clauses_changes_no_byte(order):
+    named = [kind(kind.section + text, path=path(WIN, text)) for kind, text in order]
+    plain = run("win_service", WIN, *sorted(named, key=lambda clause: clause.id))
+    assert run("win_service", WIN, *named).artifacts == plain.artifacts
 
 
 def test_every_neutral_privilege_has_an_answer():
