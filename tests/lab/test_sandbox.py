@@ -44,9 +44,9 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             host.ssh("systemctl stop nginx.service")
 
 
-def settle(host: LabHost) -> str:
+def settle(host: LabHost, epoch: int = 0) -> str:
     """The shipped policy confirmed; its digest, read from the host."""
-    host.run()
+    host.run(epoch=epoch)
     assert host.ssh(f"test ! -e {STATE}/pending.json && cat {STATE}/active")
     return host.ssh(f"cat {STATE}/active")
 
@@ -146,7 +146,7 @@ def test_a_lower_epoch_is_refused(host: LabHost) -> None:
 
 
 def test_the_host_reverts_when_the_controller_is_killed_before_it_confirms(host: LabHost) -> None:
-    digest = host.ssh(f"cat {STATE}/active")
+    digest = settle(host, 7)
     program = host.ssh_program(f"kill -KILL -$(cat {host.work}/group) $PPID; exit 255")
     folder = host.policy("other", OTHER)
     arguments = ("-e", f"ansible_ssh_executable={program}")
@@ -164,7 +164,7 @@ def test_the_host_reverts_when_the_controller_is_killed_before_it_confirms(host:
 def test_a_power_cut_before_the_confirmation_is_reverted_while_booting(host: LabHost) -> None:
     if host.kind != "qemu":
         pytest.skip("only a virtual machine can lose its power")
-    digest = host.ssh(f"cat {STATE}/active")
+    digest = settle(host, 7)
     program = host.ssh_program("exit 255")
     folder = host.policy("other", OTHER)
     arguments = ("-e", f"ansible_ssh_executable={program}")
@@ -191,7 +191,7 @@ def test_a_power_cut_before_the_confirmation_is_reverted_while_booting(host: Lab
 
 
 def test_reverted_goes_back_to_the_generation_before(host: LabHost) -> None:
-    first = settle_at(host, 8)
+    first = settle(host, 8)
     folder = host.policy("other", OTHER)
     result, _text = host.run(policies_dirs=[str(folder)], epoch=8)
     second = result["digest"]
@@ -202,11 +202,6 @@ def test_reverted_goes_back_to_the_generation_before(host: LabHost) -> None:
     assert result["changed"] is True
     assert host.ssh(f"cat {STATE}/active") == first
     assert host.ssh(f"test -e {STATE}/pending.json || echo confirmed") == "confirmed"
-
-
-def settle_at(host: LabHost, epoch: int) -> str:
-    host.run(epoch=epoch)
-    return host.ssh(f"cat {STATE}/active")
 
 
 def test_absent_leaves_no_trace(host: LabHost) -> None:
