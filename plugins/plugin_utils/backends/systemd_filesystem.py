@@ -125,10 +125,12 @@ def _make_before_start(plan: Plan, clause: Clause, path: str) -> None:
     process that its own child left behind as the main one, which is what a forking server's first process is.
     """
     account = plan.text.values("User")[0]
-    words = ["+/usr/bin/install", "-m", "0644", "-o", account, "-T", "/dev/null", quote(path, clause.id)]
+    place = quote(path, clause.id)
     for line in plan.host.values("ExecCondition"):
         plan.text.add("ExecCondition", line, clause.id)
-    plan.text.add("ExecCondition", " ".join(words), clause.id)
+    # The file stays, as it is a mount of the unit's even for '+': install(1) could not put another in its place.
+    plan.text.add("ExecCondition", f"+/usr/bin/touch -- {place}", clause.id)
+    plan.text.add("ExecCondition", f"+/usr/bin/chown {account} -- {place}", clause.id)
     pid_file = plan.host.value("PIDFile")
     if pid_file and plain(pid_file) == path:
         plan.text.set("PIDFile", "", clause.id)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from .base import BackendError
 
-# Written in the order given, not sorted: the first line decides between allow list and deny list.
-ORDERED = frozenset({"SystemCallFilter"})
+# Written in the order given, not sorted: the first line decides between allow list and deny list, a command comes
+# after the one that it builds upon.
+ORDERED = frozenset({"SystemCallFilter", "ExecCondition"})
 
 # Lists that grow with every assignment and that an empty one clears (tried on 252 and 257). Where ours must be
 # exact, what the vendor wrote before is cleared first: an inherited ReadWritePaths=/ would undo everything.

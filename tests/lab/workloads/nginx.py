@@ -261,7 +261,12 @@ def restarts(context: Context) -> None:
     assert steps.until(lambda: _get("/index.html"), "nginx after a restart").status == 200
     with ERROR.open() as log:
         log.seek(before)
-        complaints = [line for line in log if "[emerg]" in line or "Permission denied" in line]
+        # Without root nginx cannot remove its PID file from /run at the end; nothing depends on that.
+        complaints = [
+            line
+            for line in log
+            if ("[emerg]" in line or "Permission denied" in line) and 'unlink() "/run/nginx.pid"' not in line
+        ]
     assert not complaints, complaints[:3]
 
 

@@ -90,7 +90,7 @@ def main_pid(unit: str) -> int:
     return pid
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 15) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """The first true value of ``condition``, tried often; OSError counts as not yet."""
     deadline = time.monotonic() + seconds
     while True:
