@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which mounts make a set of grants and hidden trees true: pure path arithmetic, no systemd words but the keys.
 
-The most specific path wins and deny wins a tie. ``InaccessiblePaths`` on a parent beats every grant below it, so
-a hidden tree with grants below becomes an empty read-only file system with the granted children bound into it.
+The most specific path decides alone, grants of one path add up and deny wins a tie. ``InaccessiblePaths`` on a
+parent beats every grant below it, so a hidden tree with grants below becomes an empty read-only file system with
+the granted children bound into it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ from dataclasses import dataclass, field
 from .linux_names import below, within
 
 READ, WRITE, EXECUTE = "read", "write", "execute"
+SOCKET = "socket"  # shown where its folder is hidden; no file to be read or written, so it narrows nothing
+GIVES = {
+    READ: frozenset({READ}),
+    WRITE: frozenset({READ, WRITE}),
+    EXECUTE: frozenset({READ, EXECUTE}),
+    SOCKET: frozenset[str](),
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -67,6 +75,22 @@ def lay_out(grants: Iterable[Grant], hidden: Iterable[Hidden]) -> Layout:
     return layout
 
 
+def narrowed(grants: Iterable[Grant], hidden: Iterable[Hidden]) -> list[Grant]:
+    """Grants that give less than the one around them. Only a mount of their own takes the difference back."""
+    by_path: dict[str, set[str]] = {}
+    grants = sorted(grant for grant in grants if grant.kind != SOCKET)
+    for grant in grants:
+        by_path.setdefault(grant.path, set()).update(GIVES[grant.kind])
+    denied = [tree.path for tree in hidden if not tree.weak]
+    found = []
+    for grant in grants:
+        around = max((path for path in by_path if below(grant.path, path)), key=len, default="")
+        between = any(within(grant.path, tree) and within(tree, around) for tree in denied)
+        if around and not between and by_path[around] - by_path[grant.path]:
+            found.append(grant)
+    return found
+
+
 def _hidden_trees(grants: dict[str, Grant], hidden: list[Hidden]) -> dict[str, Hidden]:
     """Trees that stay hidden: weak ones only where no grant opens them and no hidden tree above covers them."""
     trees: dict[str, Hidden] = {}
@@ -101,5 +125,5 @@ def _place(grant: Grant, grants: dict[str, Grant], trees: dict[str, Hidden], lay
     elif grant.kind == WRITE:
         if not (parent and grants[parent].kind == WRITE):
             layout.writable.append(entry)
-    elif grant.kind == READ and parent and grants[parent].kind == WRITE:
+    elif grant.kind == READ and parent and grants[parent].kind in (WRITE, EXECUTE):
         layout.read_only.append(entry)

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..policy.model import (
+    OS,
     BusClosure,
     BusName,
     Clause,
@@ -22,7 +25,8 @@ from ..policy.model import (
     Write,
     WriteClosure,
 )
-from .linux_layout import EXECUTE, READ, WRITE, Grant, Hidden, Layout, lay_out
+from .base import Status
+from .linux_layout import EXECUTE, READ, SOCKET, WRITE, Grant, Hidden, Layout, lay_out, narrowed
 from .linux_names import below, plain, within
 from .linux_tables import (
     BUS,
@@ -45,7 +49,7 @@ _KINDS: tuple[tuple[type[PathClause], str], ...] = (
     (Write, WRITE),
     (Execute, EXECUTE),
     (Spawn, EXECUTE),
-    (UnixSocket, READ),
+    (UnixSocket, SOCKET),
 )
 _FILE_SUFFIXES = (".pid", ".sock", ".socket", ".lock", ".ctl")
 
@@ -53,11 +57,13 @@ _FILE_SUFFIXES = (".pid", ".sock", ".socket", ".lock", ".ctl")
 def emit(plan: Plan) -> None:
     """Mounts and verdicts of all path clauses of the policy."""
     grants, opened = _grants(plan)
-    layout = lay_out(grants, _hidden(plan))
+    hidden = _hidden(plan)
+    layout = lay_out(grants, hidden)
     _write_mounts(plan, layout, grants)
     _write_exec(plan, layout, grants)
     _judge_write(plan, opened)
     _judge_read(plan)
+    _judge_narrowed(plan, grants, hidden)
 
 
 def _grants(plan: Plan) -> tuple[list[Grant], list[str]]:
@@ -225,6 +231,8 @@ def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
     programs = [(path, closure) for path in libraries]
     programs += [(grant.path, grant.clause) for grant in grants if grant.kind == EXECUTE]
     runnable = {path for path, _ in programs}
+    asked = {grant.path for grant in grants if grant.kind == EXECUTE and grant.clause != closure}
+    both = asked & {grant.path for grant in grants if grant.kind == WRITE}
     for path, _ in (*layout.writable, *layout.bound, *layout.bound_read_only, *layout.read_only):
         if path not in runnable:
             text.add("NoExecPaths", quote(f"-{path}", closure), closure)
@@ -233,6 +241,9 @@ def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
     text.add("TemporaryFileSystem", "/dev/shm:mode=1777,noexec", closure)
     text.clear("ExecPaths", closure)
     for path, clause in programs:
+        if path in both:  # only where the policy asks for it by name, and holds a waiver
+            text.add("ExecPaths", quote(f"-{path}", clause), clause)
+            continue
         # Not ExecPaths=: its mount is writable again under ProtectSystem=strict, and ReadOnlyPaths= on the same path
         # takes exec away (tried on 252 and 257). A read-only bind of a path onto itself is executable and read-only.
         text.add("BindReadOnlyPaths", quote(f"-{path}", clause), clause)
@@ -276,3 +287,24 @@ def _judge_read(plan: Plan) -> None:
             "of /etc are hidden unless granted; "
             "other world-readable files under /etc, /usr, /run and /proc stay readable",
         )
+
+
+def _judge_narrowed(plan: Plan, grants: list[Grant], hidden: list[Hidden]) -> None:
+    """A grant inside of a wider one is a mount, and a mount needs something to be there when the unit starts."""
+    private = [
+        Grant(plain(path), WRITE, clause.id)
+        for clause in plan.manifest.of(Write)
+        if (path := clause.path.on(OS.LINUX)) and not clause.path.glob
+        if any(within(plain(path), tree) for tree in PRIVATE)
+    ]
+    for grant in narrowed([*grants, *private], hidden):
+        said = plan.verdicts.get(grant.clause)
+        if said and said.status is Status.ENFORCED:
+            mechanisms = (*said.mechanisms, "systemd ReadOnlyPaths", "systemd NoExecPaths")
+            plan.verdicts[grant.clause] = replace(
+                said,
+                status=Status.PARTIAL,
+                mechanisms=tuple(dict.fromkeys(mechanisms)),
+                detail="inside of a wider grant, this holds for what is there when the unit starts: a file or "
+                "directory put in its place while the unit runs has the wider grant's rights until the next restart",
+            )
