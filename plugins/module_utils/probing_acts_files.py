@@ -50,24 +50,35 @@ def read(target, request, tell):
     return {"done": True, "sort": "file", "length": len(data), "sum": binascii.crc32(data)}
 
 
+def _place(target):
+    """(how, path) of writing ``target``: ``open`` what is there, or ``create`` in the nearest directory above."""
+    if os.path.exists(target) and not os.path.isdir(target):
+        return "open", target
+    folder = target
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return "create", folder
+
+
 def write(target, request, tell):
     """Open for writing without a change: an existing file is neither truncated nor written.
 
     For a directory, or a name that is not there yet, an unnamed file is made in the directory (O_TMPFILE,
-    Linux 3.11), or where the file system has none a hidden name that is removed at once.
+    Linux 3.11), or where the file system has none a hidden name that is removed at once. ``request["place"]``
+    is where the other side did it: what is hidden here must not be mistaken for what is missing everywhere.
     """
-    if os.path.exists(target) and not os.path.isdir(target):
-        handle = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    how, path = request.get("place") or _place(target)
+    if how == "open":
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         os.close(handle)
-        return {"done": True, "sort": "file", "file": _identity(os.stat(target))}
-    folder = target if os.path.isdir(target) else os.path.dirname(target)
-    answer = {"done": True, "sort": "directory", "file": _identity(os.stat(folder))}
+        return {"done": True, "place": [how, path], "file": _identity(os.stat(path))}
+    answer = {"done": True, "place": [how, path], "file": _identity(os.stat(path))}
     try:
-        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):
             raise
-        name = os.path.join(folder, ".bulkhead-probe-%d" % os.getpid())
+        name = os.path.join(path, ".bulkhead-probe-%d" % os.getpid())
         os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         os.unlink(name)
     return answer

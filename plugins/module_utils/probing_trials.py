@@ -48,7 +48,13 @@ class Trials:
         return decide.read(inside, outside)
 
     def _write(self, target, expect):
-        return decide.write(self.inside.ask("write", target), self.outside.ask("write", target), expect)
+        outside = self.outside.ask("write", target)
+        decision = decide.write(self.inside.ask("write", target, place=outside.get("place")), outside, expect)
+        how, path = outside.get("place") or ("", target)
+        if path != target and not decision.note.endswith("reached"):
+            note = "it is not there, so making it in %s was tried" % path
+            decision = decision._replace(note="; ".join(filter(None, (decision.note, note))))
+        return decision
 
     def _execute(self, target, expect):
         program = _program(target)

@@ -129,17 +129,14 @@ def test_a_table_that_was_flushed_is_found_by_both_readings(good: Any, tmp_path:
 
 def test_a_main_process_with_an_older_sandbox_is_named(good: Any, tmp_path: Path) -> None:
     dropin = "/run/systemd/system/nginx.service.d/zzy-looser.conf"
-    on(
-        f"mkdir -p {dropin.rpartition('/')[0]} && printf '[Service]\\nNoNewPrivileges=no\\nSystemCallFilter=\\n' > {dropin}"
-    )
+    folder = dropin.rpartition("/")[0]
+    on(f"mkdir -p {folder} && printf '[Service]\nNoNewPrivileges=no\nSystemCallFilter=\n' > {dropin}")
     try:
         on("systemctl daemon-reload && systemctl restart nginx")
         on(f"rm {dropin} && systemctl daemon-reload")
         done, evidence = verify(tmp_path, "-e", "verify_testinfra=false")
     finally:
-        on(
-            f"rm -f {dropin}; rmdir {dropin.rpartition('/')[0]} 2>/dev/null; systemctl daemon-reload && systemctl restart nginx"
-        )
+        on(f"rm -f {dropin}; rmdir {folder} 2>/dev/null; systemctl daemon-reload && systemctl restart nginx")
     assert done.returncode != 0
     (trouble,) = evidence["troubles"]
     assert trouble.startswith(

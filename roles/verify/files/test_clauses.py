@@ -13,6 +13,7 @@ import functools
 import json
 import os
 import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,31 +46,67 @@ def inventory() -> str:
     return str(folder)
 
 
+# All that the tests want to know of a host, in one command: connections are what costs on slow hosts. Sections
+# begin with a record separator; the arguments are unit and policy, then "unit", "table" and "file" with a name.
+GATHER = r"""
+section() { printf '\036%s\n' "$*"; }
+main=$1; shift
+section active; cat "/var/lib/bulkhead/$1/active"; shift
+pid=$(systemctl show -p MainPID --value -- "$main")
+for name in status mountinfo; do section "process $name"; cat "/proc/$pid/$name"; done
+while [ $# -gt 1 ]; do
+  section "$1 $2"
+  case $1 in
+    unit) systemctl show --all -- "$2" ;;
+    table) nft -j list table inet "${2#inet }" ;;
+    file) cat "/sys/fs/cgroup$(systemctl show -p ControlGroup --value -- "${2%%|*}")/${2#*|}" ;;
+  esac
+  shift 2
+done
+exit 0
+"""
+
+
+def wanted(found: dict[str, Any]) -> list[str]:
+    """Arguments of GATHER for all read-backs of one host."""
+    facts = [fact for clause in found["clauses"] for fact in clause["readbacks"]]
+    units = {found["unit"]} | {fact["unit"] for fact in facts if fact["kind"] == "unit_property"}
+    units |= {fact["key"] for fact in facts if fact["kind"] == "unit_state"}
+    tables = {fact["key"] for fact in facts if fact["kind"] in ("nft_rule", "slice_match")}
+    files = {f"{fact['unit']}|{fact['key']}" for fact in facts if fact["kind"] == "cgroup_file"}
+    pairs = (
+        [("unit", name) for name in units]
+        + [("table", name) for name in tables]
+        + [("file", name) for name in files]
+    )
+    return [found["unit"], found["policy"], *(word for pair in sorted(pairs) for word in pair)]
+
+
 class Host:
-    """What one host says, each thing asked once."""
+    """What one host says, asked once."""
 
     def __init__(self, name: str) -> None:
-        self.host = testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory())
-        self.unit = evidence(name)["unit"]
-
-    @functools.cache  # noqa: B019 (lives as long as the run)
-    def output(self, *words: str) -> str | None:
-        done = self.host.run(" ".join(["%s"] * len(words)), *words)
-        return done.stdout if done.rc == 0 else None
+        found = evidence(name)
+        self.unit: str = found["unit"]
+        host = testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory())
+        words = ["sh", "-c", GATHER, "sh", *wanted(found)]
+        done = host.run(" ".join(["%s"] * len(words)), *words)
+        assert done.rc == 0, f"{name} does not answer: {done.stderr.strip()[-300:]}"
+        sections = [text.partition("\n") for text in done.stdout.split("\x1e")[1:]]
+        self.said = {label: text for label, _newline, text in sections}
 
     def properties(self, unit: str) -> dict[str, str]:
         found: dict[str, str] = {}
-        for line in (self.output("systemctl", "show", "--all", "--", unit) or "").splitlines():
+        for line in self.said.get(f"unit {unit}", "").splitlines():
             name, _equals, value = line.partition("=")
             found[name] = f"{found[name]} {value}" if name in found else value
         return found
 
     def process(self, name: str) -> str:
-        return self.output("cat", f"/proc/{self.properties(self.unit)['MainPID']}/{name}") or ""
+        return self.said.get(f"process {name}", "")
 
     def rules(self, table: str) -> list[dict[str, Any]]:
-        words = table.split() if " " in table else ["inet", table]
-        listed = json.loads(self.output("nft", "-j", "list", "table", *words) or '{"nftables": []}')
+        listed = json.loads(self.said.get(f"table {table}", "").strip() or '{"nftables": []}')
         return [entry["rule"] for entry in listed["nftables"] if "rule" in entry]
 
     def read(self, kind: str, key: str, unit: str) -> str:
@@ -89,8 +126,7 @@ class Host:
             around = [point for point in points if (key + "/").startswith(point.rstrip("/") + "/")]
             return points[max(around, key=len)].replace(",", " ") if around else ""
         if kind == "cgroup_file":
-            group = self.properties(unit).get("ControlGroup", "")
-            return (self.output("cat", f"/sys/fs/cgroup{group}/{key}") or "").strip()
+            return self.said.get(f"file {unit}|{key}", "").strip()
         if kind == "nft_rule":
             return "\n".join(rule.get("comment", "") for rule in self.rules(key))
         if kind == "slice_match":
@@ -100,8 +136,14 @@ class Host:
 
 
 @functools.cache
+def asked() -> dict[str, Future[Host]]:
+    """All hosts that gave evidence are asked at the same time, when the first of them is wanted."""
+    pool = ThreadPoolExecutor(max_workers=16)
+    return {name: pool.submit(Host, name) for name in HOSTS if "missing" not in evidence(name)}
+
+
 def connected(name: str) -> Host:
-    return Host(name)
+    return asked()[name].result()
 
 
 def agrees(fact: dict[str, Any], got: str) -> bool:
@@ -134,8 +176,9 @@ def test_host(name: str) -> None:
     """There is evidence, and it is of the generation that the host has active."""
     found = evidence(name)
     assert "missing" not in found, f"{name}: {found['missing']}"
-    active = connected(name).output("cat", f"/var/lib/bulkhead/{found['policy']}/active") or ""
-    assert active.strip() == found["digest"], f"{name} runs another generation than the one that was proven"
+    assert connected(name).said["active"].strip() == found["digest"], (
+        f"{name} runs another generation than the one that was proven"
+    )
 
 
 def test_clause(name: str, clause: dict[str, Any]) -> None:

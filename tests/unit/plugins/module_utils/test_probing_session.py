@@ -49,7 +49,9 @@ def test_write_changes_nothing(session, tmp_path):
     assert session.ask("write", str(target))["done"]
     assert session.ask("write", str(tmp_path))["done"]
     assert session.ask("write", str(tmp_path / "new"))["done"]
-    assert session.ask("write", str(tmp_path / "gone" / "new"))["errno"] == "ENOENT"
+    assert session.ask("write", str(tmp_path / "gone" / "new"))["place"] == ["create", str(tmp_path)]
+    elsewhere = ["create", str(tmp_path / "gone")]  # where the other side did it is where it is tried here
+    assert session.ask("write", str(tmp_path / "gone" / "new"), place=elsewhere)["errno"] == "ENOENT"
     assert (target.read_text(), target.stat().st_mtime_ns) == ("old", before)
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
