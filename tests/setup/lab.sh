@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Tests on real hosts: bring three QEMU hosts up (Debian 12 twice, Debian 13), run, and take down what this script started.
 set -eu
-inventory=build/lab/inventory.yml
+inventory=${LAB_DIR:-build/lab}/inventory.yml
 started=
 if [ ! -e "$inventory" ]; then
   make --no-print-directory lab-up HOSTS=3 SUITES=bookworm,bookworm,trixie
