@@ -23,7 +23,8 @@ class Observation:
     ``applied``: the apply's outcome in the journal. ``digest``: of the active generation; ``wanted``: the one
     that was applied. ``service``: active state of the unit; ``ran_before``: whether it ran before the change.
     ``restarts``: since the apply. ``health``: (id, what was wrong) with an empty string for a success.
-    ``tried``: probes and read-backs that were made, ``failures`` and ``unsure`` what came of some of them.
+    ``tried``: probes and read-backs; ``answered``: probes that told allowed from denied; ``failures`` and
+    ``unsure``: what spoke against a clause, and what could not tell.
     """
 
     host: str
@@ -36,6 +37,7 @@ class Observation:
     health: tuple[tuple[str, str], ...] | None = None
     restarts: int | None = None
     tried: int | None = None
+    answered: int = 0
     failures: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
 
@@ -99,7 +101,11 @@ def _probes(seen: Observation) -> tuple[bool | None, str]:
         return False, f"proof: {_first(seen.failures)}"
     if seen.tried is None:
         return None, "the probes did not run"
-    return (None, f"unproven: {_first(seen.unsure)}") if seen.unsure else (True, "")
+    # Single probes that cannot tell (no route to the peer, no such folder) are the same on every host, before
+    # and after: they are counted in the exposure. Not one answer is no data.
+    if seen.unsure and not seen.answered:
+        return None, f"unproven: {_first(seen.unsure)}"
+    return True, ""
 
 
 def _exercise(seen: Observation) -> tuple[bool | None, str]:
@@ -179,7 +185,8 @@ def judge(
         return gate("inconclusive", f"No host of {wave} could be judged.")
     if pause:
         return gate("pause", f"Asked to pause after {wave}.")
-    return gate("pass", f"{len(good)} of {len(seen)} hosts are good.")
+    unsure = f" {exposure['unsure']} probes could not tell." if exposure["unsure"] else ""
+    return gate("pass", f"{len(good)} of {len(seen)} hosts are good.{unsure}")
 
 
 def _by_host(findings: Iterable[Finding]) -> dict[str, list[str]]:

@@ -113,7 +113,7 @@ def observation(
     """
     now = _usable(seen)
     ran = str((_usable(apply) or {}).get("application") or "")
-    failures, unsure, tried = _proof(_usable(probe))
+    proof = _proof(_usable(probe))
     return Observation(
         host=state.host,
         applied=state.apply if state.apply not in ("", "intent") else None,
@@ -124,9 +124,10 @@ def observation(
         health=_health(now),
         restarts=restarts(_mapping(_usable(before), "service"), _mapping(now, "service")),
         ran_before=ran in _RUNNING if ran else None,
-        tried=tried,
-        failures=failures,
-        unsure=unsure,
+        tried=proof.tried,
+        answered=proof.answered,
+        failures=proof.failures,
+        unsure=proof.unsure,
     )
 
 
@@ -162,8 +163,16 @@ def _health(result: Result | None) -> tuple[tuple[str, str], ...] | None:
     return tuple((str(c["id"]), "" if c["ok"] else str(c.get("detail") or "failed")) for c in checks)
 
 
-def _proof(result: Result | None) -> tuple[tuple[str, ...], tuple[str, ...], int | None]:
-    """What spoke against a clause, what could not tell, and how many probes and read-backs there were.
+@dataclass(frozen=True)
+class _Proof:
+    tried: int | None = None
+    answered: int = 0
+    failures: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+
+
+def _proof(result: Result | None) -> _Proof:
+    """What spoke against a clause, what could not tell, and how much was tried and answered.
 
     ``troubles`` of the evidence concern all clauses alike. Where no probe gave an answer they say why nothing
     is known; where probes did, the answers rest on something that is not as it should be.
@@ -171,14 +180,14 @@ def _proof(result: Result | None) -> tuple[tuple[str, ...], tuple[str, ...], int
     evidence = _mapping(result, "evidence")
     clauses = evidence.get("clauses") if evidence else None
     if evidence is None or not isinstance(clauses, list):
-        return (), (), None
+        return _Proof()
     troubles = [str(text) for text in evidence.get("troubles") or ()]
     failures = _texts(clauses, "failed", "failures", troubles)
     unsure = _texts(clauses, "inconclusive", "unsure", troubles)
-    answered = any(probe.get("ok") is not None for clause in clauses for probe in clause["probes"])
+    answered = sum(probe.get("ok") is not None for clause in clauses for probe in clause["probes"])
     (failures if answered else unsure).extend(troubles)
     tried = sum(len(clause["probes"]) + len(clause["readbacks"]) for clause in clauses)
-    return tuple(failures), tuple(unsure), tried
+    return _Proof(tried, answered, tuple(failures), tuple(unsure))
 
 
 def _texts(clauses: Iterable[Result], outcome: str, key: str, troubles: Collection[str]) -> list[str]:

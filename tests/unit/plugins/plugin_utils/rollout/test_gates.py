@@ -22,6 +22,7 @@ GOOD = Observation(
     health=(("health[0]", ""),),
     restarts=0,
     tried=9,
+    answered=5,
 )
 
 
@@ -46,7 +47,12 @@ def test_a_good_host_passes_every_check() -> None:
         ({"failures": ("must_deny[0]: allowed",)}, "abort", "h1: proof: must_deny[0]: allowed"),
         ({"failures": ("x",), "tried": None}, "abort", "h1: proof: x"),
         ({"failures": ("a", "b", "c", "d", "e")}, "abort", "proof: a; b; c (and 2 more)"),
-        ({"unsure": ("read /x: no control",)}, "inconclusive", "h1: unproven: read /x: no control"),
+        (
+            {"unsure": ("read /x: no control",), "answered": 0},
+            "inconclusive",
+            "h1: unproven: read /x: no control",
+        ),
+        ({"unsure": ("read /x: no control",)}, "pass", "1 of 1 hosts are good. 1 probes could not tell."),
         ({"service": "inactive"}, "abort", "h1: service is 'inactive'"),
         ({"service": "inactive", "ran_before": True}, "abort", "h1: service is 'inactive'"),
         (

@@ -146,7 +146,12 @@ def test_an_observation_out_of_the_results() -> None:
     assert (seen.applied, seen.digest, seen.wanted, seen.service) == ("changed", "new", "new", "active")
     assert (seen.ran_before, seen.restarts) == (True, 0)
     assert seen.health == (("health[0]", ""), ("health[1]", "502"))
-    assert (seen.tried, seen.failures, seen.unsure) == (6, ("b: read /x: allow",), ("c: no control",))
+    assert (seen.tried, seen.answered, seen.failures, seen.unsure) == (
+        6,
+        3,
+        ("b: read /x: allow",),
+        ("c: no control",),
+    )
 
 
 @pytest.mark.parametrize("nothing", [None, {}, {"failed": True}, {"unreachable": True}, {"skipped": True}])
