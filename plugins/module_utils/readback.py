@@ -21,7 +21,7 @@ def _mount_option(facts, item, unit):
 
 
 def _nft_rule(facts, item, unit):
-    entries = facts.table(item["key"])
+    entries = facts.table_once(item["key"])
     if entries is None:
         return None
     comments = [entry["rule"]["comment"] for entry in entries if entry.get("rule", {}).get("comment")]
@@ -38,7 +38,7 @@ def _unit_state(facts, item, unit):
 
 def _slice_match(facts, item, unit):
     """The control groups that the socket matches of a table point at; a stale one lists as a number."""
-    entries = facts.table(item["key"])
+    entries = facts.table_once(item["key"])
     if entries is None:
         return None
     found = set()

@@ -70,6 +70,7 @@ class Facts:
         self._shown = {}
         self._mounts = {}
         self._status = {}
+        self._tables = {}
 
     def load(self, wanted):
         """Read properties of all units at once: ``wanted`` is {unit: set of properties}."""
@@ -78,7 +79,11 @@ class Facts:
             return
         properties = sorted({"MainPID", "ControlGroup", "ActiveState"}.union(*wanted.values()))
         done = self._run(["systemctl", "show", "-p", ",".join(properties), "--"] + units)
-        self._shown.update(parse_show(done.stdout, units))
+        shown = parse_show(done.stdout, units)
+        for unit in units:
+            # What was asked and not answered is None from now on, so that it is not asked again.
+            self._shown[unit] = dict.fromkeys(properties)
+            self._shown[unit].update(shown.get(unit, {}))
 
     def show(self, unit, name):
         """A property as ``systemctl show`` prints it, or None where the unit has none of that name."""
@@ -134,6 +139,12 @@ class Facts:
         if done.returncode != 0:
             return None
         return [entry for entry in json.loads(done.stdout).get("nftables", []) if "metainfo" not in entry]
+
+    def table_once(self, name):
+        """Like ``table``, read once: for what does not change while it is looked at."""
+        if name not in self._tables:
+            self._tables[name] = self.table(name)
+        return self._tables[name]
 
     def refusals(self, tables):
         """{rule: packets} of the rules that drop or reject, in the tables named; None without any."""

@@ -113,6 +113,7 @@ def test_all_units_are_shown_in_one_call():
     assert machine.calls[0] == [
         "systemctl", "show", "-p", "A,ActiveState,B,ControlGroup,MainPID,Missing", "--", "net.service", "x.service",
     ]  # fmt: skip
+    assert len(machine.calls) == 2
     assert machine.calls[1] == ["nft", "-j", "list", "table", "inet", "bulkhead_x"]
 
 
