@@ -72,7 +72,8 @@ def quote(value: str, clause: str, *, bare: bool = False) -> str:
     check(value, clause)
     text = value.replace("%", "%%")
     if bare:
-        if value != value.strip() or value.endswith("\\") or value[0] in "\"'":
+        # systemd 257 hands such a value on unquoted to the process that starts the unit, which then fails on a space.
+        if any(char.isspace() or char in "\"'\\" for char in value):
             raise BackendError(f"{value!r} cannot stand unquoted in a unit file ({clause}): rename it.")
         return text
     if all(char.isascii() and (char.isalnum() or char in "/._-%+@=~:,") for char in text):

@@ -46,7 +46,7 @@ def test_values_that_no_line_can_carry_are_refused(value, said):
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("value", ["/a\\", " /a", "/a ", '"/a"'])
+@pytest.mark.parametrize("value", ["/a\\", " /a", "/a ", '"/a"', "/a b", "/a\u00a0b"])
 def test_bare_values_refuse_what_would_be_read_differently(value):
     with pytest.raises(BackendError, match=r"cannot stand unquoted in a unit file \(c\): rename it"):
         quote(value, "c", bare=True)
