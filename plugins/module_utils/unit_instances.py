@@ -33,7 +33,9 @@ def resolve(unit, folders=FOLDERS):
         return unit
     found = instances(template.group("prefix"), folders)
     if not found:
-        raise HostError("%s has no instance on this host: create one, or name it in the policy." % unit, state="refused")
+        raise HostError(
+            "%s has no instance on this host: create one, or name it in the policy." % unit, state="refused"
+        )
     if len(found) > 1:
         raise HostError(
             "%s has several instances on this host (%s): a policy confines one; name it in the policy."
