@@ -173,7 +173,7 @@ def judge(
     reasons = "; ".join(f"{host}: {', '.join(texts)}" for host, texts in (bad | unknown).items())
 
     def gate(outcome: str, text: str) -> Gate:
-        return Gate(outcome, f"{text} {reasons}.".strip() if reasons else text, findings, exposure)
+        return Gate(outcome, f"{text} {reasons.rstrip('.')}." if reasons else text, findings, exposure)
 
     if failed > max_failed:
         return gate("abort", f"Failed hosts: {failed}, allowed: {max_failed}.")
