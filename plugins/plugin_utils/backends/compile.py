@@ -13,7 +13,7 @@ from ..policy.model import OS, Clause, Manifest, PathClause, PathRef, Secret, Wa
 from .base import BackendError, Compilation, Features, Status, Verdict
 from .examples import example_probes
 from .linux_names import is_instance
-from .registry import backends
+from .registry import BACKENDS, OVERRIDABLE, backends
 
 _RANK = {Status.ENFORCED: 0, Status.PARTIAL: 1, Status.REFUSED: 2}
 
@@ -34,7 +34,8 @@ def compile_bundle(manifest: Manifest, features: Features, today: date) -> Bundl
         workload = replace(workload, name=instance)
     usable, settled = _settle_paths(manifest, features.os)
     made = [backend.compile(usable, features) for backend in backends(features.os)]
-    verdicts = join(manifest, features.os, [*made, Compilation(verdicts=settled)], today)
+    lost = _refuse_overrides(manifest, features.os)
+    verdicts = join(manifest, features.os, [*made, Compilation(verdicts=(*settled, *lost))], today)
     return Bundle(
         os=features.os,
         policy=manifest.policy,
@@ -70,6 +71,25 @@ def _settle_paths(manifest: Manifest, os: OS) -> tuple[Manifest, tuple[Verdict, 
             )
             settled.append(Verdict(clause.id, Status.REFUSED, (), detail))
     return replace(manifest, clauses=tuple(kept)), tuple(settled)
+
+
+def _refuse_overrides(manifest: Manifest, os: OS) -> tuple[Verdict, ...]:
+    """A refusal for each override that names no backend, or one that takes no overrides: it would do nothing."""
+    names, takers = BACKENDS[os], OVERRIDABLE[os]
+    write = f"write {' or '.join(takers)}" if takers else f"no backend of {os.value} does, leave it out"
+    return tuple(
+        Verdict(
+            override.id,
+            Status.REFUSED,
+            (),
+            f"'{override.backend}' takes no overrides ({override.id}): {write}."
+            if override.backend in names
+            else f"'{override.backend}' is no backend of {os.value} ({override.id}): known are {', '.join(names)}; "
+            f"of these {' and '.join(takers) if takers else 'none'} takes overrides.",
+        )
+        for override in manifest.overrides
+        if override.os is os and override.backend not in takers
+    )
 
 
 def _path(clause: Clause) -> PathRef | None:

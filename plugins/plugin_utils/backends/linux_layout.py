@@ -58,6 +58,8 @@ class Layout:
 
 def lay_out(grants: Iterable[Grant], hidden: Iterable[Hidden]) -> Layout:
     """The mounts for these grants and hidden trees; the same for any order of either."""
+    grants = list(grants)
+    programs = {grant.path for grant in grants if grant.kind == EXECUTE}
     layout = Layout()
     denied = {tree.path for tree in hidden if not tree.weak}
     by_path: dict[str, Grant] = {}
@@ -71,7 +73,7 @@ def lay_out(grants: Iterable[Grant], hidden: Iterable[Hidden]) -> Layout:
         has_grants = any(below(path, tree.path) for path in by_path)
         (layout.temporary if has_grants else layout.inaccessible).append((tree.path, tree.clause))
     for grant in by_path.values():
-        _place(grant, by_path, trees, layout)
+        _place(grant, by_path, trees, programs, layout)
     return layout
 
 
@@ -116,14 +118,17 @@ def _innermost(path: str, trees: Iterable[str]) -> str:
     return max((tree for tree in trees if within(path, tree)), key=len, default="")
 
 
-def _place(grant: Grant, grants: dict[str, Grant], trees: dict[str, Hidden], layout: Layout) -> None:
+def _place(
+    grant: Grant, grants: dict[str, Grant], trees: dict[str, Hidden], programs: set[str], layout: Layout
+) -> None:
     entry = (grant.path, grant.clause)
     tree = _innermost(grant.path, trees)
     parent = max((path for path in grants if below(grant.path, path)), key=len, default="")
     if tree and not (parent and within(parent, tree) and parent != tree):
         (layout.bound if grant.kind == WRITE else layout.bound_read_only).append(entry)
     elif grant.kind == WRITE:
-        if not (parent and grants[parent].kind == WRITE):
+        # What is writable already needs no mount, unless programs run there and must not here.
+        if not (parent and grants[parent].kind == WRITE and parent not in programs):
             layout.writable.append(entry)
     elif grant.kind == READ and parent and grants[parent].kind in (WRITE, EXECUTE):
         layout.read_only.append(entry)

@@ -17,6 +17,8 @@ BACKENDS: dict[OS, tuple[str, ...]] = {
     OS.WINDOWS: ("win_service", "win_firewall", "win_applocker", "win_job"),
     OS.MACOS: ("macos_sandbox", "macos_launchd", "macos_pf"),
 }
+# The backends that take overrides (overrides.<os>.<backend>.<key>); for any other name they are refused.
+OVERRIDABLE: dict[OS, tuple[str, ...]] = {OS.LINUX: ("systemd",), OS.WINDOWS: (), OS.MACOS: ()}
 
 
 @cache

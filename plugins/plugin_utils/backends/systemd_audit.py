@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from ..policy.model import Syscalls
+from ..policy.model import OS, Syscalls
+from .base import Status, Verdict
 from .systemd_network import tie_to_slice
 from .systemd_plan import Plan
 
@@ -12,9 +13,15 @@ _UNSEEN = "audit: not observable on this system, nothing is rendered for it"
 
 
 def emit(plan: Plan) -> None:
-    """The slice (for the packet filter's log) and SystemCallLog=, and a verdict for every clause."""
+    """The slice (for the packet filter's log) and SystemCallLog=, and a verdict for every clause and override."""
     for clause in plan.manifest.clauses:
         plan.partial(clause, "none", detail=_UNSEEN)
+    for override in plan.manifest.overrides:
+        if override.os is OS.LINUX and override.backend == "systemd":
+            left_out = Verdict(
+                override.id, Status.PARTIAL, ("systemd none",), "audit: overrides are left out"
+            )
+            plan.verdicts[override.id] = left_out
     tie_to_slice(plan)
     syscalls = plan.one(Syscalls)
     if syscalls is None:

@@ -58,6 +58,8 @@ def emit(plan: Plan) -> None:
     """Mounts and verdicts of all path clauses of the policy."""
     grants, opened = _grants(plan)
     hidden = _hidden(plan)
+    denied = {tree.path for tree in hidden if not tree.weak}
+    grants = [grant for grant in grants if grant.path not in denied]
     layout = lay_out(grants, hidden)
     _write_mounts(plan, layout, grants)
     _write_exec(plan, layout, grants)

@@ -12,7 +12,7 @@ from datetime import date
 
 import pytest
 from linux_support import TODAY, host, manifest, path
-from other_systems import GOLDEN, leaves, load
+from other_systems import FEATURES, GOLDEN, leaves, load
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import features, registry
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import (
@@ -93,6 +93,62 @@ def test_paths_that_nobody_named_are_refused_and_those_that_are_not_there_need_n
     assert {item.clause: item.status for item in made.verdicts} == {"w": Status.REFUSED, "r": Status.ENFORCED}
     assert "does not say what '$logs' is on linux: add it to paths" in made.verdicts[0].detail
     assert "'$modules' does not exist on linux: needs nothing here" in made.verdicts[1].detail
+
+
+def override(backend, key="Nice", system=m.OS.LINUX):
+    return m.Override(f"overrides.{system.value}.{backend}.{key}", system, backend, key, "5")
+
+
+def test_every_override_has_a_verdict_and_none_is_lost():
+    given = [override("systemd"), override("nftables"), override("sysctl"), override("x", system=m.OS.MACOS)]
+    made = compile_bundle(manifest(CLAUSE, overrides=tuple(given)), host(), TODAY)
+    found = {item.clause: item for item in made.verdicts}
+    assert list(found) == [
+        "processes.max",
+        *("overrides.linux.systemd.Nice", "overrides.linux.nftables.Nice", "overrides.linux.sysctl.Nice"),
+    ]
+    assert found["overrides.linux.systemd.Nice"].status is Status.ENFORCED
+    assert found["overrides.linux.nftables.Nice"] == Verdict(
+        *("overrides.linux.nftables.Nice", Status.REFUSED, ()),
+        "'nftables' takes no overrides (overrides.linux.nftables.Nice): write systemd.",
+    )
+    assert found["overrides.linux.sysctl.Nice"] == Verdict(
+        *("overrides.linux.sysctl.Nice", Status.REFUSED, ()),
+        "'sysctl' is no backend of linux (overrides.linux.sysctl.Nice): known are systemd, nftables; "
+        "of these systemd takes overrides.",
+    )
+
+
+def test_overrides_are_left_out_in_audit_mode_and_said():
+    made = compile_bundle(
+        manifest(CLAUSE, overrides=(override("systemd"),), mode=m.Mode.AUDIT), host(), TODAY
+    )
+    assert made.verdicts[-1] == Verdict(
+        "overrides.linux.systemd.Nice", Status.PARTIAL, ("systemd none",), "audit: overrides are left out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("system", "backend", "said"),
+    [
+        (
+            m.OS.WINDOWS,
+            "win_service",
+            "'win_service' takes no overrides (overrides.windows.win_service.Nice): no ",
+        ),
+        (
+            m.OS.MACOS,
+            "launchd",
+            "'launchd' is no backend of macos (overrides.macos.launchd.Nice): known are ",
+        ),
+    ],
+)
+def test_systems_without_overrides_refuse_them(system, backend, said):
+    loaded = replace(load(GOLDEN / "everything.yml"), overrides=(override(backend, system=system),))
+    made = compile_bundle(loaded, features.reference(FEATURES[system]), TODAY)
+    assert made.verdicts[-1].status is Status.REFUSED
+    assert made.verdicts[-1].detail.startswith(said)
+    assert made.verdicts[-1].detail.endswith(("leave it out.", "of these none takes overrides."))
 
 
 def test_examples_become_probes_of_the_clause_that_decides():

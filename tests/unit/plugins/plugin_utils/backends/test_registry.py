@@ -15,6 +15,12 @@ def test_every_system_has_backends_of_its_own_platform():
         assert all(backend.PLATFORM is os for backend in registry.backends(os))
 
 
+def test_overrides_are_taken_by_backends_that_are_there():
+    for os in OS:
+        assert set(registry.OVERRIDABLE[os]) <= {backend.NAME for backend in registry.backends(os)}
+        assert registry.BACKENDS[os] == tuple(backend.NAME for backend in registry.backends(os))
+
+
 def test_the_matrix_has_every_row_and_says_what_is_missing():
     rows = registry.support_matrix()
     assert len(rows) == sum(len(backend.SUPPORT) for os in OS for backend in registry.backends(os))
