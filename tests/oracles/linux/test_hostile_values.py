@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_golden_files import check, complaints
+from parsers import check, complaints, nft, systemd_analyze
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import BackendError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.nftables_text import Rules, label
@@ -23,7 +21,7 @@ hostile = st.text(
 few = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+@systemd_analyze
 @given(st.lists(hostile, min_size=1, max_size=30))
 @few
 def test_systemd_takes_every_quoted_path_without_a_word(tmp_path_factory, values):
@@ -40,7 +38,7 @@ def test_systemd_takes_every_quoted_path_without_a_word(tmp_path_factory, values
     assert complaints(folder, "demo.service") == []
 
 
-@pytest.mark.skipif(not shutil.which("nft") or os.geteuid() != 0, reason="nft -c wants nft and root")
+@nft
 @given(st.lists(st.text(max_size=150), min_size=1, max_size=30))
 @few
 def test_nft_takes_every_comment_as_one(texts):
