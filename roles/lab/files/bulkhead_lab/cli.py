@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,8 @@ def act(lab: Lab, arguments: argparse.Namespace) -> dict[str, Any]:
         image.make_keys(lab)
         if name == "tree":
             with locked(lab.cache, wait=True):
-                made = [tree.build(lab, suite)[1] for suite in dict.fromkeys(suites(arguments))]
-            return {"changed": any(made)}
+                made = run.together(partial(tree.build, lab), list(dict.fromkeys(suites(arguments))))
+            return {"changed": any(new for _, new in made)}
         if name == "image":
             return {"changed": any(fleet.images(lab, arguments.kind, suites(arguments))[1])}
         started = fleet.up(lab, arguments.kind, arguments.hosts, suites(arguments))

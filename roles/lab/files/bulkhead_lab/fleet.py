@@ -16,23 +16,24 @@ from bulkhead_lab import accelerator, image, inventory, machine, nspawn, qemu, s
 from bulkhead_lab.host import Host, describe, known, named
 from bulkhead_lab.lock import locked
 from bulkhead_lab.process import kill_all, processes
-from bulkhead_lab.run import environment, say
-from bulkhead_lab.settings import Lab, LabError
+from bulkhead_lab.run import environment, say, together
+from bulkhead_lab.settings import SUITES, Lab, LabError
 
 
 def images(lab: Lab, kind: str, suites: list[str]) -> tuple[dict[str, Any], list[bool]]:
     """What hosts of this kind start from, by suite: an Image for nspawn, a Template for QEMU."""
-    found: dict[str, Any] = {}
-    made = []
+    chosen = list(dict.fromkeys(suites))
     with locked(lab.cache, wait=True):
-        for suite in dict.fromkeys(suites):
-            found[suite], new = image.build(lab, suite)
-            made.append(new)
-            if kind == "qemu":
-                found[suite], new = template.build(lab, found[suite], accelerator.choose(lab, found[suite]))
-                made.append(new)
+        made = together(partial(image.build, lab), chosen)
+        if kind == "qemu":
+            work = [(found, accelerator.choose(lab, found)) for found, _ in made]
+            saved = together(lambda one: template.build(lab, *one), work)
+            made = [
+                (found, new or new_image) for (found, new), (_, new_image) in zip(saved, made, strict=True)
+            ]
+        for suite in chosen:
             prune(lab, suite, image.describe(lab, suite).folder)
-    return found, made
+    return {suite: found for suite, (found, _) in zip(chosen, made, strict=True)}, [new for _, new in made]
 
 
 def prune(lab: Lab, suite: str, current: Path) -> None:
@@ -109,7 +110,13 @@ def down(lab: Lab, purge: bool) -> bool:
         nspawn.remove_all(lab)
     for name in ("hosts", "tmp", "cp"):
         image.remove(lab.dir / name)
-    for name in ("known_hosts", "inventory.yml", "ssh_config", "build.log", "READY"):
+    for name in (
+        "known_hosts",
+        "inventory.yml",
+        "ssh_config",
+        "READY",
+        *(f"build-{suite}.log" for suite in SUITES),
+    ):
         (lab.dir / name).unlink(missing_ok=True)
     if lab.cache.exists():
         clear_cache(lab, purge)

@@ -29,8 +29,8 @@ def comment_out(path: Path, word: str) -> None:
         path.write_text("".join(lines))
 
 
-def masked_units() -> list[str]:
-    lines = (GUEST / "masked-units").read_text().splitlines()
+def listed(name: str) -> list[str]:
+    lines = (GUEST / name).read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -42,10 +42,14 @@ def set_up_units(tree: Path) -> None:
     applications = sorted(link.name for link in wants.iterdir() if link.name not in KEPT_ENABLED)
     if applications:
         run(["systemctl", f"--root={tree}", "disable", *applications])
-    for unit in masked_units():
+    for unit in listed("masked-units"):
         link = units / unit
         link.unlink(missing_ok=True)
         link.symlink_to("/dev/null")
+    generators = tree / "etc/systemd/system-generators"
+    generators.mkdir(parents=True, exist_ok=True)
+    for name in listed("masked-generators"):
+        (generators / name).symlink_to("/dev/null")
     default = units / "default.target"
     default.unlink(missing_ok=True)
     default.symlink_to("/lib/systemd/system/multi-user.target")

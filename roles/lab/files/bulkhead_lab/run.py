@@ -7,13 +7,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from bulkhead_lab.settings import LabError
 
 # No shims of version managers, and sbin for people whose PATH lacks it.
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 _start = time.monotonic()
 log_file: Path | None = None
 
@@ -50,3 +54,9 @@ def run(argv: Sequence[str], *, output: Path | None = None, text_in: str | None 
         where = f"All of its output is in '{output}'." if output else ""
         raise LabError(f"'{argv[0]}' failed with status {status}: {tail}", where)
     return answer
+
+
+def together(function: Callable[[_Item], _Made], items: Sequence[_Item]) -> list[_Made]:
+    """``function`` of every item at the same time, answers in their order. All end before the first error is raised."""
+    with ThreadPoolExecutor(max_workers=max(1, len(items))) as pool:
+        return [future.result() for future in [pool.submit(function, item) for item in items]]

@@ -49,6 +49,10 @@ class Lab:
         """Below the ephemeral ports (from 32768), so that no outgoing connection takes one by chance."""
         return self.port_base or 20000 + int.from_bytes(self.digest[:2], "big") % 120 * 100
 
+    def template_port(self, suite: str) -> int:
+        """Behind the ports of the hosts; one for each suite, so that several can be saved at a time."""
+        return self.first_port + MAX_HOSTS + 1 + SUITES.index(suite)
+
     @property
     def multicast(self) -> str:
         """The group that joins the eth1 of this lab's machines, and of no other lab's."""

@@ -71,7 +71,7 @@ def build(lab: Lab, image: Image, accelerator: str) -> tuple[Template, bool]:
     part.folder.mkdir(mode=0o755)
     overlay("../disk.raw", "raw", part.disk)
     console = lab.dir / "tmp" / f"template-{image.suite}"
-    host = Host("template", "qemu", image.suite, 0, "", "127.0.0.1", lab.first_port)
+    host = Host("template", "qemu", image.suite, 0, "", "127.0.0.1", lab.template_port(image.suite))
     machine = Machine(
         "template", console, image, part.disk, part.memory, True, accelerator, host.port, "52:54:00:07:00:fe"
     )

@@ -106,7 +106,7 @@ def build(lab: Lab, suite: str) -> tuple[Path, bool]:
         say(f"{suite}: Debian tree is in the cache")
         return done, False
     archive = mirror()
-    say(f"{suite}: building the Debian tree (one to three minutes, output in build.log)")
+    say(f"{suite}: building the Debian tree (one to three minutes, output in build-{suite}.log)")
     (lab.cache / "debs" / suite).mkdir(parents=True, exist_ok=True)
     done.parent.mkdir(parents=True, exist_ok=True)
     scratch = lab.dir / "tmp" / f"tree-{suite}"
@@ -119,7 +119,7 @@ def build(lab: Lab, suite: str) -> tuple[Path, bool]:
         scratch.chmod(0o1777)  # unshare mode writes there as a subordinate user
     try:
         # INITRD=No: no update-initramfs run; the lab makes a smaller initrd itself.
-        run(argv, output=lab.dir / "build.log", TMPDIR=str(scratch), INITRD="No")
+        run(argv, output=lab.dir / f"build-{suite}.log", TMPDIR=str(scratch), INITRD="No")
     except LabError:
         part.unlink(missing_ok=True)
         raise

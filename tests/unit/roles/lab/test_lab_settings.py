@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from bulkhead_lab.host import describe, known, named
-from bulkhead_lab.settings import Lab, LabError
+from bulkhead_lab.settings import MAX_HOSTS, SUITES, Lab, LabError
 
 
 def test_two_labs_share_no_port_net_or_name() -> None:
@@ -19,6 +19,13 @@ def test_ports_stay_below_the_ephemeral_ones() -> None:
     for number in range(500):
         lab = Lab(Path(f"/{number}"), Path("/img"))
         assert lab.first_port >= 20000 and lab.first_port + 100 <= 32768
+
+
+def test_suites_saved_at_the_same_time_share_no_port() -> None:
+    lab = Lab(Path("/a/lab"), Path("/img"))
+    ports = {lab.template_port(suite) for suite in SUITES}
+    assert len(ports) == len(SUITES)
+    assert lab.first_port + MAX_HOSTS < min(ports) <= max(ports) < lab.first_port + 100
 
 
 def test_names_of_interfaces_and_namespaces_fit() -> None:

@@ -53,7 +53,7 @@ def test_a_machine_without_archive_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_masked_units_are_names_of_units() -> None:
-    units = labify.masked_units()
+    units = labify.listed("masked-units")
     assert len(units) == len(set(units)) > 30
     assert all(
         unit.rpartition(".")[2] in ("service", "timer", "socket", "mount", "automount") for unit in units
