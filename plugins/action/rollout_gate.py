@@ -24,8 +24,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout": {"type": "str", "required": True},
     "wave": {"type": "str", "required": True},
     "apply": {"type": "str", "required": True},
-    "before": {"type": "str", "required": True},
-    "seen": {"type": "str", "required": True},
     "probe": {"type": "str", "required": True},
 }
 
@@ -61,7 +59,7 @@ class ActionModule(ActionBase):
         wave = plan.wave(given["wave"])
         records = journal.read(place.journal(plan.rollout)).records
         failed = [one for one in state.failures(plan, records) if one.host not in wave.hosts]
-        looks = ("apply", "before", "seen", "probe")
+        looks = ("apply", "probe")
         seen = [
             observe.observation(one, *(hostvars[one.host].get(given[look]) for look in looks))
             for one in state.hosts(plan, records)

@@ -49,7 +49,7 @@ def _policy(place, with_health, with_features):
             "fault": fault,
             "last": entries[-1] if entries else None,
         },
-        "service": service(bundle.unit) if bundle else None,
+        "service": units.service(bundle.unit) if bundle else None,
         "health": _health(bundle) if bundle and with_health else None,
         "uptime": store.uptime(),
     }
@@ -106,20 +106,6 @@ def drift(bundle):
         if run(["nft", "list", "table", family, name]).returncode != 0:
             found.append({"what": "%s %s" % (family, name), "why": "nftables table is gone"})
     return found
-
-
-def service(unit):
-    """systemd's own words about the application."""
-    done = run(["systemctl", "show", "-p", "ActiveState,NRestarts,InvocationID,MainPID", "--", unit])
-    facts = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-    restarts = facts.get("NRestarts", "")
-    return {
-        "unit": unit,
-        "state": facts.get("ActiveState"),
-        "restarts": int(restarts) if restarts.isdigit() else None,
-        "invocation": facts.get("InvocationID"),
-        "main_pid": int(facts.get("MainPID") or 0) or None,
-    }
 
 
 def _health(bundle):

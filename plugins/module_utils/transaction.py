@@ -49,7 +49,8 @@ def apply(wish):
                 return adopted
             planned = _plan(place, bundle, wish)
             if plan.empty(planned) and place.active() == bundle.digest:
-                return {**_answer(place, bundle, planned, "unchanged"), **_renew_guard()}
+                answer = _answer(place, bundle, planned, "unchanged")
+                return {**answer, "service": units.service(bundle.unit), **_renew_guard()}
             return _change(place, bundle, planned, wish, facts)
     except HostError as problem:
         if fresh and problem.state in ("unchanged", "refused"):
@@ -206,15 +207,18 @@ def _answer(place, bundle, planned, state, nonce="", origin=None, diff=None):
 
 
 def confirm(policy, nonce):
-    """Compare-and-swap of the nonce: CONFIRMED, TOO_LATE or UNKNOWN, and the digest that is installed now."""
+    """Compare-and-swap of the nonce: CONFIRMED, TOO_LATE or UNKNOWN, the digest installed now, and its application."""
     place = store.Store(policy)
     if not place.exists():
         return {"changed": False, "state": "UNKNOWN", "active": ""}
     with place.lock():
         state = _swap(place, nonce)
+        answer = {"changed": state == "CONFIRMED", "state": state, "active": place.active()}
         if state == "CONFIRMED":
             guard.dismiss(policy)
-        return {"changed": state == "CONFIRMED", "state": state, "active": place.active()}
+            bundle = place.load(answer["active"])
+            answer["service"] = units.service(bundle.unit) if bundle else None
+        return answer
 
 
 def _swap(place, nonce):

@@ -29,6 +29,20 @@ def show(names):
     return dict(zip(names, blocks))
 
 
+def service(name):
+    """systemd's own words about the application."""
+    done = run(["systemctl", "show", "-p", "ActiveState,NRestarts,InvocationID,MainPID", "--", name])
+    facts = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    restarts = facts.get("NRestarts", "")
+    return {
+        "unit": name,
+        "state": facts.get("ActiveState"),
+        "restarts": int(restarts) if restarts.isdigit() else None,
+        "invocation": facts.get("InvocationID"),
+        "main_pid": int(facts.get("MainPID") or 0) or None,
+    }
+
+
 def running(facts):
     return facts.get("ActiveState") in RUNNING
 

@@ -33,6 +33,11 @@ options:
     type: str
     choices: [auto, reload, clone, none]
     default: auto
+  survey:
+    description:
+      - Survey the policy as M(bulkhead.fleet.sandbox_info) does, health checks included, before anything is tried.
+    type: bool
+    default: false
   bundle:
     description: A bundle to verify instead of the active generation. For developing backends.
     type: dict
@@ -65,6 +70,10 @@ evidence:
   description: What was claimed, read and tried, by clause. The format is in docs/contracts.md.
   returned: success
   type: dict
+survey:
+  description: What M(bulkhead.fleet.sandbox_info) returns for the policy, with C(health). Also where a probe failed.
+  returned: when asked for
+  type: dict
 summary:
   description: How many clauses have which outcome.
   returned: success
@@ -76,7 +85,7 @@ import platform
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bulkhead.fleet.plugins.module_utils import probing
+from ansible_collections.bulkhead.fleet.plugins.module_utils import probing, survey
 from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostError
 
 OUTCOMES = ("enforced", "partial", "failed", "inconclusive", "refused", "waived", "unclaimed")
@@ -88,21 +97,25 @@ def main():
             "policy": {"type": "str", "required": True},
             "host": {"type": "str"},
             "method": {"type": "str", "choices": ["auto", "reload", "clone", "none"], "default": "auto"},
+            "survey": {"type": "bool", "default": False},
             "bundle": {"type": "dict"},
         },
         supports_check_mode=True,
     )
     given = module.params
+    found = {}
     try:
+        if given["survey"]:
+            found["survey"] = survey.survey(given["policy"], with_health=True)
         bundle = given["bundle"] or probing.active_bundle(given["policy"])
         probes = given["method"] != "none" and not module.check_mode
         evidence = probing.verify(bundle, given["host"] or platform.node(), given["method"], probes)
     except HostError as error:
-        module.fail_json(msg=str(error), **error.extra)
+        module.fail_json(msg=str(error), **found, **error.extra)
     counts = dict.fromkeys(OUTCOMES, 0)
     for clause in evidence["clauses"]:
         counts[clause["outcome"]] += 1
-    module.exit_json(changed=False, evidence=evidence, summary=counts)
+    module.exit_json(changed=False, evidence=evidence, summary=counts, **found)
 
 
 if __name__ == "__main__":

@@ -44,19 +44,9 @@ options:
       - Name of the variable with the result of M(bulkhead.fleet.sandbox).
     type: str
     required: true
-  before:
-    description:
-      - Name of the variable with the result of M(bulkhead.fleet.sandbox_info) right after the change.
-    type: str
-    required: true
-  seen:
-    description:
-      - The same after the soak, with health checks.
-    type: str
-    required: true
   probe:
     description:
-      - Name of the variable with the result of M(bulkhead.fleet.probe).
+      - Name of the variable with the result of M(bulkhead.fleet.probe) after the soak, with O(bulkhead.fleet.probe#module:survey=true).
     type: str
     required: true
 attributes:
@@ -77,8 +67,6 @@ EXAMPLES = r"""
     rollout: nginx-e0003
     wave: canary
     apply: applied
-    before: seen_at_once
-    seen: seen_after_soak
     probe: proof
 """
 

@@ -47,7 +47,7 @@ options:
     required: true
   pilot:
     description:
-      - How many of the riskiest hosts change first.
+      - How many of the riskiest hosts change first. With V(0) the canaries come first.
     type: int
     default: 1
   waves:

@@ -127,7 +127,7 @@ class Conversation:
         request = {"op": "confirm", "policy": policy, "nonce": nonce}
         reply = self._confirmed(request)
         if reply["state"] == "CONFIRMED" and reply["active"] == answer["digest"]:
-            return {**answer, "state": "confirmed"}
+            return {**answer, "state": "confirmed", "service": reply.get("service")}
         if reply["state"] == "TOO_LATE":
             raise HostsError(
                 f"{self.host} took the change back: the confirmation came too late. Raise confirm_within "

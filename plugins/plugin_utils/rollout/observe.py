@@ -89,30 +89,26 @@ def _diff(entry: Result) -> str:
 def planned(name: str, variables: Mapping[str, Any], look: Result | None) -> PlannedHost:
     """A host for the plan. ``look``: the result of the check-mode apply, None where there is none."""
     seen = look or {"unreachable": True}
+    from_digest, to_digest = str(seen.get("from") or ""), str(seen.get("digest") or "")
     return PlannedHost(
         name=name,
         risk=str(variables.get("bulkhead_risk") or DEFAULT_RISK),
         fingerprint=str(seen.get("fingerprint") or ""),
-        from_digest=str(seen.get("from") or ""),
-        to_digest=str(seen.get("digest") or ""),
+        from_digest=from_digest,
+        to_digest=to_digest,
         reachable=not seen.get("unreachable"),
+        current=bool(to_digest) and from_digest == to_digest and not seen.get("changed"),
     )
 
 
-def observation(
-    state: HostState,
-    apply: Result | None,
-    before: Result | None,
-    seen: Result | None,
-    probe: Result | None,
-) -> Observation:
+def observation(state: HostState, apply: Result | None, probe: Result | None) -> Observation:
     """One host of a wave for its gate, out of the results of its tasks.
 
-    ``before`` and ``seen``: of ``sandbox_info`` right after the apply and after the soak. The apply's outcome
-    comes from the journal, not from memory; its result only tells whether the application ran before.
+    The apply's outcome comes from the journal, not from memory; its result tells how the application was before
+    and right after the change. The probe's result has a survey of the host after the soak, failed or not.
     """
-    now = _usable(seen)
-    ran = str((_usable(apply) or {}).get("application") or "")
+    done, now = _usable(apply), _mapping(probe, "survey")
+    ran = str((done or {}).get("application") or "")
     proof = _proof(_usable(probe))
     return Observation(
         host=state.host,
@@ -122,7 +118,7 @@ def observation(
         wanted=state.to_digest,
         service=_text(_mapping(now, "service"), "state"),
         health=_health(now),
-        restarts=restarts(_mapping(_usable(before), "service"), _mapping(now, "service")),
+        restarts=restarts(_mapping(done, "service"), _mapping(now, "service")),
         ran_before=ran in _RUNNING if ran else None,
         tried=proof.tried,
         answered=proof.answered,

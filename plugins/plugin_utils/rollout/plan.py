@@ -26,7 +26,8 @@ class PlannedHost:
     """One host as it was seen before anything changed.
 
     ``from_digest``: the generation active now, empty where there is none. ``to_digest``: what it will get,
-    empty where the host could not be read. ``fingerprint``: of its features, empty where unknown.
+    empty where the host could not be read. ``fingerprint``: of its features, empty where unknown. ``current``: it
+    has all that it will get, so there is nothing to change.
     """
 
     name: str
@@ -35,6 +36,7 @@ class PlannedHost:
     from_digest: str = ""
     to_digest: str = ""
     reachable: bool = True
+    current: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,8 @@ def make(
         faults.append("No host to change.")
     names = [host.name for host in found]
     faults += [f"Host '{name}' is listed twice." for name in sorted({n for n in names if names.count(n) > 1})]
-    if options.pilot < 1:
-        faults.append(f"rollout_pilot is '{options.pilot}'; write 1 or more.")
+    if options.pilot < 0:
+        faults.append(f"rollout_pilot is '{options.pilot}'; write 0 or more.")
     if options.max_failed < 0:
         faults.append(f"rollout_max_failed is '{options.max_failed}'; write 0 or more.")
     if options.soak < 0:
@@ -124,7 +126,12 @@ def make(
 
 
 def _cut(hosts: Sequence[PlannedHost], options: Options) -> tuple[Wave, ...]:
-    """Pilot, then one host of each kind of system that the pilot does not cover, then shares of the rest."""
+    """Pilot, then one host of each kind of system that the pilot does not cover, then shares of the rest.
+
+    Hosts that have it already prove nothing and risk nothing: they are looked at together, at the end.
+    """
+    current = [host for host in hosts if host.current]
+    hosts = [host for host in hosts if not host.current]
     pilot = list(hosts[: options.pilot])
     covered = {host.fingerprint for host in pilot}
     canary: list[PlannedHost] = []
@@ -141,6 +148,7 @@ def _cut(hosts: Sequence[PlannedHost], options: Options) -> tuple[Wave, ...]:
     for number, end in enumerate(_ends(options.waves, len(rest)), start=1):
         cut.append((f"wave {number}", rest[done:end]))
         done = end
+    cut.append(("unchanged", current))
     return tuple(Wave(name, tuple(host.name for host in part)) for name, part in cut if part)
 
 

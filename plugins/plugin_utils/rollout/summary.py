@@ -77,8 +77,10 @@ def end_lines(plan: Plan, records: Iterable[Record], end: str, journal: Path) ->
 def _change(host: PlannedHost) -> str:
     if not host.reachable:
         return "could not be reached"
-    if host.from_digest == host.to_digest:
+    if host.current:
         return f"{host.to_digest[:12]}, nothing to change"
+    if host.from_digest == host.to_digest:
+        return f"{host.to_digest[:12]}, to be put right"
     return f"{host.from_digest[:12] or 'unconfined'} -> {host.to_digest[:12]}"
 
 

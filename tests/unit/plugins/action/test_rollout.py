@@ -141,7 +141,7 @@ def test_a_host_outside_the_plan_is_refused(run: Run) -> None:
 
 def test_a_gate_reads_the_hosts_and_the_next_wave_obeys_it(run: Run) -> None:
     run.plan(BOTH)
-    names = {"apply": "applied", "before": "before", "seen": "seen", "probe": "proof"}
+    names = {"apply": "applied", "probe": "proof"}
     gate = {NAME + "gate": {**run.rollouts, **ROLLOUT, "wave": "pilot", **names}}
     may_begin = {NAME + "state": {**run.rollouts, **ROLLOUT, "wave": "wave 1"}}
 
@@ -150,11 +150,11 @@ def test_a_gate_reads_the_hosts_and_the_next_wave_obeys_it(run: Run) -> None:
     assert run.play(may_begin)["verdict"] == "inconclusive"
 
     applied(run, "b", LOOK)
-    seen = {"before": SEEN, "seen": SEEN, "proof": PROOF}
+    seen = {"applied": SEEN, "proof": PROOF | {"survey": SEEN}}
     assert run.play(gate, host="b", b=seen)["verdict"] == "pass"
     assert run.play(may_begin)["verdict"] == "pass"
 
-    told = run.play(gate, host="b", b=seen | {"seen": SICK})
+    told = run.play(gate, host="b", b=seen | {"proof": PROOF | {"survey": SICK}})
     assert (told["verdict"], told["findings"]) == ("abort", ["b: health: health: health[0]: status 502"])
     assert run.play(may_begin)["verdict"] == "abort"
 
@@ -206,8 +206,8 @@ def test_a_second_controller_is_refused_while_the_first_lives(run: Run) -> None:
 def test_a_gate_that_cannot_read_an_answer_is_inconclusive(run: Run, malformed: dict[str, Any]) -> None:
     run.plan(BOTH)
     applied(run, "b", LOOK)
-    names = {"apply": "applied", "before": "before", "seen": "seen", "probe": "proof"}
+    names = {"apply": "applied", "probe": "proof"}
     gate = {NAME + "gate": {**run.rollouts, **ROLLOUT, "wave": "pilot", **names}}
-    told = run.play(gate, host="b", b={"before": SEEN, "seen": SEEN, "proof": malformed})
+    told = run.play(gate, host="b", b={"applied": SEEN, "proof": malformed | {"survey": SEEN}})
     assert (told["verdict"], told.get("failed", False)) == ("inconclusive", False)
     assert "What the hosts answered is malformed: " in told["detail"]

@@ -80,6 +80,9 @@ def test_a_planned_host() -> None:
     assert observe.planned("h", {"bulkhead_risk": "high"}, look) == PlannedHost(
         "h", "high", "f", "old", "new"
     )
+    same = look | {"from": "new", "changed": False}
+    assert observe.planned("h", {}, same).current
+    assert not observe.planned("h", {}, same | {"changed": True}).current  # somebody has changed its files
     assert observe.planned("h", {}, {"unreachable": True}) == PlannedHost("h", reachable=False)
     assert observe.planned("h", {}, None).reachable is False
 
@@ -125,15 +128,13 @@ def test_a_trouble_of_all_clauses_is_told_once(answer: Any, failures: tuple[str]
     trouble = "the probes could not be run"
     clauses = [clause(name, "failed", [answer], failures=[trouble]) for name in "ab"]
     proof = {"evidence": {"troubles": [trouble], "clauses": clauses}}
-    seen = observe.observation(STATE, {}, LOOK, LOOK, proof)
+    seen = observe.observation(STATE, {}, proof)
     assert (seen.failures, seen.unsure) == (failures, unsure)
 
 
 def test_a_read_back_speaks_even_where_no_probe_ran() -> None:
     bad = clause("a", "failed", [OPEN], readbacks=[BAD], failures=["slice is wrong", "no probe"])
-    seen = observe.observation(
-        STATE, {}, LOOK, LOOK, {"evidence": {"troubles": ["no probe"], "clauses": [bad]}}
-    )
+    seen = observe.observation(STATE, {}, {"evidence": {"troubles": ["no probe"], "clauses": [bad]}})
     assert (seen.failures, seen.unsure) == (("a: slice is wrong",), ("no probe",))
 
 
@@ -142,7 +143,8 @@ def test_an_observation_out_of_the_results() -> None:
         {"id": "health[0]", "ok": True, "detail": ""},
         {"id": "health[1]", "ok": False, "detail": "502"},
     ]
-    seen = observe.observation(STATE, {"application": "active"}, LOOK, {**LOOK, "health": checks}, PROOF)
+    done = {"application": "active", "service": LOOK["service"]}
+    seen = observe.observation(STATE, done, {**PROOF, "survey": {**LOOK, "health": checks}})
     assert (seen.applied, seen.digest, seen.wanted, seen.service) == ("changed", "new", "new", "active")
     assert (seen.ran_before, seen.restarts) == (True, 0)
     assert seen.health == (("health[0]", ""), ("health[1]", "502"))
@@ -156,14 +158,19 @@ def test_an_observation_out_of_the_results() -> None:
 
 @pytest.mark.parametrize("nothing", [None, {}, {"failed": True}, {"unreachable": True}, {"skipped": True}])
 def test_what_was_not_seen_stays_unknown(nothing: dict[str, Any] | None) -> None:
-    seen = observe.observation(STATE, nothing, nothing, nothing, nothing)
+    seen = observe.observation(STATE, nothing, nothing)
     assert (seen.digest, seen.service, seen.health, seen.restarts, seen.tried, seen.ran_before) == (None,) * 6
+
+
+def test_a_survey_counts_where_the_probes_failed() -> None:
+    seen = observe.observation(STATE, {"service": LOOK["service"]}, {"failed": True, "survey": LOOK})
+    assert (seen.digest, seen.restarts, seen.tried) == ("new", 0, None)
 
 
 @pytest.mark.parametrize("outcome", ["", "intent"])
 def test_an_intent_is_no_outcome(outcome: str) -> None:
     state = HostState("h", "pilot", "old", "new", apply=outcome)
-    assert observe.observation(state, None, None, None, None).applied is None
+    assert observe.observation(state, None, None).applied is None
 
 
 @pytest.mark.parametrize(

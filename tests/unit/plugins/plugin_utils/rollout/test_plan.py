@@ -70,6 +70,19 @@ def test_a_host_that_could_not_be_read_is_no_canary() -> None:
     assert cut(made) == [("pilot", ("a",)), ("wave 1", ("b", "c"))]
 
 
+def test_hosts_with_nothing_to_change_come_last_and_prove_nothing() -> None:
+    hosts = [
+        PlannedHost("a", "critical", "x", "new", "new", current=True),
+        PlannedHost("b", fingerprint="x", to_digest="new"),
+    ]
+    assert cut(plan(hosts, waves=(100,))) == [("pilot", ("b",)), ("unchanged", ("a",))]
+    assert cut(plan(hosts[:1])) == [("unchanged", ("a",))]
+
+
+def test_without_a_pilot_one_of_each_kind_goes_first() -> None:
+    assert cut(plan(FLEET, pilot=0))[0] == ("canary", ("edge", "web3"))
+
+
 @pytest.mark.parametrize(
     ("waves", "sizes"),
     [
@@ -145,11 +158,11 @@ def test_another_format_is_refused() -> None:
 def test_all_faults_at_once() -> None:
     hosts = [PlannedHost("a", "huge"), PlannedHost("b"), PlannedHost("b")]
     with pytest.raises(RolloutError) as caught:
-        plan(hosts, pilot=0, max_failed=-1, soak=-1, waves=(0, 101, "many", "3 hosts"))
+        plan(hosts, pilot=-1, max_failed=-1, soak=-1, waves=(0, 101, "many", "3 hosts"))
     assert str(caught.value).split(". ") == [
         "Host 'a' has bulkhead_risk 'huge'; write one of critical, high, medium, low",
         "Host 'b' is listed twice",
-        "rollout_pilot is '0'; write 1 or more",
+        "rollout_pilot is '-1'; write 0 or more",
         "rollout_max_failed is '-1'; write 0 or more",
         "rollout_soak is '-1'; write seconds, 0 or more",
         "rollout_waves has '0'; write a percentage (25) or a count ('5 hosts')",

@@ -30,7 +30,7 @@ def test_a_plan_by_waves_with_what_changes() -> None:
         "  edge   high      unconfined -> bbbbbbbbbbbb",
         "    /etc/a: +2 -0 lines",
         "wave 1: 2 hosts",
-        "  web1   low       bbbbbbbbbbbb, nothing to change",
+        "  web1   low       bbbbbbbbbbbb, to be put right",
         "  web22  low       could not be reached",
     ]
 
