@@ -26,6 +26,10 @@ test-sanity: venv ## ansible-test sanity on a copy of what is tracked
 test-lab: venv ## Tests on real hosts (brings a lab up and down again)
 	@tests/setup/lab.sh
 
+.PHONY: docs-support
+docs-support: venv ## Print docs/support.md from the backends' tables
+	@PYTHONPATH=$(BUILD)/collections python tests/docs/support_matrix.py
+
 .PHONY: lock
 lock: ## Renew the tested lock of this Python version
 	@rm -rf $(BUILD)/lock
