@@ -20,8 +20,9 @@ SYSTEMS = {
 }
 GRADES = ("exact", "coarser", "never")
 # Kinds that are entries of a list and have an id of their own, `filesystem.write[$logs]`.
-ENTRIES = set(
-    "BusName Connect Deny Device EnvironmentSet Execute Listen Privilege Read Secret Spawn UnixSocket Write".split()
+ENTRIES = (
+    *("BusName", "Connect", "Deny", "Device", "EnvironmentSet", "Execute", "Listen", "Privilege", "Read"),
+    *("Secret", "Spawn", "UnixSocket", "Write"),
 )
 HEAD = """\
 <!-- SPDX-License-Identifier: GPL-3.0-or-later -->
