@@ -26,9 +26,12 @@ test-sanity: venv ## ansible-test sanity on a copy of what is tracked
 test-lab: venv ## Tests on real hosts (brings a lab up and down again)
 	@tests/setup/lab.sh
 
-.PHONY: docs-support
+.PHONY: docs-support changelog
 docs-support: venv ## Print docs/support.md from the backends' tables
 	@PYTHONPATH=$(BUILD)/collections python tests/docs/support_matrix.py
+
+changelog: venv ## Write CHANGELOG.rst from changelogs/fragments
+	@tests/docs/changelog.sh
 
 .PHONY: lock
 lock: ## Renew the tested lock of this Python version
