@@ -8,7 +8,7 @@ rm -rf "$work"
 mkdir -p "$work/away"
 ansible-galaxy collection build --force --output-path "$work" >/dev/null
 tarball=$(ls "$work"/bulkhead-fleet-*.tar.gz)
-unwanted=$(tar -tzf "$tarball" | grep -E '^(build|\.git|\.venv|\.ci)/|\.pyc$|__pycache__' || true)
+unwanted=$(tar -tzf "$tarball" | grep -E '^build/|(^|/)\.|\.pyc$|__pycache__|\.orig$|\.log$' || true)
 [ -z "$unwanted" ] || { echo "the tarball ships: $unwanted" >&2; exit 1; }
 unset ANSIBLE_CONFIG
 export ANSIBLE_COLLECTIONS_PATH=$work/collections
