@@ -92,7 +92,7 @@ def _baselines(document: Document, faults: list[Fault]) -> tuple[Document, ...]:
     listed = FaultList()
 
     def visit(holder: Document, chain: tuple[str, ...]) -> None:
-        for entry in holder.root.each("extends"):
+        for entry in sorted(holder.root.each("extends"), key=lambda node: str(node.value)):
             name = str(entry.value)
             if name in chain:
                 shown = " -> ".join([*chain[chain.index(name) :], name])
@@ -114,4 +114,17 @@ def _baselines(document: Document, faults: list[Fault]) -> tuple[Document, ...]:
 
     visit(document, ())
     faults.extend(listed.items)
-    return tuple(found.values())
+    return tuple(found[name] for name in _nearest_first(found))
+
+
+def _nearest_first(found: dict[str, Document]) -> list[str]:
+    """Names of baselines, each before those that it extends, else by name: the order of ``extends`` never matters."""
+    left = {name: {str(entry.value) for entry in one.root.each("extends")} for name, one in found.items()}
+    order: list[str] = []
+    while left:
+        extended = set().union(*left.values())
+        order += sorted(set(left) - extended) or sorted(
+            left
+        )  # the latter in a cycle, which is a fault already
+        left = {name: bases for name, bases in left.items() if name not in order}
+    return order

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from policy_support import Make
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model as m
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.extends import narrower, narrowest
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyFaults
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.manifest import canonical
 
 FAMILIES = st.sets(st.sampled_from(["ipv4", "ipv6", "unix", "netlink"])).map(
     lambda names: m.Families("network.families", names=tuple(sorted(names)))
@@ -76,3 +79,20 @@ def test_names_of_a_baseline_are_its_own(make: Make) -> None:
     denies = {deny.id: deny.path.on(m.OS.LINUX) for deny in make(body).of(m.Deny)}
     assert denies["filesystem.deny[$homes]"] == "/srv/homes"
     assert denies["filesystem.deny[local-daemon:$homes]"] == "/home"
+
+
+def test_the_order_of_extends_changes_nothing(make: Make, tmp_path: Path) -> None:
+    """Of equally near baselines the one whose name comes first gives what has no narrower and wider, and the ids."""
+    folder = tmp_path / "baselines"
+    folder.mkdir()
+    for name, timeout, more in (("a", "10s", ""), ("b", "20s", "extends: [c]\n"), ("c", "30s", "")):
+        (folder / f"{name}.yml").write_text(
+            f"schema: 1\nbaseline: {name}\n{more}resilience: {{stop_timeout: {timeout}}}\n"
+            "paths: {homes: {linux: /home}}\nfilesystem: {deny: [$homes]}\n"
+        )
+    one, other = (make(f"extends: [{names}]\n") for names in ("a, b, c", "c, b, a"))
+    assert canonical(one) == canonical(other)
+    assert [clause.seconds for clause in one.of(m.StopTimeout)] == [10]
+    assert [clause.id for clause in one.of(m.Deny)] == ["filesystem.deny[a:$homes]"]
+    (near,) = make("extends: [b]\n").of(m.StopTimeout)
+    assert near.seconds == 20

@@ -9,13 +9,12 @@ import json
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policy_support import CASES, GROUPS, TODAY, Make
+from policy_support import CASES, GROUPS, TODAY, Make, shuffled
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import library
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.manifest import canonical, digest, to_data
@@ -27,20 +26,6 @@ SAMPLES = [
     CASES / "widened.accepted.yml",
     *sorted(library.OWN.glob("*.yml")),
 ]
-
-
-def shuffled(value: Any, random: Random, key: str = "") -> Any:
-    """The same document in another order. The words of a command are no list of equals; a waiver that names a
-    place of the document goes with it."""
-    if isinstance(value, dict):
-        pairs = list(value.items())
-        random.shuffle(pairs)
-        return {name: shuffled(one, random, name) for name, one in pairs}
-    if isinstance(value, list) and key != "command":
-        items = [shuffled(one, random) for one in value]
-        random.shuffle(items)
-        return items
-    return value
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
