@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lab's package lies among the role's files, where no import path leads by itself."""
 
