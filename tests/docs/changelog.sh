@@ -19,3 +19,5 @@ if grep -q "^  $version:" changelogs/changelog.yaml 2>/dev/null; then arguments+
 antsibull-changelog release "${arguments[@]}" 2>&1 | { grep -v 'no release_summary' || true; }
 cp CHANGELOG.rst "$root/"
 cp changelogs/changelog.yaml "$root/changelogs/"
+cd "$root"
+rm -rf "$root/build/changelog"
