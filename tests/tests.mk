@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The stages of `make test`, each of which can be run alone once `make venv` has been run.
 
-.PHONY: test-lint test-unit test-matrix test-package test-sanity test-lab
+.PHONY: test-lint test-unit test-exams test-matrix test-package test-sanity test-lab
 
 test-lint: venv ## ruff, mypy strict, shellcheck, ansible-lint (production profile)
 	@ruff check .
@@ -14,6 +14,18 @@ test-lint: venv ## ruff, mypy strict, shellcheck, ansible-lint (production profi
 test-unit: venv ## Unit tests, and golden files through the systems' own parsers
 	@pytest tests/unit tests/oracles -n 2
 
+test-exams: exam-determinism exam-hostile exam-input ## The exams that need no host
+
+.PHONY: exam-determinism exam-hostile exam-input
+exam-determinism: venv ## Exam: lists in any order, compiled twice, give the same bytes on every system
+	@python tests/exams/determinism.py
+
+exam-hostile: venv ## Exam: no value of a policy adds a directive, rule, element or command
+	@python tests/exams/hostile.py
+
+exam-input: venv ## Exam: each bad policy gets a clear error, and nothing is written
+	@python tests/exams/input.py
+
 test-matrix: venv ## Unit tests on every other supported Python of this machine
 	@tests/setup/matrix.sh
 
@@ -23,8 +35,12 @@ test-package: venv ## Build the tarball, install it into an empty path, run from
 test-sanity: venv ## ansible-test sanity on a copy of what is tracked
 	@tests/setup/sanity.sh
 
-test-lab: venv ## Tests on real hosts (brings a lab up and down again)
-	@tests/setup/lab.sh
+test-lab: venv ## Tests on real hosts (brings a lab of its own up and down again)
+	@tests/setup/lab.sh tests/setup/on_lab.sh
+
+.PHONY: exam-road
+exam-road: venv ## Exam: every shipped policy on Debian 12 and 13, after a restart and after a reboot
+	@tests/setup/lab.sh python tests/exams/road.py
 
 .PHONY: docs-support changelog
 docs-support: venv ## Print docs/support.md from the backends' tables

@@ -28,7 +28,8 @@ CLONE_SUFFIX = "-bulkhead-probe"
 # Of no use or of harm in a clone: what it starts instead, names that would take over the original's, and
 # RuntimeDirectory's removal, which would delete the live service's directory.
 _DROPPED = re.compile(
-    r"\s*(?:Exec(?:Condition|Start|StartPre|StartPost|Reload|Stop|StopPost)|Type|PIDFile|Restart\w*|BusName|NotifyAccess|WatchdogSec|Sockets|RemainAfterExit|Alias|Also"
+    r"\s*(?:Exec(?:Condition|Start|StartPre|StartPost|Reload|Stop|StopPost)|Type|PIDFile|Restart\w*|BusName"
+    r"|NotifyAccess|WatchdogSec|Sockets|RemainAfterExit|Alias|Also"
     r"|WantedBy|RequiredBy|DefaultInstance|OnFailure|OnSuccess|GuessMainPID|FileDescriptorStore\w*|Timeout\w*"
     r"|StartLimit\w*|Conflicts|BindsTo|PartOf|StopWhenUnneeded|SuccessAction|FailureAction)\s*="
 )

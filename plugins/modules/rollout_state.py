@@ -63,4 +63,9 @@ detail:
     - Why it could not be read.
   returned: success
   type: str
+lost:
+  description:
+    - What has failed already ends the rollout, so the wave need not soak.
+  returned: success
+  type: bool
 """

@@ -5,7 +5,8 @@ HOSTS ?= 3
 KIND ?= qemu
 SUITES ?= bookworm,bookworm,trixie
 LAB_DIR ?= $(CURDIR)/build/lab
-LAB_PLAYBOOK = $(VENV)/bin/ansible-playbook -i localhost, playbooks/lab.yml -e lab_dir=$(LAB_DIR)
+LAB_CACHE ?= $(CURDIR)/build/lab/img
+LAB_PLAYBOOK = $(VENV)/bin/ansible-playbook -i localhost, playbooks/lab.yml -e lab_dir=$(LAB_DIR) -e lab_cache_dir=$(LAB_CACHE)
 comma := ,
 
 .PHONY: lab-up lab-down lab-status
@@ -21,4 +22,4 @@ lab-down: ## Stop the lab and remove all but its cache (PURGE=1: that, too)
 	@$(LAB_PLAYBOOK) -e lab_state=absent $(if $(PURGE),-e lab_purge=true)
 
 lab-status: ## Which lab hosts there are, and which run
-	@$(VENV)/bin/python -B roles/lab/files/bulkhead_lab --dir $(LAB_DIR) status
+	@$(VENV)/bin/python -B roles/lab/files/bulkhead_lab --dir $(LAB_DIR) --cache $(LAB_CACHE) status

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +51,23 @@ def inventory() -> dict[str, dict[str, Any]]:
 
 
 class LabHost:
-    """``name`` of the inventory. ``work``: a folder of the test's own."""
+    """``name`` of the inventory. ``work``: a folder of the test's own. ``show``: what gets the terminal's text."""
 
-    def __init__(self, name: str, work: Path) -> None:
-        self.name, self.work = name, work
+    def __init__(self, name: str, work: Path, show: Callable[[str], None] = print) -> None:
+        self.name, self.work, self.show = name, work, show
         self.variables = inventory()[name]
         self.kind = self.variables["bulkhead_lab_kind"]
 
-    def ssh(self, command: str, check: bool = True) -> str:
-        argv = [
+    def ssh_words(self) -> list[str]:
+        """The command that logs in on the host."""
+        return [
             "ssh", *shlex.split(self.variables["ansible_ssh_common_args"]), "-o", "BatchMode=yes",
             "-i", self.variables["ansible_ssh_private_key_file"], "-p", str(self.variables["ansible_port"]),
-            f"root@{self.variables['ansible_host']}", command,
+            f"root@{self.variables['ansible_host']}",
         ]  # fmt: skip
+
+    def ssh(self, command: str, check: bool = True) -> str:
+        argv = [*self.ssh_words(), command]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
         assert done.returncode == 0 or not check, f"{command}: {done.stderr}"
         return done.stdout.strip()
@@ -111,7 +116,7 @@ class LabHost:
         """One task through ansible-playbook: (its result, the terminal's text)."""
         process, answer = self.start(*arguments, module=module, **options)
         text, _nothing = process.communicate(timeout=600)
-        print(text)
+        self.show(text)
         return json.loads(answer.read_text()), text
 
     def start(self, *arguments: str, module: str = "sandbox", **options: Any) -> tuple[Any, Path]:
@@ -141,5 +146,15 @@ class LabHost:
 
     def lab(self, command: str) -> None:
         """``reboot`` or ``power-cut``, by the lab itself."""
-        argv = [sys.executable, str(LAB), "--dir", str(INVENTORY.parent), command, self.name]
+        cache = Path(self.variables["ansible_ssh_private_key_file"]).parent
+        argv = [
+            sys.executable,
+            str(LAB),
+            "--dir",
+            str(INVENTORY.parent),
+            "--cache",
+            str(cache),
+            command,
+            self.name,
+        ]
         subprocess.run(argv, check=True, timeout=400, capture_output=True)

@@ -10,6 +10,8 @@ rm -rf "$home/ansible_collections"
 mkdir -p "$copy" "$home/.ansible/test/cache"
 git ls-files -z -- . ':!tests' ':!docs' | xargs -0 cp --parents -t "$copy"
 git -C "$copy" init -q
+# ansible-test checks what git does not ignore, and puts the environment that it runs in, pip and all, below tests/output.
+echo /tests/output/ >>"$copy/.git/info/exclude"
 git -C "$copy" add -A
 # ansible-test fetches get-pip for its environments; the interpreter's own ensurepip does the same without a download.
 requirements=$(python -c 'import ansible_test, os; print(os.path.dirname(ansible_test.__file__) + "/_internal/python_requirements.py")')

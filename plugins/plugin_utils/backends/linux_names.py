@@ -79,7 +79,7 @@ def within(path: str, tree: str) -> bool:
 
 def is_instance(unit: str, template: str) -> bool:
     """True where ``template`` is ``x@.service`` and ``unit`` is ``x@anything.service``."""
-    prefix, _, suffix = template.partition("@")
+    prefix, _sep, suffix = template.partition("@")
     return (
         suffix == ".service" and unit.startswith(f"{prefix}@") and unit.endswith(suffix) and unit != template
     )

@@ -65,7 +65,7 @@ def write(profile: Profile, entries: Iterable[Entry]) -> None:
     """Write all file rules. The same for any order of the entries."""
     ordered = sorted(set(entries), key=lambda entry: (len(entry.parts), entry.kind == DENY, entry))
     _metadata(profile, ordered)
-    for _, level in groupby(ordered, key=lambda entry: len(entry.parts)):
+    for _unused, level in groupby(ordered, key=lambda entry: len(entry.parts)):
         alike = list(level)
         for entry in alike:
             taken = _taken(entry, ordered)

@@ -109,7 +109,7 @@ class Rules:
         entry = macos_files.Entry(
             macos_path(path, clause.id), _KINDS[type(clause)], clause.id, clause.path.glob
         )
-        _ = (entry.filter, entry.ancestors())  # raises here, while the clause is at hand
+        _checked = (entry.filter, entry.ancestors())  # raises here, while the clause is at hand
         self.entries.append(entry)
         self._carried(clause)
 

@@ -92,6 +92,8 @@ class Profile:
 
     def render(self) -> tuple[bytes, tuple[tuple[int, str], ...]]:
         """The profile's bytes, and (line number, clause) pairs."""
-        content = "".join(line + "\n" for line, _ in self.lines).encode("utf-8")
+        content = "".join(line + "\n" for line, _unused in self.lines).encode("utf-8")
         numbered = enumerate(self.lines, start=1)
-        return content, tuple((number, clause) for number, (_, clauses) in numbered for clause in clauses)
+        return content, tuple(
+            (number, clause) for number, (_unused, clauses) in numbered for clause in clauses
+        )

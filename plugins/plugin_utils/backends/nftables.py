@@ -226,9 +226,11 @@ def _write(
         line("}", depth=1)
     connects, listens = table.manifest.of(ConnectClosure), table.manifest.of(ListenClosure)
     limited = {
-        clause.id: f"limited_{n}" for n, (clause, _) in enumerate(outgoing) if clause.rate or clause.max_open
+        clause.id: f"limited_{n}"
+        for n, (clause, _unused) in enumerate(outgoing)
+        if clause.rate or clause.max_open
     }
-    for clause, _ in outgoing:
+    for clause, _unused in outgoing:
         if clause.id in limited:
             _limited_chain(table, clause, limited[clause.id])
     if connects:

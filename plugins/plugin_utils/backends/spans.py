@@ -56,7 +56,9 @@ def segments(allowed: Mapping[Span, Spans]) -> dict[Spans, Spans]:
     ``allowed`` maps port spans, which may overlap, to address spans. Gives {addresses: ports}; the ports of
     all groups together are 0 to 65535.
     """
-    cuts = sorted({0, *(first for first, _ in allowed), *(last + 1 for _, last in allowed)} - {PORTS[1] + 1})
+    cuts = sorted(
+        {0, *(first for first, _unused in allowed), *(last + 1 for _unused, last in allowed)} - {PORTS[1] + 1}
+    )
     groups: dict[Spans, list[Span]] = {}
     for begin, following in zip(cuts, [*cuts[1:], PORTS[1] + 1], strict=True):
         here = merge(

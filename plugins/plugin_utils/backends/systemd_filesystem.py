@@ -196,13 +196,13 @@ def _write_mounts(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
     plan.property(write, "ProtectSystem", "strict")
     plan.property(write, "PrivateTmp", "yes")
     plan.mount(write, "/", "ro")
-    homes = {path for path, _ in layout.inaccessible} >= set(HOME_TREES)
+    homes = {path for path, _unused in layout.inaccessible} >= set(HOME_TREES)
     text.set("ProtectHome", "yes" if homes else "no", read)
     plan.property(read, "ProtectHome", "yes" if homes else "no")
     if not homes:
         # ProtectSystem=strict leaves these writable where ProtectHome= does not close them.
         granted = {grant.path for grant in grants if grant.kind == WRITE}
-        touched = granted | {path for path, _ in (*layout.temporary, *layout.inaccessible)}
+        touched = granted | {path for path, _unused in (*layout.temporary, *layout.inaccessible)}
         for path in HOME_TREES:
             if path not in touched:
                 text.add("ReadOnlyPaths", f"-{path}", write)
@@ -232,10 +232,10 @@ def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
     # Every other mount of the unit would be executable again: name each of them once more.
     programs = [(path, closure) for path in libraries]
     programs += [(grant.path, grant.clause) for grant in grants if grant.kind == EXECUTE]
-    runnable = {path for path, _ in programs}
+    runnable = {path for path, _unused in programs}
     asked = {grant.path for grant in grants if grant.kind == EXECUTE and grant.clause != closure}
     both = asked & {grant.path for grant in grants if grant.kind == WRITE}
-    for path, _ in (*layout.writable, *layout.bound, *layout.bound_read_only, *layout.read_only):
+    for path, _unused in (*layout.writable, *layout.bound, *layout.bound_read_only, *layout.read_only):
         if path not in runnable:
             text.add("NoExecPaths", quote(f"-{path}", closure), closure)
     for path in ("/tmp", "/var/tmp"):

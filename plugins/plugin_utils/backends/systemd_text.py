@@ -99,7 +99,7 @@ class UnitText:
     def add(self, key: str, value: str, clause: str, section: str = "Service") -> None:
         """One entry of a list, already quoted. An entry that is there already stays its first clause's."""
         have = self._lines.setdefault((section, key), [])
-        if value not in [text for text, _ in have]:
+        if value not in [text for text, _unused in have]:
             have.append((value, clause))
 
     def clear(self, key: str, clause: str, section: str = "Service") -> None:
@@ -108,10 +108,10 @@ class UnitText:
 
     def values(self, key: str, section: str = "Service") -> list[str]:
         """What the directive is set to, as it will be written, without the clearing line."""
-        return [text for text, _ in self._entries(section, key) if text]
+        return [text for text, _unused in self._entries(section, key) if text]
 
     def __contains__(self, key: str) -> bool:
-        return any(name == key for _, name in self._lines)
+        return any(name == key for _unused, name in self._lines)
 
     def render(self) -> tuple[bytes, tuple[tuple[int, str], ...]]:
         """The file's bytes and its (line number from 1, clause id) pairs."""

@@ -54,7 +54,7 @@ class Trees:
 
     def narrowed(self) -> Iterator[tuple[str, tuple[str, ...], str]]:
         """(path, rights to deny, clause) for each path that inherits too much. The same for any order of clauses."""
-        for _, clauses in sorted(self._clauses.items()):
+        for _unused, clauses in sorted(self._clauses.items()):
             clause = min(clauses, key=lambda one: one.id)
             path = windows_path(clause.path.on(OS.WINDOWS) or "", clause.id)
             taken = self.taken(path)

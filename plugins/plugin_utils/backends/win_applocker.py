@@ -118,7 +118,7 @@ def compile(manifest: Manifest, features: Features) -> Compilation:  # noqa: ARG
                     f"{clause.path.text!r} is a pattern ({clause.id}): AppLocker's '*' crosses folders."
                 )
             plain = condition(windows_path(path, clause.id))
-            _ = (quote(plain), quote(clause.id))  # raises here, while the clause is at hand
+            _checked = (quote(plain), quote(clause.id))  # raises here, while the clause is at hand
             into.setdefault(plain, clause.id)
             collector.partial(clause, SUPPORT[type(clause)].missing)
 
@@ -138,7 +138,7 @@ def compile(manifest: Manifest, features: Features) -> Compilation:  # noqa: ARG
                 if not any(within(path, other) for other in allowed) or _listed(path, allowed):
                     continue
                 plain = condition(path)
-                _ = (quote(plain), quote(clause.id))
+                _checked = (quote(plain), quote(clause.id))
             except BackendError as error:
                 collector.partial(
                     clause, f"only the access list keeps programs in it from running: {error}", _MECHANISM

@@ -81,7 +81,7 @@ def compile(manifest: Manifest, features: Features) -> Compilation:  # noqa: ARG
     def connect(clause: Connect) -> None:
         spans = {version: _peer(clause, version) for version in (4, 6)}
         wanted = [(port.protocol, (port.first, port.last)) for port in clause.ports]
-        for protocol, _ in wanted:
+        for protocol, _unused in wanted:
             _check(protocol, clause)
         for protocol, span in wanted or [(protocol, PORTS) for protocol in PROTOCOLS]:
             for version in versions:

@@ -89,7 +89,7 @@ def lines_of(content: bytes) -> tuple[tuple[int, str], ...]:
     """Which clause made which entry of a data document: the line of its ``clause`` key, and its id."""
     found = []
     for number, line in enumerate(content.decode("ascii").splitlines(), start=1):
-        key, _, value = line.strip().rstrip(",").partition(": ")
+        key, _sep, value = line.strip().rstrip(",").partition(": ")
         # A value cannot pass for the key: inside of a JSON string its quotation marks are escaped.
         if key == '"clause"':
             found.append((number, str(json.loads(value))))

@@ -116,7 +116,8 @@ def _hides(pattern: m.PathClause, manifest: m.Manifest) -> bool:
 
 def _direction(old: m.Clause | None, new: m.Clause | None) -> Direction:
     present = new if new is not None else old
-    assert present is not None
+    if present is None:
+        raise AssertionError("a change is of a clause that was there or is there")
     opens, closes = Direction.WIDENS, Direction.NARROWS
     if isinstance(present, m.Deny) or ordered(present):
         opens, closes = closes, opens

@@ -53,7 +53,7 @@ def path_act(clauses: Iterable[m.Clause], action: str, path: str, os: m.OS) -> D
         for clause in clauses
         if isinstance(clause, _DECIDING) and (depth := covers(clause.path, path, os))
     ]
-    best = max((depth for depth, _ in covering), default=0)
+    best = max((depth for depth, _unused in covering), default=0)
     nearest = sorted((clause for depth, clause in covering if depth == best), key=lambda clause: clause.id)
     denying = [clause for clause in nearest if isinstance(clause, m.Deny)]
     if denying:
@@ -61,7 +61,7 @@ def path_act(clauses: Iterable[m.Clause], action: str, path: str, os: m.OS) -> D
     granting = [clause for clause in nearest if isinstance(clause, _GRANTS[action])]
     if granting:
         return Decision(Outcome.ALLOW, granting[0].id)
-    if any(isinstance(clause, _GRANTS[action]) for _, clause in covering):
+    if any(isinstance(clause, _GRANTS[action]) for _unused, clause in covering):
         return Decision(Outcome.DENY, nearest[0].id)
     if action == "read":
         refs = (m.PathRef(base, ((os, base),)) for base in BASE_READ[os])

@@ -71,7 +71,7 @@ def _peer(text: str) -> tuple[str, Port]:
     protocol, slash, rest = text.partition("/")
     if not slash:
         protocol, rest = "tcp", text
-    host, _, number = rest.rpartition(":")
+    host, _sep, number = rest.rpartition(":")
     fix = "write address:port, such as 169.254.169.254:80 or 'udp/[2001:db8::1]:53'"
     try:
         address = ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)

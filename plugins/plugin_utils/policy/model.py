@@ -515,4 +515,4 @@ class Manifest:
 
     def of(self, kind: type[C]) -> tuple[C, ...]:
         """All clauses of exactly this type, in canonical order."""
-        return tuple(c for c in self.clauses if type(c) is kind)
+        return tuple(c for c in self.clauses if type(c) is kind)  # pylint: disable=unidiomatic-typecheck

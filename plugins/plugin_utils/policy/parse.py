@@ -43,8 +43,11 @@ def parse(file: str, raw: bytes) -> Source:
     """
     source = Source(file, [])
     if len(raw) > MAX_BYTES:
-        message = f"the file is larger than {MAX_BYTES // 1024} KiB."
-        source.faults.append(Fault(message, "split it: one policy is one application", origin=Origin(file)))
+        kept = raw[:MAX_BYTES].decode("utf-8", "replace")
+        source.lines = _lines(kept)
+        end = (len(source.lines) - 1, len(source.lines[-1]))
+        message = f"the file is larger than {MAX_BYTES // 1024} KiB, which end here."
+        source.faults.append(source.fault_at(end, message, "split it: one policy is one application"))
         return source
     try:
         text = raw.decode("utf-8-sig")
@@ -54,7 +57,7 @@ def parse(file: str, raw: bytes) -> Source:
         message = f"byte 0x{raw[error.start]:02x} is not UTF-8."
         source.faults.append(Fault(message, "save the file as UTF-8", "", Origin(file, line + 1, column + 1)))
         return source
-    source.lines = re.split(r"\r\n|\r|\n", text)
+    source.lines = _lines(text)
     try:
         _Builder(source).run(yaml.parse(text, Loader=_PARSER))
     except _Stop as stop:
@@ -68,6 +71,10 @@ def parse(file: str, raw: bytes) -> Source:
         source.faults.append(source.fault_at(_mark_of(text, position), *_unreadable(error)))
         source.data = None
     return source
+
+
+def _lines(text: str) -> list[str]:
+    return re.split(r"\r\n|\r|\n", text)
 
 
 class _Stop(Exception):

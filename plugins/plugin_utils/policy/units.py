@@ -49,7 +49,7 @@ def duration(value: Any) -> float:
 
 def count_in_time(value: Any) -> tuple[int, float]:
     """Count and seconds of ``200/s`` or ``5/10min``."""
-    count, _, time = str(value).partition("/")
+    count, _sep, time = str(value).partition("/")
     if not count.isdecimal() or not time:
         raise Refusal(f"{quote(value)} is no rate.", "write a count per time, such as 200/s or 5/10min")
     return int(count), duration(time if time[0].isdecimal() else f"1{time}")
@@ -71,10 +71,10 @@ def percent(value: Any) -> int:
 
 def port(value: Any) -> Port:
     """``tcp/80``, ``udp/5000-5010`` or ``tcp/*`` (0 to 65535)."""
-    protocol, _, span = str(value).partition("/")
+    protocol, _sep, span = str(value).partition("/")
     if span == "*":
         return Port(protocol, 0, 65535)
-    first, _, last = span.partition("-")
+    first, _sep, last = span.partition("-")
     if protocol not in ("tcp", "udp") or not first.isdecimal() or not (last or first).isdecimal():
         raise Refusal(
             f"{quote(value)} is no port.", "write a protocol and a port, such as tcp/80 or udp/5000-5010"

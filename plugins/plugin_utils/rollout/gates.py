@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import state
+from .journal import Record
+from .plan import Plan
+
 # Waves that exist to find faults: one bad host there ends the rollout, whatever the failure budget says.
 PROVING = frozenset({"pilot", "canary"})
 DONE = frozenset({"changed", "unchanged"})
@@ -142,6 +146,13 @@ def judge_host(seen: Observation) -> tuple[Finding, ...]:
     )
 
 
+def lost(plan: Plan, records: Iterable[Record], wave: str) -> bool:
+    """True where the journal already has what makes ``judge`` abort, whatever else would be seen in this wave."""
+    failed = [one for one in state.failures(plan, records) if one.apply != state.INTENT]
+    hard = [one for one in failed if one.wave == wave and one.apply != "unreachable"]
+    return len(failed) > plan.options.max_failed or bool(hard and wave in PROVING)
+
+
 def judge(
     wave: str,
     observations: Iterable[Observation],
@@ -170,9 +181,11 @@ def judge(
     }
     failed = failed_before + len(bad)
     hard = [one.host for one in seen if one.host in bad and one.applied != "unreachable"]
-    reasons = "; ".join(f"{host}: {', '.join(texts)}" for host, texts in (bad | unknown).items())
 
     def gate(outcome: str, text: str) -> Gate:
+        # What failed is the reason to abort; what could not be seen besides is noise then.
+        told = bad if outcome == "abort" else bad | unknown
+        reasons = "; ".join(f"{host}: {', '.join(texts)}" for host, texts in told.items())
         return Gate(outcome, f"{text} {reasons.rstrip('.')}." if reasons else text, findings, exposure)
 
     if failed > max_failed:

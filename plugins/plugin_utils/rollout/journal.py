@@ -161,7 +161,7 @@ def _last(path: Path, handle: int) -> tuple[Record | None, int]:
     while True:
         start = max(0, size - want)
         tail = os.pread(handle, size - start, start)
-        whole, _, rest = tail.rpartition(b"\n")
+        whole, _sep, rest = tail.rpartition(b"\n")
         if start == 0 and b"\n" not in tail:
             return None, len(tail)
         if b"\n" in tail and (start == 0 or b"\n" in whole):

@@ -157,7 +157,8 @@ def _ends(shares: Sequence[int | str], count: int) -> list[int]:
     ends: list[int] = []
     for share in shares:
         match = _SHARE.fullmatch(str(share).strip())
-        assert match is not None  # checked by make()
+        if match is None:
+            raise AssertionError("checked by make()")
         number = int(match["number"])
         # Rounded up, so that a small share of a small fleet is still a host.
         end = number if (match["unit"] or "%").startswith("host") else -(-count * number // 100)

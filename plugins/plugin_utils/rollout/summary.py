@@ -32,7 +32,8 @@ def plan_lines(plan: Plan, diffs: Mapping[str, Sequence[str]] | None = None) -> 
         lines.append(f"{wave.name}: {_count(len(wave.hosts), 'host')}")
         for name in wave.hosts:
             host = plan.host(name)
-            assert host is not None
+            if host is None:
+                raise AssertionError("a wave holds hosts of the plan")
             lines.append(f"  {name:<{width}}  {host.risk:<8}  {_change(host)}")
             lines += [f"    {text}" for text in (diffs or {}).get(name, ())]
     return lines

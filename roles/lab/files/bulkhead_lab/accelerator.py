@@ -24,7 +24,7 @@ def ends_with(argv: list[str], status: int) -> bool:
     """True if the guest makes QEMU end with this status within the limit."""
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, env=environment()
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, env=environment(), check=False
         )
     except subprocess.TimeoutExpired:
         return False

@@ -33,7 +33,7 @@ def folder(lab: Lab, host: Host) -> Path:
 def pids(path: Path) -> list[int]:
     """Every process in a cgroup and those below it."""
     found = []
-    for directory, _, _ in os.walk(path):
+    for directory, _folders, _files in os.walk(path):
         with contextlib.suppress(OSError):
             found += [int(word) for word in (Path(directory) / "cgroup.procs").read_text().split()]
     return found
@@ -48,8 +48,8 @@ def remove(path: Path) -> None:
         end = time.monotonic() + patience
         while pids(path) and time.monotonic() < end:
             time.sleep(0.03)
-    for directory, _, _ in os.walk(path, topdown=False):
-        for _ in range(100):
+    for directory, _folders, _files in os.walk(path, topdown=False):
+        for _attempt in range(100):
             try:
                 Path(directory).rmdir()
                 break

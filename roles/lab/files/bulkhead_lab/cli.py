@@ -85,7 +85,7 @@ def act(lab: Lab, arguments: argparse.Namespace) -> dict[str, Any]:
         if name == "tree":
             with locked(lab.cache, wait=True):
                 made = run.together(partial(tree.build, lab), list(dict.fromkeys(suites(arguments))))
-            return {"changed": any(new for _, new in made)}
+            return {"changed": any(new for _unused, new in made)}
         if name == "image":
             return {"changed": any(fleet.images(lab, arguments.kind, suites(arguments))[1])}
         started = fleet.up(lab, arguments.kind, arguments.hosts, suites(arguments))

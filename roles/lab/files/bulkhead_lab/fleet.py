@@ -26,14 +26,17 @@ def images(lab: Lab, kind: str, suites: list[str]) -> tuple[dict[str, Any], list
     with locked(lab.cache, wait=True):
         made = together(partial(image.build, lab), chosen)
         if kind == "qemu":
-            work = [(found, accelerator.choose(lab, found)) for found, _ in made]
+            work = [(found, accelerator.choose(lab, found)) for found, _unused in made]
             saved = together(lambda one: template.build(lab, *one), work)
             made = [
-                (found, new or new_image) for (found, new), (_, new_image) in zip(saved, made, strict=True)
+                (found, new or new_image)
+                for (found, new), (_unused, new_image) in zip(saved, made, strict=True)
             ]
         for suite in chosen:
             prune(lab, suite, image.describe(lab, suite).folder)
-    return {suite: found for suite, (found, _) in zip(chosen, made, strict=True)}, [new for _, new in made]
+    return {suite: found for suite, (found, _unused) in zip(chosen, made, strict=True)}, [
+        new for _unused, new in made
+    ]
 
 
 def prune(lab: Lab, suite: str, current: Path) -> None:
@@ -69,7 +72,7 @@ def up(lab: Lab, kind: str, count: int, suites: list[str]) -> list[str]:
             stop(lab, host)
     starting = [host for host in wanted if host not in present]
     if starting:
-        sources, _ = images(lab, kind, [host.suite for host in starting])
+        sources, _unused = images(lab, kind, [host.suite for host in starting])
         work = [(host, sources[host.suite]) for host in starting]
         try:
             if kind == "qemu":
@@ -94,7 +97,7 @@ def close_connections(lab: Lab) -> None:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(
                 ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "lab"],
-                capture_output=True, timeout=5, env=environment(),
+                capture_output=True, timeout=5, env=environment(), check=False,
             )  # fmt: skip
 
 

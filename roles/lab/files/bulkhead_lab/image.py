@@ -92,7 +92,7 @@ def build(lab: Lab, suite: str) -> tuple[Image, bool]:
     if image.folder.exists():
         say(f"{suite}: image is in the cache")
         return image, False
-    tar, _ = tree.build(lab, suite)
+    tar, _unused = tree.build(lab, suite)
     say(f"{suite}: making the image (half a minute)")
     part = Image(suite, image.folder.with_suffix(".part"))
     remove(part.folder)

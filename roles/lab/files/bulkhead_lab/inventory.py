@@ -71,7 +71,7 @@ def ssh_config(lab: Lab, hosts: list[Host]) -> str:
             f"  UserKnownHostsFile {lab.known_hosts}\n  GlobalKnownHostsFile none\n"
         )
         for option in ssh.proxy(lab, host)[1:]:
-            name, _, value = option.partition("=")
+            name, _sep, value = option.partition("=")
             text += f"  {name} {value}\n"
     return text
 

@@ -92,7 +92,7 @@ def personalise(lab: Lab, host: Host, limit: float = 180) -> None:
             raise LabError(f"Clone '{host.name}' did not let the lab in: {process.communicate()[1].strip()}.")
         process.stdin.write(f"date -s @{time.time():.3f} >/dev/null\n{personal_script(lab, host)}")
         try:
-            _, complaint = process.communicate(timeout=limit)
+            _unused, complaint = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired as error:
             process.kill()
             raise LabError(
@@ -117,7 +117,7 @@ def up_all(lab: Lab, work: list[tuple[Host, Template]]) -> None:
         up(lab, *item)
         say(f"{item[0].name}: up ({item[0].suite}, {item[1].accelerator}, port {item[0].port})")
 
-    for host, _ in work:
+    for host, _unused in work:
         host.save(lab)
     inventory.pin_keys(lab, known(lab))
     with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:

@@ -75,7 +75,7 @@ def login(argv: list[str], text_in: str = "", limit: float = 120) -> str:
     """Run ssh; its output, or a LabError with ssh's own words."""
     try:
         done = subprocess.run(
-            argv, input=text_in, capture_output=True, text=True, timeout=limit, env=environment()
+            argv, input=text_in, capture_output=True, text=True, timeout=limit, env=environment(), check=False
         )
     except subprocess.TimeoutExpired as error:
         raise LabError(f"ssh gave no answer within {limit:.0f} s ({argv[-2]}).") from error

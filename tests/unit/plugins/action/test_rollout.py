@@ -159,6 +159,16 @@ def test_a_gate_reads_the_hosts_and_the_next_wave_obeys_it(run: Run) -> None:
     assert run.play(may_begin)["verdict"] == "abort"
 
 
+def test_a_wave_is_lost_once_a_host_of_it_failed(run: Run) -> None:
+    run.plan(BOTH)
+    stands = {NAME + "state": {**run.rollouts, **ROLLOUT, "wave": "pilot"}}
+    assert not run.play(stands)["lost"]
+    applied(run, "b", None)
+    assert not run.play(stands)["lost"]  # an intent is no failure yet
+    applied(run, "b", {"failed": True, "state": "reverted", "msg": "no."})
+    assert run.play(stands)["lost"]
+
+
 def test_what_cannot_be_read_is_inconclusive_and_no_failure(run: Run) -> None:
     told = run.play({NAME + "state": {**run.rollouts, "rollout": "nginx-e0009"}})
     assert (told["verdict"], told.get("failed", False)) == ("inconclusive", False)

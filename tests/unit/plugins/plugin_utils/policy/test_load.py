@@ -73,4 +73,4 @@ def test_a_policy_found_by_name_has_that_name(tmp_path: Path) -> None:
 def test_a_large_file(tmp_path: Path) -> None:
     path = tmp_path / "app.yml"
     path.write_bytes(b"# padding\n" * 1_000_000)
-    assert messages(path) == ["the file is larger than 256 KiB."]
+    assert messages(path) == ["the file is larger than 256 KiB, which end here."]

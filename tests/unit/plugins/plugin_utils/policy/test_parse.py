@@ -75,7 +75,7 @@ def test_a_byte_order_mark_is_no_content() -> None:
         (b"[" * 5000, "app.yml:1:17: nested deeper than 16 levels."),
         (b"{a: " * 5000, "nested deeper than 16 levels."),
         (b"a: [" + b"1," * 30000 + b"]", "the file holds more than 20000 values."),
-        (b"#" * (MAX_BYTES + 1), "app.yml: the file is larger than 256 KiB."),
+        (b"#" * (MAX_BYTES + 1), "app.yml:1:262145: the file is larger than 256 KiB, which end here."),
         (b'a: "\\ud800"\n', "app.yml:1:"),
         (b'"a\\nb": 1\n', "the key 'a\\nb' holds a line break."),
         (b"%YAML 9.9\n---\na: 1\n", "app.yml:1:1: not valid YAML"),
