@@ -10,6 +10,8 @@ started=$SECONDS
 
 say() { printf '\n\033[1m== [%3d s] %s\033[0m\n' "$((SECONDS - started))" "$*"; }
 play() { ansible-playbook -i "$inventory" -e fleet=lab -e policy=nginx -e "rollout_dir=$work/rollouts" -e "verify_dir=$work/verify" "$@"; }
+# A canary for each kind of system, then all the others at once.
+rollout() { play playbooks/rollout.yml -e rollout_soak=2 -e rollout_pilot=0 -e '{"rollout_waves": [100]}' "$@"; }
 # on HOST COMMAND...: one command on a lab host over plain ssh, past everything of ours
 on() { ssh -F "${inventory%/*}/ssh_config" "$@" </dev/null; }
 digest() { on "$1" cat /var/lib/bulkhead/nginx/active; }
@@ -29,7 +31,7 @@ play tests/demo/site.yml
 for host in "${hosts[@]}"; do echo "$host  $(on "$host" systemd-analyze security nginx.service --no-pager | tail -1)"; done
 
 say "3 of 6  Roll out policies/nginx.yml: a canary for each kind of system, then the rest"
-play playbooks/rollout.yml -e rollout_soak=2 -e rollout_pilot=0
+rollout
 declare -A good
 for host in "${hosts[@]}"; do
   good[$host]=$(digest "$host")
@@ -40,7 +42,7 @@ say "4 of 6  A faulty update: version 2.0.0 closes /var/www, 'nobody uses it'"
 # shellcheck disable=SC2016
 sed -e 's/^version: .*/version: 2.0.0/' -e '/^  read: /s/, \$sites//' policies/nginx.yml >"$work/policies/nginx.yml"
 diff policies/nginx.yml "$work/policies/nginx.yml" || true
-if play playbooks/rollout.yml -e rollout_soak=2 -e rollout_pilot=0 -e "{\"policies_dirs\": [\"$work/policies\"]}"; then
+if rollout -e "{\"policies_dirs\": [\"$work/policies\"]}"; then
   echo "the faulty update was not caught" >&2
   exit 1
 fi
