@@ -93,5 +93,5 @@ def read_components(document: Document, faults: FaultList) -> list[tuple[str, st
             except PolicyFaults as error:
                 count = len(error.faults)
                 message = f"the policy {quote(policy)} of the component {quote(name)} has faults: {count}."
-                raise Refusal(message, f"the first: {error.faults[0].message}") from error
+                raise Refusal(message, f"the first: {error.faults[0].message.rstrip('.')}") from error
     return list(found.items())

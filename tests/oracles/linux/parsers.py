@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +34,22 @@ def complaints(folder: Path, unit: str) -> list[str]:
 
 
 def check(text: str) -> subprocess.CompletedProcess[str]:
-    """nft's own parser in a network namespace of its own. The cgroup does not exist here, so its match is replaced."""
-    shown = re.sub(r'socket cgroupv2 level 2 "[^"]*"', "meta mark 1", text)
-    command = ["unshare", "--net", "nft", "-c", "-f", "-"]
-    return subprocess.run(command, input=shown, capture_output=True, text=True, check=False)
+    """nft's own parser in a network namespace of its own."""
+    return _nft(text, "nft -c -f -")
+
+
+def ruleset(text: str) -> list[dict[str, Any]]:
+    """What the kernel holds after it was loaded into an empty network namespace, as nft tells it."""
+    done = _nft(text, "nft -f - && nft -j list ruleset")
+    if done.returncode:
+        raise ValueError(done.stderr)
+    found: list[dict[str, Any]] = json.loads(done.stdout)["nftables"]
+    return [one for one in found if "metainfo" not in one]
+
+
+def _nft(text: str, command: str) -> subprocess.CompletedProcess[str]:
+    # The cgroup does not exist here, so its match is replaced.
+    shown = re.sub(r'socket cgroupv2 level 2 "[a-z0-9._/-]*"', "meta mark 1", text)
+    return subprocess.run(
+        ["unshare", "--net", "sh", "-c", command], input=shown, capture_output=True, text=True, check=False
+    )

@@ -5,26 +5,16 @@
 from __future__ import annotations
 
 import plistlib
-import shutil
-import subprocess
 import xml.parsers.expat
 from pathlib import Path
 
 import pytest
+from scheme import SCHEME, forms
 
 ROOT = next(parent for parent in Path(__file__).resolve().parents if (parent / "galaxy.yml").is_file())
 GOLDEN = ROOT / "tests/unit/plugins/plugin_utils/backends/golden"
 PLISTS = sorted(GOLDEN.glob("macos*/*/*.plist"))
 PROFILES = sorted(GOLDEN.glob("macos*/*/*.sb"))
-SCHEME = shutil.which("tinyscheme")
-# Apple's sandbox reads its profiles with TinyScheme. This reads one form after the other and counts them.
-COUNT = """
-(define port (open-input-file "{file}"))
-(define (count n) (if (eof-object? (read port)) n (count (+ n 1))))
-(display (count 0))
-(newline)
-(quit)
-"""
 
 
 def name(file: Path) -> str:
@@ -57,13 +47,6 @@ def test_plistlib_rejects_a_key_without_a_value():
     broken = PLISTS[0].read_bytes().replace(b"<true/>", b"", 1)
     with pytest.raises(ValueError, match="unexpected key"):
         plistlib.loads(broken)
-
-
-def forms(file: Path, folder: Path) -> int:
-    script = folder / "count.scm"
-    script.write_text(COUNT.format(file=file))
-    done = subprocess.run([str(SCHEME), str(script)], capture_output=True, text=True, timeout=20, check=False)
-    return int(done.stdout.split()[-1])
 
 
 @pytest.mark.skipif(SCHEME is None, reason="tinyscheme is not installed (apt-get install tinyscheme)")

@@ -1,20 +1,16 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AppLocker XML against Microsoft's own schema.
-
-The schema is not ours to ship. It is looked for in the folder named by BULKHEAD_SCHEMAS, and the tests are skipped
-where it is not there.
-"""
+"""AppLocker XML against Microsoft's own schema; skipped where that is not there."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 import xmlschema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from vendor import SCHEMA
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import win_applocker
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import Features
@@ -22,7 +18,6 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model
 
 ROOT = next(parent for parent in Path(__file__).resolve().parents if (parent / "galaxy.yml").is_file())
 GOLDEN = ROOT / "tests/unit/plugins/plugin_utils/backends/golden"
-SCHEMA = Path(os.environ.get("BULKHEAD_SCHEMAS") or ROOT.parent / "shared/data/schemas") / "AppLocker.xsd"
 
 pytestmark = pytest.mark.skipif(
     not SCHEMA.is_file(), reason=f"no AppLocker.xsd in {SCHEMA.parent} (BULKHEAD_SCHEMAS names the folder)"

@@ -59,5 +59,9 @@ def test_a_component_that_is_not_there(make: Make) -> None:
 
 def test_a_component_with_faults(make: Make, tmp_path: Path) -> None:
     (tmp_path / "broken.yml").write_text(HEAD + WORKLOAD + "memory: {limit: lots}\n", encoding="utf-8")
-    with pytest.raises(PolicyFaults, match="the policy 'broken' of the component 'php' has faults: 2"):
+    with pytest.raises(
+        PolicyFaults, match="the policy 'broken' of the component 'php' has faults: 2"
+    ) as caught:
         make("components: [{name: php, policy: broken}]\n")
+    (fault,) = caught.value.faults
+    assert fault.help_text.startswith("the first: ") and not fault.help_text.endswith(".")

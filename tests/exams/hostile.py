@@ -1,0 +1,254 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Exam: no value of a policy can add a directive, rule, element or command, in any backend.
+
+One policy has every text field of the language. What every output language lives by goes into all fields at once: line
+ends, quotes, comments, brackets, specifiers, prefixes, and attacks made of them. A field that the loader or a backend
+refuses, with a clear error, gets its own text back. What is left is compiled, read back by the systems' own parsers
+(systemd-analyze, nft in a network namespace, expat and Microsoft's schema, plistlib, TinyScheme), and must be made of
+exactly the directives, rules, elements and forms of the same policy with tame texts of the same length.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import exam
+import xmlschema
+from hostile_policy import Attack, Place, at, attacks, fields, policy, put, rename
+from parsed import Shape, artifact, shape
+from vendor import SCHEMA
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils import render
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import BackendError, Status
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.compile import compile_bundle
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyFaults
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.model import Manifest
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.parse import parse
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.resolve import load_and_resolve
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.source import place_text
+
+TODAY = date(2026, 11, 24)
+LINUX = ("debian12", "debian13")  # in turns
+OTHERS = ("windows2022", "macos15")
+SYSTEMS = LINUX + OTHERS
+KEYS_EVERY = 3  # attacks: keys have to fit a short pattern, all of them
+GROUP = ["10.1.0.10", "10.1.0.11", "2001:db8::10"]
+HELPER = (
+    "schema: 1\npolicy: helper\nversion: 1.0.0\nowner: tests\nworkload: {linux: {unit: helper.service}}\n"
+)
+OVERRIDE = "overrides.linux.systemd."
+
+Texts = dict[Place, str]
+
+
+@dataclass
+class Made:
+    """What a document is on one system: its shape, and the places of the entries that are refused there."""
+
+    shape: Shape
+    refused: set[Place] = field(default_factory=set)
+
+
+class Examination:
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "everything.yml"
+        (folder / "helper.yml").write_text(HELPER)
+        self.base = policy()
+        self.schema = xmlschema.XMLSchema(str(SCHEMA)) if SCHEMA.is_file() else None
+        self.valid: set[str] = set()
+        self.plain = {system: self.make(self.base, system) for system in SYSTEMS}
+
+    def load(self, data: Any, addresses: list[str] = GROUP) -> Manifest:
+        """The manifest of the document. JSON is YAML in which every character can be written."""
+        self.file.write_text(json.dumps(data, indent=1), encoding="utf-8")
+        try:
+            return load_and_resolve(self.file, [], {"app_servers": addresses}, TODAY)
+        except PolicyFaults as refusal:
+            for fault in refusal.faults:
+                # A line of the environment is never shown: a secret may stand there against all advice.
+                shown = fault.excerpt or fault.place.startswith("environment.set")
+                if not (fault.message.endswith(".") and fault.help_text and fault.origin.line and shown):
+                    raise AssertionError(f"an unclear refusal: {fault}") from None
+            raise
+
+    def accepted(self, texts: Texts) -> Texts:
+        """Those of the texts that the loader takes, all together."""
+        left = dict(texts)
+        while left:
+            try:
+                self.load(put(self.base, left))
+                return left
+            except PolicyFaults as refusal:
+                places = {fault.place for fault in refusal.faults}
+            refused = [place for place in left if _named(place, places)]
+            if not refused:
+                raise AssertionError(f"nobody knows which text is refused: {places}")
+            left = {place: text for place, text in left.items() if place not in refused}
+        return left
+
+    def make(self, data: Any, system: str) -> Made:
+        """The document compiled for a system and read back."""
+        manifest = self.load(data)
+        bundle = compile_bundle(manifest, render.reference(system, manifest), TODAY)
+        made = Made(shape(bundle, frozenset(data["overrides"]["linux"]["systemd"])))
+        marks = {mark: place for place, mark in parse(str(self.file), self.file.read_bytes()).values.items()}
+        clauses = {clause.id: clause for clause in manifest.clauses}
+        for verdict in bundle.of(Status.REFUSED):
+            if not verdict.detail:
+                raise AssertionError(f"{verdict.clause} is refused on {system} without a word")
+            clause = clauses.get(verdict.clause)
+            if clause is None:
+                key = verdict.clause.removeprefix(OVERRIDE)
+                made.refused.add(("overrides", "linux", "systemd", key))
+            elif clause.id != clause.section:
+                made.refused.add(marks[(clause.origin.line - 1, clause.origin.column - 1)])
+        if system == "windows2022" and self.schema is not None:
+            text = artifact(bundle, "applocker_xml").content.decode("utf-8")
+            self.schema.validate(text)
+            self.valid.add(text)
+        return made
+
+    def settle(self, texts: Texts, system: str) -> tuple[Texts, Made]:
+        """Those of the texts that no backend of the system refuses, and what comes of them."""
+        left = dict(texts)
+        while True:
+            try:
+                made = self.make(put(self.base, left), system)
+                more = made.refused - self.plain[system].refused
+                if not more:
+                    return left, made
+                refused = [place for place in left if any(self._belongs(place, entry) for entry in more)]
+            except BackendError as refusal:  # nothing can be compiled: the message names the value
+                more = {(str(refusal),)}
+                refused = [
+                    place
+                    for place, text in left.items()
+                    if text in str(refusal) or repr(text) in str(refusal)
+                ]
+            if not refused:
+                raise AssertionError(f"nobody knows what is refused on {system}: {more}")
+            left = {place: text for place, text in left.items() if place not in refused}
+
+    def _belongs(self, place: Place, entry: Place) -> bool:
+        """Whether the field is of this entry, or of a name for a path that the entry uses."""
+        names = re.findall(r"\$([a-z0-9_]+)", json.dumps(at(self.base, entry)))
+        named = place[:1] == ("paths",) and place[1] in names
+        program = "program" in names and place[:1] == ("workload",) and place[-1] == "executable"
+        return place[: len(entry)] == entry or named or program
+
+    def tame(self, attack: Attack, places: Texts, system: str) -> Made:
+        texts = {place: attack.tame(at(self.base, place)) for place in places}
+        return self.make(put(self.base, self.accepted(texts)), system)
+
+
+def _named(place: Place, faults: set[str]) -> bool:
+    return any(place_text(place[:end]) in faults for end in range(1, len(place) + 1))
+
+
+def differences(got: Made, twin: Made) -> list[str]:
+    more = [f"more: {item}" for item in got.shape - twin.shape]
+    return more + [f"less: {item}" for item in twin.shape - got.shape]
+
+
+class Count:
+    def __init__(self) -> None:
+        self.values = self.refused = self.compiled = self.injected = 0
+        self.compared = dict.fromkeys(SYSTEMS, 0)
+        self.shortfalls: list[str] = []
+
+    def values_of(
+        self, examination: Examination, attack: Attack, places: list[Place], systems: Sequence[str]
+    ) -> None:
+        """One attack on all values of the policy at once."""
+        base = examination.base
+        accepted = examination.accepted({place: attack.spoil(at(base, place)) for place in places})
+        compiled: set[Place] = set()
+        for system in systems if accepted else ():
+            left, got = examination.settle(accepted, system)
+            wrong = differences(got, examination.tame(attack, left, system))
+            compiled |= set(left)
+            self.compared[system] += 1
+            if wrong:
+                self._blame(examination, attack, left, system, wrong)
+        self.values += len(places)
+        self.compiled += len(compiled)
+        self.refused += len(places) - len(compiled)
+
+    def _blame(
+        self, examination: Examination, attack: Attack, left: Texts, system: str, wrong: list[str]
+    ) -> None:
+        """Which field alone makes the difference."""
+        found = []
+        for place, text in left.items():
+            twin = examination.tame(attack, {place: text}, system)
+            if differences(examination.make(put(examination.base, {place: text}), system), twin):
+                found.append(place_text(place))
+        self.injected += max(1, len(found))
+        self.shortfalls.append(f"{attack} on {system}: {found or 'only together'}: {wrong[:4]}")
+
+    def refusals_of(self, examination: Examination, attack: Attack, keys: list[Place]) -> None:
+        """One attack on each key of the policy's own, and on an address that the inventory gives."""
+        for place in keys:
+            data = rename(examination.base, place, attack.spoil(str(place[-1])))
+            self._must_refuse(examination, f"{attack} as key {place_text(place)}", data, GROUP)
+        addresses = [attack.spoil(GROUP[0]), *GROUP[1:]]
+        self._must_refuse(examination, f"{attack} as address", examination.base, addresses)
+
+    def _must_refuse(self, examination: Examination, what: str, data: Any, addresses: list[str]) -> None:
+        self.values += 1
+        try:
+            manifest = examination.load(data, addresses)
+        except PolicyFaults:
+            self.refused += 1
+            return
+        # Taken by the loader: a key of an override. Then every system must refuse it, or know no such backend.
+        bundle = compile_bundle(manifest, render.reference("debian12", manifest), TODAY)
+        refused = {verdict.clause for verdict in bundle.of(Status.REFUSED)}
+        known = {f"{OVERRIDE}{key}" for key in examination.base["overrides"]["linux"]["systemd"]}
+        if all(one.id in refused or one.id in known for one in manifest.overrides):
+            self.refused += 1
+        else:
+            self.injected += 1
+            self.shortfalls.append(f"{what} is taken")
+
+
+def main() -> None:
+    count = Count()
+    with TemporaryDirectory() as folder:
+        examination = Examination(Path(folder))
+        found = list(fields(examination.base))
+        places = [place for place, key in found if not key]
+        keys = [place for place, key in found if key]
+        tried = attacks()
+        for number, attack in enumerate(tried):
+            try:
+                count.values_of(examination, attack, places, LINUX[number % 2 :: 2] + OTHERS)
+                if number % KEYS_EVERY == 0:
+                    count.refusals_of(examination, attack, keys)
+            except Exception as problem:
+                count.shortfalls.append(f"{attack}: {type(problem).__name__}: {problem}")
+    if not all(count.compared.values()):
+        count.shortfalls.append(f"nothing was compiled and compared on some system: {count.compared}")
+    figures = {
+        "fields": len(found) + 1,
+        "attacks": len(tried),
+        "values": count.values,
+        "refused": count.refused,
+        "compiled": count.compiled,
+        "compared": count.compared,
+        "valid_by_schema": len(examination.valid),
+        "injected": count.injected,
+    }
+    exam.end("hostile", figures, count.shortfalls)
+
+
+if __name__ == "__main__":
+    main()
