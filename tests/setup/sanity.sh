@@ -2,13 +2,13 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # ansible-test wants a real folder ansible_collections/bulkhead/fleet: give it a copy of what is tracked. Tests and docs stay
-# out: ruff reads them in seconds, pylint would take minutes.
+# out: ruff reads them in seconds, pylint would take minutes. Only the list of what is ignored, and why, comes along.
 set -eu
 home=$PWD/build/sanity
 copy=$home/ansible_collections/bulkhead/fleet
 rm -rf "$home/ansible_collections"
 mkdir -p "$copy" "$home/.ansible/test/cache"
-git ls-files -z -- . ':!tests' ':!docs' | xargs -0 cp --parents -t "$copy"
+{ git ls-files -z -- . ':!tests' ':!docs' ':!.ci'; git ls-files -z -- tests/sanity; } | xargs -0 cp --parents -t "$copy"
 git -C "$copy" init -q
 # ansible-test checks what git does not ignore, and puts the environment that it runs in, pip and all, below tests/output.
 echo /tests/output/ >>"$copy/.git/info/exclude"
