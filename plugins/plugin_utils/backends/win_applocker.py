@@ -90,10 +90,12 @@ def quote(value: str) -> str:
     return '"' + "".join(_ESCAPES.get(character, character) for character in value) + '"'
 
 
-def condition(path: str) -> str:
+def condition(path: str, clause: str) -> str:
     """A path as AppLocker reads it. ``*`` and ``%`` are its own, and it has no way to quote them."""
     if "%" in path or "*" in path:
-        raise BackendError(f"{path!r} has a '%' or '*', which AppLocker takes for a variable or a wildcard.")
+        raise BackendError(
+            f"{path!r} has a '%' or '*', which AppLocker takes for a variable or a wildcard ({clause}): rename it."
+        )
     return path.rstrip("\\")
 
 
@@ -117,7 +119,7 @@ def compile(manifest: Manifest, features: Features) -> Compilation:  # noqa: ARG
                 raise BackendError(
                     f"{clause.path.text!r} is a pattern ({clause.id}): AppLocker's '*' crosses folders."
                 )
-            plain = condition(windows_path(path, clause.id))
+            plain = condition(windows_path(path, clause.id), clause.id)
             _checked = (quote(plain), quote(clause.id))  # raises here, while the clause is at hand
             into.setdefault(plain, clause.id)
             collector.partial(clause, SUPPORT[type(clause)].missing)
@@ -137,7 +139,7 @@ def compile(manifest: Manifest, features: Features) -> Compilation:  # noqa: ARG
                 path = windows_path(text, clause.id)
                 if not any(within(path, other) for other in allowed) or _listed(path, allowed):
                     continue
-                plain = condition(path)
+                plain = condition(path, clause.id)
                 _checked = (quote(plain), quote(clause.id))
             except BackendError as error:
                 collector.partial(
@@ -154,7 +156,8 @@ def compile(manifest: Manifest, features: Features) -> Compilation:  # noqa: ARG
     narrow()
     executable = manifest.workload(OS.WINDOWS)
     if executable and executable.executable:
-        program = condition(windows_path(executable.executable, "workload.windows.executable"))
+        place = "workload.windows.executable"
+        program = condition(windows_path(executable.executable, place), place)
         allowed.setdefault(program, "filesystem.execute")
     found = rules(manifest.policy, service_of(manifest), allowed, denied)
     content, lines = render(found, "AuditOnly" if collector.audit else "Enabled")

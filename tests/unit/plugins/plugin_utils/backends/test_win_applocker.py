@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from other_systems import content, hostile_text, path, run, verdict
 
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import Status
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import BackendError, Status
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.win_names import service_sid
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import evaluate
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model as m
@@ -142,13 +143,18 @@ def test_verdicts_say_what_is_not_known():
 def test_what_a_path_rule_cannot_say_is_refused():
     for ref, said in (
         (path(WIN, r"C:\a*", glob=True), "is a pattern (c)"),
-        (path(WIN, r"C:\100%\x"), "has a '%' or '*'"),
+        (path(WIN, r"C:\100%\x"), "a variable or a wildcard (c): rename it."),
         (path(WIN, r"C:\PROGRA~1\x"), "write the long name"),
         (path(WIN, r"\\server\share"), "not a path on a Windows drive (c)"),
     ):
         made = run("win_applocker", WIN, m.Execute("c", path=ref))
         assert verdict(made, "c").status is Status.REFUSED
         assert said in verdict(made, "c").detail
+
+
+def test_a_program_that_no_rule_can_name_is_told_by_its_place():
+    with pytest.raises(BackendError, match=r"wildcard \(workload\.windows\.executable\): rename it\.$"):
+        run("win_applocker", WIN, executable=r"C:\100%\demo.exe")
 
 
 def test_rule_ids_are_unique_and_stable():
