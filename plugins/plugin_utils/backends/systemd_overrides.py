@@ -231,6 +231,10 @@ def _value(plan: Plan, key: str, value: str, clause: str) -> str:
         raise BackendError(
             f"'{value}' would run into the next line of the unit file ({clause}): take its end away."
         )
+    if any(char.isspace() and char != " " for char in value):
+        raise BackendError(
+            f"{value!r} holds a space of a kind that systemd takes for a letter ({clause}): write a plain one."
+        )
     if "%" in _SPECIFIER.sub("", value):
         raise BackendError(
             f"'{value}' holds a specifier that is not allowed here ({clause}): write '%%' for a plain percent."

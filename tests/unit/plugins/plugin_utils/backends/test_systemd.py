@@ -213,6 +213,7 @@ def test_socket_bind_only_where_the_build_does_something():
         ("ExecStart", "sh", "names no program by its full path"),
         ("Nice", "5\nUser=root", "holds the control character"),
         ("Nice", "5\\", "would run into the next line"),
+        ("StateDirectory", "a\u00a0b", "holds a space of a kind that systemd takes for a letter"),
         ("Nice", "%z", "holds a specifier that is not allowed here"),
     ],
 )
