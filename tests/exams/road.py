@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -79,10 +80,10 @@ def work(host: LabHost, policy: str, when: str, found: Findings) -> None:
 def road(name: str, folder: Path) -> Findings:
     found = Findings()
     host = LabHost(name, folder, show=lambda _text: None)
-    for policy in UNITS:
-        prepared = remote.act(host.ssh_words(), policy, "prepare")
-        found.check(prepared["ok"], "prepared", f"{name} {policy}: {prepared['detail']}")
     try:
+        for policy in UNITS:
+            prepared = remote.act(host.ssh_words(), policy, "prepare")
+            found.check(prepared["ok"], "prepared", f"{name} {policy}: {prepared['detail']}")
         for policy in UNITS:
             result, _text = host.run(policy=policy, policies_dirs=[])
             say(host, f"{policy}: {result.get('state')}")
@@ -98,6 +99,8 @@ def road(name: str, folder: Path) -> Findings:
         host.until(lambda: host.ssh("systemctl is-system-running || true") in ("running", "degraded"), 120)
         for policy in UNITS:
             work(host, policy, "a reboot", found)
+    except (AssertionError, OSError, subprocess.SubprocessError, remote.WorkloadError) as problem:
+        found.check(False, "broken", f"{name}: {problem}")
     finally:
         for policy in UNITS:
             result, _text = host.run(policy=policy, policies_dirs=[], state="absent")
