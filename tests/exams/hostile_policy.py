@@ -57,6 +57,8 @@ _ATTACKS = [
     '", "Action": "Allow", "x": "',
     "'; Start-Process cmd; '",
     "/../../etc/shadow",
+    "/../../../etc",
+    " ../../etc",
     "{{ lookup('pipe', 'id') }}",
     "!!python/object:os.system",
 ]
@@ -136,6 +138,14 @@ def fields(value: Any, place: Place = ()) -> Iterator[tuple[Place, bool]]:
         yield place, False
 
 
+# A letter for each character that could mean something: what differs in an attack differs in its twin.
+_LETTERS = {
+    char: chr(ord("a") + number % 26)
+    for number, char in enumerate(sorted({char for text in [*_CHARACTERS, *_ATTACKS] for char in text}))
+    if not (char.isascii() and char.isalnum())
+}
+
+
 @dataclass(frozen=True)
 class Attack:
     """A way to spoil a text. ``spoil(text)`` and ``tame(text)`` are of the same length and the same parts.
@@ -151,12 +161,9 @@ class Attack:
         return self._put(text, self.payload)
 
     def tame(self, text: str) -> str:
-        keep = "/. \\" if "\\" in text else "/. "
+        keep = "/. \\" if "\\" in text or text.startswith("$") else "/. "
         return self._put(
-            text,
-            "".join(
-                char if char.isascii() and char.isalnum() or char in keep else "x" for char in self.payload
-            ),
+            text, "".join(char if char in keep else _LETTERS.get(char, char) for char in self.payload)
         )
 
     def _put(self, text: str, payload: str) -> str:

@@ -44,9 +44,8 @@ def account_of(manifest: Manifest) -> str:
     workload = manifest.workload(OS.MACOS)
     named = (workload.user if workload else "") or next((user.name for user in manifest.of(User)), "")
     if named and not _ACCOUNT.fullmatch(named):
-        raise BackendError(
-            f"{named!r} cannot name a macOS account (identity.user): write letters, digits and '_'."
-        )
+        place = "workload.macos.user" if workload and workload.user else "identity.user"
+        raise BackendError(f"{named!r} cannot name a macOS account ({place}): write letters, digits and '_'.")
     return named
 
 

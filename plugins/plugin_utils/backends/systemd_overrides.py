@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import re
 
-from ..policy.model import OS
+from ..policy.model import OS, Clause, Restart, StopTimeout
 from .base import BackendError, Status, Verdict
-from .linux_host import EXEC_KEYS
+from .linux_host import DIRECTORY_KEYS, EXEC_KEYS
 from .systemd_plan import Plan
 from .systemd_text import check
 
@@ -182,6 +182,18 @@ OWNED: dict[str, str] = {
     "WatchdogSec": "resilience.watchdog",
 }
 
+# What is made below these becomes writable, so a name must not lead out of them, nor stand for all of them.
+_DIRECTORIES = dict(DIRECTORY_KEYS)
+_NAME = re.compile(r"(?!\.{1,2}(/|$))[^/:\"'\\]+(/(?!\.{1,2}(/|$))[^/:\"'\\]+)*")
+
+# Directives that are harmless but where the policy has this clause.
+_UNDOING: dict[str, type[Clause]] = {
+    "RestartForceExitStatus": Restart,
+    "RestartPreventExitStatus": Restart,
+    "SendSIGKILL": StopTimeout,
+    "FinalKillSignal": StopTimeout,
+}
+
 # Specifiers that name the unit or the system's folders (systemd.unit(5), SPECIFIERS).
 _SPECIFIER = re.compile(r"%(?:[%iInNpPjJSLCtT])")
 
@@ -239,10 +251,27 @@ def _value(plan: Plan, key: str, value: str, clause: str) -> str:
         raise BackendError(
             f"'{value}' holds a specifier that is not allowed here ({clause}): write '%%' for a plain percent."
         )
+    if key in _DIRECTORIES and not all(
+        _NAME.fullmatch(word.partition(":")[0]) for word in value.split(" ") if word
+    ):
+        raise BackendError(
+            f"'{value}' names no directories below {_DIRECTORIES[key]} ({clause}): write names without '..'."
+        )
+    if key in dict(DIRECTORY_KEYS) and ".." in re.split(r"[/: ]", value):
+        raise BackendError(f"'{value}' holds '..' ({clause}): write the directory's own name.")
     if key == "ExecSearchPath" and plan.host.systemd < 250:
         raise BackendError(
             f"ExecSearchPath= begins with systemd 250, this host has {plan.host.systemd} ({clause})."
         )
+    if key.startswith("Standard") and value.partition(":")[0] in ("file", "append", "truncate"):
+        raise BackendError(f"systemd opens '{value}' outside of the sandbox ({clause}): write 'journal'.")
+    if key == "KillMode" and value not in ("control-group", "mixed"):
+        raise BackendError(
+            f"KillMode={value} would let processes from before the sandbox live on ({clause}): leave it out."
+        )
+    undone = _UNDOING.get(key)
+    if undone and plan.manifest.of(undone):
+        raise BackendError(f"{key}= would undo the clause {undone.section} ({clause}): leave one of them out.")
     if key in EXEC_KEYS:
         prefix = value[: len(value) - len(value.lstrip("@-:+!|"))]
         if set(prefix) & set("+!|"):
@@ -250,6 +279,11 @@ def _value(plan: Plan, key: str, value: str, clause: str) -> str:
                 f"'{value}' would run outside of the sandbox ({clause}): leave out the prefix '{prefix}'."
             )
         program = value[len(prefix) :].split()[0] if value[len(prefix) :] else ""
+        if any(char in program for char in "\"'\\") or ";" in value.split():
+            raise BackendError(
+                f"'{value}' could start a second command, or hide a prefix in quotes ({clause}): write one command, "
+                "its program without quotes."
+            )
         searched = "/" not in program and bool(plan.host.values("ExecSearchPath"))
         if not program.startswith("/") and not searched:
             raise BackendError(f"'{value}' names no program by its full path ({clause}): begin with '/'.")
