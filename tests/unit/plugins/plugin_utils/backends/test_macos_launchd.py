@@ -151,7 +151,9 @@ def test_audit_limits_nothing():
 
 
 def test_an_account_that_no_system_has_is_refused():
-    with pytest.raises(BackendError, match=re.escape("'a b' cannot name a macOS account (workload.macos.user)")):
+    with pytest.raises(
+        BackendError, match=re.escape("'a b' cannot name a macOS account (workload.macos.user)")
+    ):
         job(user="a b")
 
 
