@@ -27,7 +27,9 @@ DIRECTORY_KEYS = (
     ("StateDirectory", "/var/lib"),
     ("CacheDirectory", "/var/cache"),
     ("LogsDirectory", "/var/log"),
+    ("ConfigurationDirectory", "/etc"),
 )
+_GROWING = frozenset(key for key, _unused in DIRECTORY_KEYS)  # an override adds to what the vendor wrote
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class Program:
     path: str
     escapes: bool
     keeps_privileges: bool  # prefix '!': no user change
+
+
+def _commands(line: str) -> list[str]:
+    """The first word of each command of an Exec line; a word of its own ';' parts them (systemd.service(5))."""
+    words = line.split()
+    return [word for before, word in zip([";", *words], words, strict=False) if before == ";" and word != ";"]
 
 
 class Host:
@@ -61,11 +69,10 @@ class Host:
         self._unit = facts.get("unit", cast(UnitFacts, {}))
         if is_instance(self._unit.get("name", ""), self.unit):
             self.unit = self._unit["name"]
-        self._overrides = {
-            override.key: override.value
-            for override in manifest.overrides
-            if override.os is OS.LINUX and override.backend == "systemd"
-        }
+        self._overrides: dict[str, list[str]] = {}
+        for override in manifest.overrides:
+            if override.os is OS.LINUX and override.backend == "systemd":
+                self._overrides.setdefault(override.key, []).append(override.value)
         self._check()
 
     def _check(self) -> None:
@@ -97,9 +104,10 @@ class Host:
 
     def values(self, key: str) -> list[str]:
         """What the vendor, the administrator or an override of the policy set ``key`` to."""
-        if key in self._overrides:
-            return [self._overrides[key]]
-        return list(self._unit.get("service", {}).get(key, []))
+        written = self._overrides.get(key, [])
+        if written and key not in _GROWING:
+            return list(written)
+        return [*self._unit.get("service", {}).get(key, []), *written]
 
     def value(self, key: str, default: str = "") -> str:
         values = self.values(key)
@@ -127,13 +135,16 @@ class Host:
     def programs(self) -> tuple[Program, ...]:
         """Programs of all Exec lines, in the order of a unit's life."""
         found = []
+        # The old way to start only ExecStart= in the sandbox (service_spawn() of systemd's service.c).
+        start_only = self.value("PermissionsStartOnly").lower() in ("yes", "y", "true", "t", "1", "on")
         for key in EXEC_KEYS:
-            for line in self.values(key):
-                word = line.split()[0] if line.split() else ""
-                path = word.lstrip("@-:+!|").strip("\"'")
-                prefix = word[: len(word) - len(word.lstrip("@-:+!|"))]
+            for word in (word for line in self.values(key) for word in _commands(line)):
+                bare = word.strip("\"'")  # systemd takes quotes away before it looks for prefixes
+                path = bare.lstrip("@-:+!|").strip("\"'")
+                prefix = bare[: len(bare) - len(bare.lstrip("@-:+!|"))]
                 places = [path] if path.startswith("/") else self._searched(path)
-                found += [Program(key, plain(place), "+" in prefix, "!" in prefix) for place in places]
+                outside = "+" in prefix or (start_only and key != "ExecStart")
+                found += [Program(key, plain(place), outside, "!" in prefix) for place in places]
         return tuple(found)
 
     def _searched(self, name: str) -> list[str]:
@@ -153,4 +164,5 @@ class Host:
             for key, base in DIRECTORY_KEYS
             for value in self.values(key)
             for word in value.split()
+            if ".." not in word.split(":")[0].split("/")  # systemd makes none of these
         )

@@ -42,6 +42,7 @@ class Hidden:
     path: str
     clause: str
     weak: bool = True
+    socket: bool = False  # a way to act as root: reading the folder around it does not open it
 
 
 @dataclass
@@ -97,7 +98,11 @@ def _hidden_trees(grants: dict[str, Grant], hidden: list[Hidden]) -> dict[str, H
     """Trees that stay hidden: weak ones only where no grant opens them and no hidden tree above covers them."""
     trees: dict[str, Hidden] = {}
     for tree in sorted(hidden, key=lambda item: (item.path, item.weak, item.clause)):
-        opened = tree.weak and any(within(tree.path, path) for path, grant in grants.items() if grant.reveals)
+        opened = tree.weak and any(
+            within(tree.path, path) and not (tree.socket and grant.kind in (READ, EXECUTE))
+            for path, grant in grants.items()
+            if grant.reveals
+        )
         if not opened and tree.path not in trees:
             trees[tree.path] = tree
     covered = {

@@ -26,6 +26,14 @@ CAPABILITIES: dict[str, tuple[str, ...]] = {
     "administer_system": ("CAP_SYS_ADMIN",),
 }
 
+# Privileges that undo what other clauses say, and how.
+UNDOING: dict[str, str] = {
+    "administer_system": "can mount, and write to /proc/sys, /sys and the unit's own cgroup",
+    "configure_network": "leaves /proc/sys writable",
+    "raise_limits": "can raise limits of a process",
+    "trace_processes": "can take over processes that run outside of the sandbox",
+}
+
 # linux/capability.h: the bit of each in /proc/PID/status
 CAPABILITY_BITS: dict[str, int] = {
     "CAP_CHOWN": 0,

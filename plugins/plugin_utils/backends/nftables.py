@@ -160,6 +160,12 @@ def _outgoing(table: _Table) -> list[tuple[Connect, list[str]]]:
         )
     privileges = {privilege.name for privilege in table.manifest.of(Privilege)}
     missing = _undone_by(privileges)
+    if table.host.sockets:
+        # A listening socket can be given up and connected (connect(2)); one for datagrams sends to anybody.
+        missing.append(
+            f"sockets that {', '.join(table.host.sockets)} opens belong to its cgroup: what leaves by them is not "
+            "matched"
+        )
     for closure in table.manifest.of(ConnectClosure):
         table.say(closure, Status.PARTIAL if missing else Status.ENFORCED, "; ".join(missing))
     return found

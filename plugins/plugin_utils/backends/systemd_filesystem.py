@@ -25,7 +25,7 @@ from ..policy.model import (
     Write,
     WriteClosure,
 )
-from .base import Status
+from .base import BackendError, Status
 from .linux_layout import EXECUTE, READ, SOCKET, WRITE, Grant, Hidden, Layout, lay_out, narrowed
 from .linux_names import below, plain, within
 from .linux_tables import (
@@ -76,6 +76,10 @@ def _grants(plan: Plan) -> tuple[list[Grant], list[str]]:
         for clause in plan.manifest.of(kind):
             with plan.refusing(clause):
                 path = plan.path(clause, clause.path)
+                if word in (READ, EXECUTE) and any(within(path, tree) for tree in (*PRIVILEGED_SOCKETS, BUS)):
+                    raise BackendError(
+                        f"'{path}' is a way to a privileged socket ({clause.id}): name it under ipc instead."
+                    )
                 if word == WRITE and any(within(path, private) for private in PRIVATE):
                     plan.partial(
                         clause, "PrivateTmp", detail=f"{path} is the unit's own: others' files are not in it"
@@ -133,7 +137,7 @@ def _make_before_start(plan: Plan, clause: Clause, path: str) -> None:
     process that its own child left behind as the main one, which is what a forking server's first process is.
     """
     account = plan.text.values("User")[0]
-    place = quote(path, clause.id)
+    place = quote(path, clause.id).replace("$", "$$")  # systemd puts variables in, quoted or not
     for line in plan.host.values("ExecCondition"):
         plan.text.add("ExecCondition", line, clause.id)
     # The file stays, as it is a mount of the unit's even for '+': install(1) could not put another in its place.
@@ -167,10 +171,11 @@ def _hidden(plan: Plan) -> list[Hidden]:
         hidden += [Hidden(path, closure) for path in SENSITIVE_OF_ROOT]
     sockets = plan.one(UnixSocketClosure)
     if sockets:
-        hidden += [Hidden(path, sockets.id) for path in (*PRIVILEGED_SOCKETS, *SERVICE_SOCKETS)]
+        hidden += [Hidden(path, sockets.id, socket=True) for path in PRIVILEGED_SOCKETS]
+        hidden += [Hidden(path, sockets.id) for path in SERVICE_SOCKETS]
     bus = plan.one(BusClosure)
     if bus and not plan.manifest.of(BusName):
-        hidden.append(Hidden(BUS, bus.id))
+        hidden.append(Hidden(BUS, bus.id, socket=True))
     for secret in plan.manifest.of(Secret):
         with plan.refusing(secret):
             hidden.append(Hidden(plan.path(secret, secret.source), secret.id))
@@ -274,6 +279,7 @@ def _judge_write(plan: Plan, opened: list[str]) -> None:
     if closure:
         escapes = [program.path for program in plan.host.programs() if program.escapes]
         missing = [*opened, *(f"{path} runs outside of the sandbox (prefix '+')" for path in escapes)]
+        missing += plan.undone_by("administer_system", "configure_network", "trace_processes")
         plan.weigh(closure, "ProtectSystem", "ProtectHome", "PrivateTmp", "ReadWritePaths", missing=missing)
 
 

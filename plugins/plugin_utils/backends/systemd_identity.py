@@ -136,6 +136,7 @@ def _capabilities(plan: Plan, account: str) -> None:
     ]
     if "administer_system" in plan.granted(Privilege):
         missing.append("administer_system can mount and so undo every path clause")
+    missing += plan.undone_by("trace_processes")
     plan.weigh(closure, "CapabilityBoundingSet", "NoNewPrivileges", "ProtectKernel*", missing=missing)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 from ..policy.model import (
+    OS,
     BusClosure,
     BusName,
     Device,
@@ -18,9 +19,11 @@ from ..policy.model import (
     SharedMemory,
     UnixSocket,
     UnixSocketClosure,
+    Write,
 )
 from .base import BackendError
-from .linux_tables import PLAIN_DEVICES
+from .linux_names import plain, within
+from .linux_tables import BUS, PLAIN_DEVICES
 from .systemd_plan import Plan
 from .systemd_text import quote
 
@@ -82,6 +85,15 @@ def _bus(plan: Plan) -> None:
             closure, "the unit has Type=dbus and does not start without the bus, which systemd cannot filter"
         )
     else:
+        granted = [clause.path for clause in (*plan.manifest.of(Write), *plan.manifest.of(UnixSocket))]
+        paths = [plain(path) for ref in granted if not ref.glob and (path := ref.on(OS.LINUX))]
+        paths += [path for _unused, path in plan.host.directories()]
+        opened = [path for path in paths if within(BUS, path) or within(path, BUS)]
+        if opened:
+            plan.partial(
+                closure, "none", detail=f"the whole system bus is open, because {opened[0]} can be used"
+            )
+            return
         plan.enforce(closure, "InaccessiblePaths", detail="the system bus's directory is hidden as a whole")
 
 

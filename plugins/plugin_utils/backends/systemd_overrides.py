@@ -257,8 +257,6 @@ def _value(plan: Plan, key: str, value: str, clause: str) -> str:
         raise BackendError(
             f"'{value}' names no directories below {_DIRECTORIES[key]} ({clause}): write names without '..'."
         )
-    if key in dict(DIRECTORY_KEYS) and ".." in re.split(r"[/: ]", value):
-        raise BackendError(f"'{value}' holds '..' ({clause}): write the directory's own name.")
     if key == "ExecSearchPath" and plan.host.systemd < 250:
         raise BackendError(
             f"ExecSearchPath= begins with systemd 250, this host has {plan.host.systemd} ({clause})."
@@ -271,7 +269,9 @@ def _value(plan: Plan, key: str, value: str, clause: str) -> str:
         )
     undone = _UNDOING.get(key)
     if undone and plan.manifest.of(undone):
-        raise BackendError(f"{key}= would undo the clause {undone.section} ({clause}): leave one of them out.")
+        raise BackendError(
+            f"{key}= would undo the clause {undone.section} ({clause}): leave one of them out."
+        )
     if key in EXEC_KEYS:
         prefix = value[: len(value) - len(value.lstrip("@-:+!|"))]
         if set(prefix) & set("+!|"):

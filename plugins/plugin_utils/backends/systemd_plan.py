@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from ..policy.model import OS, Clause, Manifest, PathRef
+from ..policy.model import OS, Clause, Manifest, PathRef, Privilege
 from .base import BackendError, Probe, ReadBack, Status, Verdict
 from .linux_host import Host
 from .linux_names import plain
+from .linux_tables import UNDOING
 from .systemd_text import UnitText, quote
 
 C = TypeVar("C", bound=Clause)
@@ -35,6 +36,11 @@ class Plan:
 
     def granted(self, kind: type[Any], attribute: str = "name") -> set[str]:
         return {str(getattr(clause, attribute)) for clause in self.manifest.of(kind)}
+
+    def undone_by(self, *privileges: str) -> list[str]:
+        """What those of these privileges that the policy grants can undo, for ``weigh``."""
+        granted = self.granted(Privilege)
+        return [f"{name} {UNDOING[name]}" for name in privileges if name in granted]
 
     def enforce(self, clause: Clause, *mechanisms: str, detail: str = "") -> None:
         self._say(clause, Status.ENFORCED, mechanisms, detail)

@@ -98,7 +98,7 @@ def _limit(plan: Plan, clause: Clause, controller: str, key: str, value: str) ->
         return False
     plan.text.set(key, value, clause.id)
     plan.property(clause, key, value)
-    plan.enforce(clause, key)
+    plan.weigh(clause, key, missing=plan.undone_by("administer_system"))
     return True
 
 
@@ -107,14 +107,14 @@ def _memory(plan: Plan, clause: MemoryLimit) -> None:
         # Without it the limit only moves the excess to swap.
         plan.text.set("MemorySwapMax", "0", clause.id)
         plan.property(clause, "MemorySwapMax", "0")
-        plan.enforce(clause, "MemoryMax", "MemorySwapMax")
+        plan.weigh(clause, "MemoryMax", "MemorySwapMax", missing=plan.undone_by("administer_system"))
 
 
 def _cpu(plan: Plan, clause: CpuLimit) -> None:
     if plan.host.controller("cpu"):
         plan.text.set("CPUQuota", f"{clause.percent}%", clause.id)
         plan.readbacks.append(_quota(plan, clause))
-        plan.enforce(clause, "CPUQuota")
+        plan.weigh(clause, "CPUQuota", missing=plan.undone_by("administer_system"))
     else:
         plan.refuse(
             clause,
@@ -141,14 +141,18 @@ def _io(plan: Plan, clause: IoWeight) -> None:
 def _resource(plan: Plan, clause: Clause, key: str, value: int) -> None:
     plan.text.set(key, str(value), clause.id)
     plan.property(clause, key, str(value))
-    plan.enforce(clause, key, detail="counted for each process")
+    missing = plan.undone_by("raise_limits")
+    if missing:
+        plan.partial(clause, key, detail="; ".join(missing))
+    else:
+        plan.enforce(clause, key, detail="counted for each process")
 
 
 def _core(plan: Plan, clause: CoreDumps) -> None:
     value = "infinity" if clause.allow else "0"
     plan.text.set("LimitCORE", value, clause.id)
     plan.property(clause, "LimitCORE", value)
-    plan.enforce(clause, "LimitCORE")
+    plan.weigh(clause, "LimitCORE", missing=[] if clause.allow else plan.undone_by("raise_limits"))
 
 
 def _wx(plan: Plan, clause: WritableAndExecutable) -> None:

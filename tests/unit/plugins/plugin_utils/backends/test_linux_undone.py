@@ -1,0 +1,129 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What undoes a clause is refused, or lowers the clause's verdict: overrides, privileges, vendors' units, grants."""
+
+from __future__ import annotations
+
+import pytest
+from linux_support import UNIT, by_nftables, by_systemd, host, path, values, verdict
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import features
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import Status
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model as m
+
+WRITE = m.WriteClosure("filesystem.write")
+PRIVILEGES = m.PrivilegeClosure("identity.privileges")
+BUS = m.BusClosure("ipc.dbus")
+SOCKETS = m.UnixSocketClosure("ipc.unix")
+
+
+def overrides(*pairs: tuple[str, str]) -> tuple[m.Override, ...]:
+    return tuple(
+        m.Override(f"overrides.linux.systemd.{key}", m.OS.LINUX, "systemd", key, value)
+        for key, value in pairs
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("ExecStartPre", "/usr/bin/true ; +/usr/bin/id", "could start a second command"),
+        ("ExecStartPre", '"+sh" -c id', "hide a prefix in quotes"),
+        ("ExecStartPre", "\\x2bsh -c id", "hide a prefix in quotes"),
+        (
+            "StandardOutput",
+            "truncate:/etc/passwd",
+            "systemd opens 'truncate:/etc/passwd' outside of the sandbox",
+        ),
+        ("StandardInput", "file:/etc/shadow", "outside of the sandbox"),
+        ("KillMode", "none", "would let processes from before the sandbox live on"),
+        ("RestartForceExitStatus", "0 1", "would undo the clause resilience.restart"),
+        ("SendSIGKILL", "no", "would undo the clause resilience.stop_timeout"),
+    ],
+)
+def test_overrides_that_undo_a_clause_are_refused(key: str, value: str, said: str) -> None:
+    clauses = (
+        m.Restart("resilience.restart", when="never"),
+        m.StopTimeout("resilience.stop_timeout", seconds=5),
+    )
+    made = by_systemd(*clauses, overrides=overrides(("ExecSearchPath", "/usr/bin"), (key, value)))
+    found = verdict(made, f"overrides.linux.systemd.{key}")
+    assert found.status is Status.REFUSED
+    assert said in found.detail
+    assert values(made, key) == []
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"ExecStart": ["/usr/bin/true ; +/usr/bin/id"]},
+        {"ExecStart": ['"+/usr/bin/id"']},
+        {"ExecStart": ["/usr/bin/true"], "ExecStartPre": ["/usr/bin/id"], "PermissionsStartOnly": ["true"]},
+    ],
+)
+def test_each_way_out_of_the_sandbox_in_a_vendors_unit_is_seen(service: dict[str, list[str]]) -> None:
+    made = by_systemd(WRITE, PRIVILEGES, on=host(service=service))
+    for clause in (WRITE, PRIVILEGES):
+        assert verdict(made, clause.id).status is Status.PARTIAL
+        assert "/usr/bin/id runs" in verdict(made, clause.id).detail
+
+
+def test_an_override_of_a_directory_adds_to_the_vendors() -> None:
+    clauses = (WRITE, m.Write("w", path=path("/var/lib/bar")))
+    on = host(service={"StateDirectory": ["foo"], "ConfigurationDirectory": ["demo"]})
+    said = verdict(by_systemd(*clauses, on=on, overrides=overrides(("StateDirectory", "bar"))), WRITE.id)
+    assert said.status is Status.PARTIAL
+    assert "/var/lib/foo is writable" in said.detail
+    assert "/etc/demo is writable" in said.detail
+
+
+@pytest.mark.parametrize(
+    ("clause", "privilege"),
+    [
+        (WRITE, "administer_system"),
+        (WRITE, "configure_network"),
+        (WRITE, "trace_processes"),
+        (PRIVILEGES, "trace_processes"),
+        (m.MemoryLimit("l", bytes=1024), "administer_system"),
+        (m.CpuLimit("l", percent=5), "administer_system"),
+        (m.MaxProcesses("l", count=5), "administer_system"),
+        (m.MaxOpenFiles("l", count=5), "raise_limits"),
+        (m.CoreDumps("l", allow=False), "raise_limits"),
+    ],
+)
+def test_privileges_that_undo_a_clause_lower_its_verdict(clause: m.Clause, privilege: str) -> None:
+    assert verdict(by_systemd(clause), clause.id).status is Status.ENFORCED
+    said = verdict(by_systemd(clause, m.Privilege("p", name=privilege)), clause.id)
+    assert said.status is Status.PARTIAL
+    assert privilege in said.detail
+
+
+def test_reading_a_folder_opens_no_way_to_act_as_root() -> None:
+    made = by_systemd(SOCKETS, BUS, m.Read("r", path=path("/run")))
+    assert {"-/run/dbus", "-/run/docker.sock"} <= set(values(made, "InaccessiblePaths"))
+    assert verdict(made, BUS.id).status is Status.ENFORCED
+    for text in ("/run/dbus", "/run/dbus/system_bus_socket", "/run/docker.sock", "/run/containerd"):
+        assert verdict(by_systemd(SOCKETS, BUS, m.Read("r", path=path(text))), "r").status is Status.REFUSED
+
+
+def test_an_open_bus_is_said() -> None:
+    assert verdict(by_systemd(BUS, m.Write("w", path=path("/run"))), BUS.id).status is Status.PARTIAL
+    on = host(service={"RuntimeDirectory": ["dbus"]})
+    assert verdict(by_systemd(BUS, on=on), BUS.id).status is Status.PARTIAL
+
+
+def test_a_variable_in_a_path_is_none_in_the_line_that_runs_as_root() -> None:
+    made = by_systemd(m.User("u", name="demo"), m.Write("w", path=path("/run/${E}.pid")))
+    assert values(made, "ExecCondition") == [
+        '+/usr/bin/touch -- "/run/$${E}.pid"',
+        '+/usr/bin/chown demo -- "/run/$${E}.pid"',
+    ]
+
+
+def test_sockets_that_are_handed_in_can_connect() -> None:
+    data = host().data
+    on = features.from_data({**data, "unit": {**data["unit"], "triggered_by": ["demo.socket"]}})
+    said = verdict(by_nftables(m.ConnectClosure("network.connect"), on=on), "network.connect")
+    assert said.status is Status.PARTIAL
+    assert "demo.socket" in said.detail
+    assert UNIT not in said.detail
