@@ -66,9 +66,7 @@ def unit_facts(unit):
     facts = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
     fragment = facts.get("FragmentPath", "")
     dropins = [
-        path
-        for path in facts.get("DropInPaths", "").split()
-        if os.path.basename(path) != unit_files.OWN_DROPIN
+        path for path in facts.get("DropInPaths", "").split() if os.path.basename(path) not in unit_files.OURS
     ]
     sections = unit_files.read(fragment, dropins)
     service = sections.get("Service", {})

@@ -20,9 +20,9 @@ import time
 
 from . import command
 from .errors import HostError
+from .unit_files import PROBE_DROPIN
 
 UNITS = "/run/systemd/system"
-DROPIN = "zzz-bulkhead-probe.conf"  # behind zz-bulkhead.conf: drop-ins apply in order of name
 CLONE_SUFFIX = "-bulkhead-probe"
 
 # Of no use or of harm in a clone: what it starts instead, names that would take over the original's, and
@@ -115,7 +115,7 @@ class Reload:
     def __init__(self, unit, session, python, openings):
         self.unit = unit
         self.folder = os.path.join(UNITS, unit + ".d")
-        self.path = os.path.join(self.folder, DROPIN)
+        self.path = os.path.join(self.folder, PROBE_DROPIN)
         self.session = session
         lines, self.argv = service_lines(session, python, openings)
         lines += ["ExecReload=", "ExecReload=" + self.argv]

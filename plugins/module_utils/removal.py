@@ -37,10 +37,9 @@ def absent(policy, wish):
             )
         place.sign()
         answer = _answer(place, planned)
-        # Whatever was pending is taken away with the rest: the guard must find nothing to revert to.
-        files.remove(place.at("pending.json"))
-        guard.dismiss(policy)
+        # A pending change stays pending until its files are gone: cut off before that, the guard finishes the way back.
         faults = _withdraw(place, planned)
+        guard.dismiss(policy)
         last = store.policies() == [policy]
         shutil.rmtree(place.path)
         files.sync_directory(store.BASE)

@@ -13,7 +13,20 @@ import secrets
 import time
 from collections import namedtuple
 
-from . import bundles, diffing, features, files, footprint, guard, health, plan, store, units, validators
+from . import (
+    bundles,
+    diffing,
+    features,
+    files,
+    footprint,
+    guard,
+    health,
+    plan,
+    receipts,
+    store,
+    units,
+    validators,
+)
 from .errors import HostError
 
 # Seconds for switching, restarting and health checks, before the time to confirm begins.
@@ -38,26 +51,32 @@ def apply(wish):
         if planned.write:
             validators.validate(bundle, facts["unit"]["fragment"], check=True)
         return _answer(place, bundle, planned, "unchanged")
-    fresh = not place.exists()
-    try:
-        footprint.note_base()
-        place.create()
-        with place.lock():
-            fence(place, wish)
-            adopted = _settle_pending(place, bundle, wish)
-            if adopted:
-                return adopted
-            planned = _plan(place, bundle, wish)
-            if plan.empty(planned) and place.active() == bundle.digest:
-                answer = _answer(place, bundle, planned, "unchanged")
-                return {**answer, "service": units.service(bundle.unit), **_renew_guard()}
-            return _change(place, bundle, planned, wish, facts)
-    except HostError as problem:
-        if fresh and problem.state in ("unchanged", "refused"):
-            from . import removal
+    footprint.note_base()
+    place.create()
+    with place.lock():
+        # Without a receipt no change of this policy ever began here: one that comes to nothing leaves nothing.
+        fresh = not os.path.exists(place.at("receipts.jsonl"))
+        try:
+            return _apply_locked(place, wish, facts)
+        except (HostError, OSError) as problem:
+            if fresh and getattr(problem, "state", "unchanged") in ("unchanged", "refused"):
+                from . import removal
 
-            removal.forget(place)  # a first change that came to nothing leaves nothing
-        raise
+                removal.forget(place)
+            raise
+
+
+def _apply_locked(place, wish, facts):
+    bundle = wish.bundle
+    fence(place, wish)
+    adopted = _settle_pending(place, bundle, wish)
+    if adopted:
+        return adopted
+    planned = _plan(place, bundle, wish)
+    if plan.empty(planned) and place.active() == bundle.digest:
+        answer = _answer(place, bundle, planned, "unchanged")
+        return {**answer, "service": units.service(bundle.unit), **_renew_guard()}
+    return _change(place, bundle, planned, wish, facts)
 
 
 def installed_bundles():
@@ -252,7 +271,7 @@ def revert(policy, wish, origin=None, to=""):
         "from": place.active(),
         "diff": [],
     }
-    if not place.exists() or (to and place.active() != to):
+    if not place.exists() or (to and place.active() != to and not _half_back(place)):
         return nothing
     with place.lock():
         fence(place, wish)
@@ -273,6 +292,12 @@ def revert(policy, wish, origin=None, to=""):
     # The host itself vouches for what it ran before: the features have no say in going back.
     fingerprint = features.fingerprint(features.collect(bundle.unit))
     return apply(wish._replace(bundle=bundle._replace(fingerprint=fingerprint)))
+
+
+def _half_back(place):
+    """True where the last way back failed half-way: the generation that is named active may not be whole."""
+    entries, _fault = receipts.load(place.at("receipts.jsonl"))
+    return bool(entries) and entries[-1].get("event") == "REVERT_FAILED"
 
 
 def _revert_pending(place, pending, wish):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 
 OWN_DROPIN = "zz-bulkhead.conf"
+PROBE_DROPIN = "zzz-bulkhead-probe.conf"  # behind ours, for one reload, in /run
+OURS = (OWN_DROPIN, PROBE_DROPIN)
 
 
 def logical_lines(text):
@@ -48,7 +50,7 @@ def merge(sections, text):
 def read(fragment, dropins):
     """The sections of ``fragment`` and then of ``dropins``, but for ours."""
     sections = {}
-    for path in [fragment] + [item for item in dropins if os.path.basename(item) != OWN_DROPIN]:
+    for path in [fragment] + [item for item in dropins if os.path.basename(item) not in OURS]:
         if path:
             try:
                 with open(path, "rb") as stream:  # a vendor's unit may be a link: follow it

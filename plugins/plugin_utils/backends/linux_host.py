@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import cast
 
 from ..policy.model import OS, Manifest
 from .base import BackendError, Features
 from .features import LinuxFeatures, UnitFacts
-from .linux_names import is_instance, plain
+from .linux_names import dropin_path, is_instance, plain
 
 EXEC_KEYS = (
     "ExecCondition",
@@ -91,6 +92,14 @@ class Host:
         if state != "loaded":
             raise BackendError(
                 f"Unit {self.unit} is '{state}' on this host: it has to be loadable to be confined."
+            )
+        # Drop-ins apply in the order of their names: whoever comes after ours may undo any clause.
+        own = posixpath.basename(dropin_path(self.unit))
+        later = [path for path in self._unit.get("dropins", []) if posixpath.basename(path) > own]
+        if later:
+            raise BackendError(
+                f"{', '.join(later)}: read after Bulkhead's own {own}, so it could undo any clause. "
+                f"Rename it so that it sorts before {own}, or remove it."
             )
 
     def controller(self, name: str) -> bool:

@@ -84,4 +84,4 @@ def test_reload_puts_back_the_services_own_reload_behind_its_drop_in():
     made = unit.Reload("x.service", session, "/usr/bin/python3", [])
     assert made.path == "/run/systemd/system/x.service.d/zzz-bulkhead-probe.conf"
     assert made.text.endswith("ExecReload=\nExecReload=/usr/bin/python3 -I -S -\n")
-    assert unit.DROPIN > "zz-bulkhead.conf"
+    assert unit.PROBE_DROPIN > "zz-bulkhead.conf"

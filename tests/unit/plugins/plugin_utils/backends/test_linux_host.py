@@ -117,3 +117,11 @@ def test_a_pid_file_that_a_clause_settles_cannot_be_set_by_hand() -> None:
 
 def test_the_unit_of_these_tests_is_a_plain_one() -> None:
     assert Host(manifest(), host()).unit == UNIT
+
+
+def test_a_dropin_that_is_read_after_ours_is_refused() -> None:
+    late = "/etc/systemd/system/nginx.service.d/zzz.conf"
+    unit = dict(host().data["unit"], dropins=["/etc/systemd/system/nginx.service.d/a.conf", late])
+    with pytest.raises(BackendError, match=rf"{late}: read after Bulkhead's own zz-bulkhead\.conf"):
+        by_systemd(on=host(unit=unit))
+    by_systemd(on=host(unit=dict(unit, dropins=unit["dropins"][:1])))

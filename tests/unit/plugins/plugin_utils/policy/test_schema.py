@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from policy_support import WORKLOAD, Make
 
+from ansible_collections.bulkhead.fleet.plugins.module_utils import bundles
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import words
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.clauses import SECTIONS
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyFaults
@@ -121,3 +123,11 @@ def test_one_fault_is_told_once(make: Make, body: str) -> None:
     with pytest.raises(PolicyFaults) as caught:
         make(f"{body}\n", workload="" if body.startswith("workload") else WORKLOAD)
     assert len(caught.value.faults) == 1, str(caught.value)
+
+
+def test_a_host_takes_every_name_that_a_policy_may_have() -> None:
+    pattern = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))["$defs"]["policy_name"]["pattern"]
+    for name in (*bundles.RESERVED, "a-", "a_", "a", "guards", "php-fpm", "x" * 48, "A", "1a", "a.b", ""):
+        if re.search(pattern, name):
+            assert bundles.check_name(name) == name
+    assert not any(re.search(pattern, name) for name in (*bundles.RESERVED, "a-", "a_", "A", "a.b"))
