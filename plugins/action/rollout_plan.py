@@ -54,7 +54,8 @@ class ActionModule(ActionBase):
             raise RolloutError("Nothing was changed. " + " ".join(faults))
         if not check:
             place.lock(policy, os.getppid(), f"a rollout to {len(hosts)} hosts")
-        epoch = place.next_epoch(policy, peek=check)
+        seen = max((int(look.get("epoch") or 0) for look in looks.values() if look), default=0)
+        epoch = place.next_epoch(policy, peek=check, seen=seen)
         options = plan.Options(
             pilot=given["pilot"],
             waves=tuple(given["waves"]),

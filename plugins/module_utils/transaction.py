@@ -222,6 +222,7 @@ def _answer(place, bundle, planned, state, nonce="", origin=None, diff=None):
         "reasons": planned.reasons,
         "application": application.get("ActiveState", ""),
         "generation": place.generation(bundle.digest),
+        "epoch": place.epoch(),
     }
 
 

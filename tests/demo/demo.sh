@@ -19,24 +19,27 @@ page() { on "$1" 'curl -s -o /dev/null -w "%{http_code}" http://127.0.0.1/health
 # touched HOST: how often the faulty generation was switched on there, by the host's own receipts
 touched() { on "$1" "grep -c '\"APPLYING\".*\"rollout\": *\"$faulty\"' /var/lib/bulkhead/nginx/receipts.jsonl || true"; }
 
-rm -rf "$work"
+# Each host is an emulated processor where KVM does not run: more hosts than cores would only wait for each other.
+HOSTS=${HOSTS:-$(($(nproc) > 2 ? 3 : 2))}
+
+rm -rf "$work/policies" "$work/verify"
 mkdir -p "$work/policies"
 
-say "1 of 6  A lab fleet of ${HOSTS:-3} real hosts"
-make --no-print-directory lab-up HOSTS="${HOSTS:-3}" SUITES="${SUITES:-bookworm}"
+say "1 of 6  A lab fleet of $HOSTS real hosts"
+make --no-print-directory lab-up HOSTS="$HOSTS" SUITES="${SUITES:-bookworm}"
 mapfile -t hosts < <(ansible -i "$inventory" lab --list-hosts | sed '1d;s/ //g')
 
 say "2 of 6  nginx, as the distribution ships it"
 play tests/demo/site.yml
-for host in "${hosts[@]}"; do echo "$host  $(on "$host" systemd-analyze security nginx.service --no-pager | tail -1)"; done
+echo "${hosts[0]}  $(on "${hosts[0]}" systemd-analyze security nginx.service --no-pager | tail -1)"
 
 say "3 of 6  Roll out policies/nginx.yml: a canary for each kind of system, then the rest"
 rollout
 declare -A good
 for host in "${hosts[@]}"; do
   good[$host]=$(digest "$host")
-  echo "$host  $(on "$host" systemd-analyze security nginx.service --no-pager | tail -1)"
 done
+echo "${hosts[0]}  $(on "${hosts[0]}" systemd-analyze security nginx.service --no-pager | tail -1)"
 
 say "4 of 6  A faulty update: version 2.0.0 closes /var/www, 'nobody uses it'"
 # shellcheck disable=SC2016

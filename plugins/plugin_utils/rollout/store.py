@@ -79,14 +79,15 @@ class Store:
 
     # --- epochs ---
 
-    def next_epoch(self, policy: str, peek: bool = False) -> int:
+    def next_epoch(self, policy: str, peek: bool = False, seen: int = 0) -> int:
         """Give out the next epoch of ``policy``; it is on disk before any host hears of it.
 
-        With ``peek`` only say which one it would be, and write nothing.
+        With ``peek`` only say which one it would be, and write nothing. ``seen``: the highest that hosts know; where
+        the folder was lost, they remember.
         """
         path = self.root / f"{_checked(policy)}.epoch"
         with nullcontext() if peek else self._guard(policy), _faults(path):
-            epoch = int(_json(path)["epoch"]) + 1 if path.exists() else 1
+            epoch = max(seen, int(_json(path)["epoch"]) if path.exists() else 0) + 1
             # A lost epoch file must not lead to an epoch that hosts have seen.
             found = [_ROLLOUT.fullmatch(e.name) for e in (self.root.iterdir() if self.root.is_dir() else ())]
             epoch = max([epoch, *(int(m["epoch"]) + 1 for m in found if m and m["policy"] == policy)])

@@ -77,6 +77,7 @@ def test_a_damaged_plan_is_named(store: Store, content: str, fault: str) -> None
 
 def test_epochs_only_grow(store: Store) -> None:
     assert [store.next_epoch("nginx") for _ in range(3)] == [1, 2, 3]
+    assert [store.next_epoch("nginx", peek=True, seen=seen) for seen in (0, 3, 8)] == [4, 4, 9]
     assert store.next_epoch("redis") == 1
 
 
