@@ -36,7 +36,10 @@ venv: ## Virtual environment and the link that makes the checkout a collection
 .PHONY: demo
 demo: ## A lab fleet, a policy in stages, a faulty one caught and rolled back, the report
 	@tests/setup/packages.sh lab
+	# The first Debian tree takes a minute: it is built while the virtual environment is made.
+	$(PYTHON) -B roles/lab/files/bulkhead_lab --dir $(LAB_DIR) --cache $(LAB_CACHE) tree --suites "$${SUITES:-bookworm}" >/dev/null & tree=$$!
 	tests/setup/venv.sh $(VENV) $(PYTHON)
+	wait "$$tree"
 	tests/demo/demo.sh
 
 .PHONY: test
