@@ -33,6 +33,19 @@ DIRECTORY_KEYS = (
 _GROWING = frozenset(key for key, _unused in DIRECTORY_KEYS)  # an override adds to what the vendor wrote
 
 
+# What a unit may say that no clause reckons with yet: with it a verdict could be untrue, so the unit is refused.
+UNRECKONED = {
+    "NetworkNamespacePath": "its packets pass another network namespace than the rules are in",
+    "JoinsNamespaceOf": "it shares mounts or network with a unit that has no such policy",
+    "RootDirectory": "paths of the policy would mean others inside",
+    "RootImage": "paths of the policy would mean others inside",
+    "MountImages": "it brings files that no clause names",
+    "ExtensionImages": "it brings files that no clause names",
+    "ExtensionDirectories": "it brings files that no clause names",
+    "OpenFile": "systemd opens files for it before the sandbox exists",
+}
+
+
 @dataclass(frozen=True)
 class Program:
     """A program of an Exec line. ``escapes``: prefix '+' runs it outside of the sandbox (systemd.service(5))."""
@@ -92,6 +105,12 @@ class Host:
         if state != "loaded":
             raise BackendError(
                 f"Unit {self.unit} is '{state}' on this host: it has to be loadable to be confined."
+            )
+        written = {**self._unit.get("service", {}), **self._unit.get("unit", {})}
+        found = [f"{key}= ({why})" for key, why in UNRECKONED.items() if any(written.get(key, []))]
+        if found:
+            raise BackendError(
+                f"Unit {self.unit} sets {', '.join(found)}, which this version cannot confine: reset it in a drop-in."
             )
         # Drop-ins apply in the order of their names: whoever comes after ours may undo any clause.
         own = posixpath.basename(dropin_path(self.unit))
