@@ -119,9 +119,22 @@ def _caller(
         result: dict[str, Any] = action._execute_module(MODULE, arguments, task_vars=variables)
         # The invocation repeats the request, which is long and says nothing to people.
         result.pop("invocation", None)
-        return result
+        return explained(result)
 
     return call
+
+
+def explained(result: dict[str, Any]) -> dict[str, Any]:
+    """The same result; where the module gave no answer at all (full disk, broken Python) it says why."""
+    if not result.get("failed") or "module_stdout" not in result:
+        return result
+    said = f"{result.get('module_stderr') or ''}\n{result['module_stdout'] or ''}".strip().splitlines()
+    # The last line of what Python prints is the error itself.
+    telling = [line.strip() for line in said if "Error" in line] or said
+    last = telling[-1][:300] if telling else "it said nothing"
+    return result | {
+        "msg": f"the host could not run the module: {last}. Look at its free disk space and its Python."
+    }
 
 
 def _option(action: Any, name: str) -> Any:
