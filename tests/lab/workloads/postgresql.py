@@ -279,7 +279,7 @@ def other_processes(context: Context) -> None:
 
 def other_files(context: Context) -> None:
     """SQL reads and writes no file of others once confined."""
-    read = "SELECT length(pg_read_file('/etc/ssh/sshd_config')) > 0"
+    read = "SELECT length(pg_read_file('/var/lib/dpkg/status')) > 0"
     place = Path("/var/tmp/workload-from-sql")
     place.unlink(missing_ok=True)
     write = f"COPY (SELECT 1) TO '{place}'"
