@@ -35,8 +35,12 @@ test-package: venv ## Build the tarball, install it into an empty path, run from
 test-sanity: venv ## ansible-test sanity on a copy of what is tracked
 	@tests/setup/sanity.sh
 
-test-lab: venv ## Tests on real hosts (brings a lab of its own up and down again)
-	@tests/setup/lab.sh tests/setup/on_lab.sh
+test-lab: venv ## The short tests on real hosts (brings a lab of its own up and down again)
+	@tests/setup/lab.sh tests/setup/on_lab.sh short
+
+.PHONY: test-lab-all
+test-lab-all: venv ## All tests on real hosts: rollouts, transactions, proofs, the road; about an hour when emulated
+	@tests/setup/lab.sh tests/setup/on_lab.sh all
 
 .PHONY: exam-road
 exam-road: venv ## Exam: every shipped policy on Debian 12 and 13, after a restart and after a reboot
