@@ -17,6 +17,7 @@ EVERYTHING = UNIT / "backends/golden/everything.yml"
 # As pytest has it: see pyproject.toml.
 sys.path[:0] = [
     str(ROOT / "build/collections"),
+    str(ROOT / "tests/lab"),
     str(ROOT / "tests/oracles/linux"),
     str(ROOT / "tests/oracles/macos"),
     str(ROOT / "tests/oracles/windows"),

@@ -6,10 +6,8 @@ as the policy says, after a restart of the service and after a reboot. Then the 
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -18,10 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
-
-from lab_host import LabHost, inventory  # noqa: E402
-from workloads import remote  # noqa: E402
+import exam
+from lab_host import LabHost, inventory
+from workloads import remote
 
 # Best exposure of nginx that systemd-analyze security may report; unconfined it is 9.6.
 LIMIT = 1.5
@@ -113,7 +110,7 @@ def road(name: str, folder: Path) -> Findings:
     return found
 
 
-def main() -> int:
+def main() -> None:
     chosen: dict[str, str] = {}
     for name, variables in inventory().items():
         if variables["bulkhead_lab_kind"] == "qemu":
@@ -129,8 +126,6 @@ def main() -> int:
     faults += [
         f"nginx on {suite} is at {one.exposure}" for suite, one in found.items() if one.exposure > LIMIT
     ]
-    for fault in faults:
-        print(fault)
     count: Counter[str] = sum((one.count for one in found.values()), Counter())
     figures: dict[str, Any] = {
         "exposure": {suite: one.exposure for suite, one in found.items()},
@@ -138,9 +133,8 @@ def main() -> int:
         "faults": len(faults),
         "seconds": round(time.monotonic() - began),
     }
-    print("exam road: " + json.dumps(figures))
-    return 1 if faults else 0
+    exam.end("road", figures, faults)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

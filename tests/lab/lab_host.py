@@ -50,6 +50,15 @@ def inventory() -> dict[str, dict[str, Any]]:
     return yaml.safe_load(INVENTORY.read_text())["lab"]["hosts"] if INVENTORY.exists() else {}
 
 
+def ssh_words(variables: dict[str, Any]) -> list[str]:
+    """The command that logs in on the host with these variables of the inventory."""
+    return [
+        "ssh", *shlex.split(variables["ansible_ssh_common_args"]), "-o", "BatchMode=yes",
+        "-i", variables["ansible_ssh_private_key_file"], "-p", str(variables["ansible_port"]),
+        f"root@{variables['ansible_host']}",
+    ]  # fmt: skip
+
+
 class LabHost:
     """``name`` of the inventory. ``work``: a folder of the test's own. ``show``: what gets the terminal's text."""
 
@@ -59,12 +68,7 @@ class LabHost:
         self.kind = self.variables["bulkhead_lab_kind"]
 
     def ssh_words(self) -> list[str]:
-        """The command that logs in on the host."""
-        return [
-            "ssh", *shlex.split(self.variables["ansible_ssh_common_args"]), "-o", "BatchMode=yes",
-            "-i", self.variables["ansible_ssh_private_key_file"], "-p", str(self.variables["ansible_port"]),
-            f"root@{self.variables['ansible_host']}",
-        ]  # fmt: skip
+        return ssh_words(self.variables)
 
     def ssh(self, command: str, check: bool = True) -> str:
         argv = [*self.ssh_words(), command]

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from lab_host import ssh_words
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = Path(os.environ.get("BULKHEAD_LAB_INVENTORY", ROOT / "build/lab/inventory.yml"))
@@ -40,11 +41,7 @@ def hosts() -> dict[str, Variables]:
 
 
 def ssh(variables: Variables, command: str) -> str:
-    argv = [
-        "ssh", *shlex.split(variables["ansible_ssh_common_args"]), "-o", "BatchMode=yes",
-        "-i", variables["ansible_ssh_private_key_file"], "-p", str(variables["ansible_port"]),
-        f"root@{variables['ansible_host']}", command,
-    ]  # fmt: skip
+    argv = [*ssh_words(variables), command]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout.strip()

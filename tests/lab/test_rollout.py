@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from lab_host import ssh_words
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = Path(os.environ.get("BULKHEAD_LAB_INVENTORY", ROOT / "build/lab/inventory.yml"))
@@ -47,11 +47,7 @@ class Fleet:
 
     def on(self, host: str, command: str) -> str:
         variables = self.hosts[host]
-        argv = [
-            "ssh", *shlex.split(variables["ansible_ssh_common_args"]), "-o", "BatchMode=yes",
-            "-i", variables["ansible_ssh_private_key_file"], "-p", str(variables["ansible_port"]),
-            f"root@{variables['ansible_host']}", command,
-        ]  # fmt: skip
+        argv = [*ssh_words(variables), command]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout.strip()
