@@ -196,12 +196,12 @@ def test_a_rollout_goes_through_pilot_canary_and_waves(fleet: Fleet, confined: d
 
 
 def test_the_same_again_changes_nothing(fleet: Fleet, confined: dict[str, str]) -> None:
-    before = fleet.each("systemctl show -p MainPID,InvocationID nginx.service")
+    before = fleet.traces()
     code, output = fleet.play("rollout")
     assert code == 0
     assert set(fleet.outcomes("apply").values()) == {"unchanged"}
     assert fleet.active() == confined
-    assert fleet.each("systemctl show -p MainPID,InvocationID nginx.service") == before
+    assert fleet.traces() == before
 
 
 def test_a_fault_on_the_canary_takes_the_pilot_back_and_leaves_the_rest_alone(

@@ -61,7 +61,9 @@ class Session:
         mark = f"--end-{time.monotonic_ns()}--"
         lines: list[str] = []
         try:
-            self._process.stdin.write(f"{sql}\n;\n\\echo {mark}\n")
+            # psql 17 takes what follows an empty statement after COPY's last line for data of that COPY
+            end = "" if sql.rstrip().endswith("\\.") else ";"
+            self._process.stdin.write(f"{sql}\n{end}\n\\echo {mark}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # what it said before it ended follows
