@@ -161,4 +161,5 @@ class LabHost:
             command,
             self.name,
         ]
-        subprocess.run(argv, check=True, timeout=400, capture_output=True)
+        done = subprocess.run(argv, check=False, timeout=400, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command} of {self.name}: {done.stdout[-500:]} {done.stderr[-500:]}"

@@ -150,17 +150,24 @@ def restart(lab: Lab, name: str, power_cut: bool) -> float:
     before = boot_mark(lab, host)
     if power_cut:
         machine.power_cut(host.folder(lab))
-    else:
-        # the connection may end before the answer comes
-        with contextlib.suppress(LabError):
-            ssh.login(ssh.command(lab, host, "systemctl reboot"), limit=30)
     while time.monotonic() - start < 300:
+        if not power_cut:
+            ask_to_reboot(lab, host)
         with contextlib.suppress(LabError):
             ssh.wait(lab, host, 120)
             if boot_mark(lab, host) != before:
                 return round(time.monotonic() - start, 1)
-        time.sleep(0.3)
+        time.sleep(1)
     raise LabError(f"Host '{name}' did not come back within 300 s.")
+
+
+def ask_to_reboot(lab: Lab, host: Host) -> None:
+    """Say what the host answers, unless the connection ended before the answer came. Asking again does no harm."""
+    try:
+        ssh.login(ssh.command(lab, host, "systemctl reboot"), limit=30)
+    except LabError as problem:
+        if "status 255" not in str(problem):
+            say(f"{host.name}: {problem}")
 
 
 def boot_mark(lab: Lab, host: Host) -> str:
