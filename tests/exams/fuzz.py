@@ -255,6 +255,8 @@ def main() -> None:
                 break
             whole.counts += one.counts
             whole.shortfalls += one.shortfalls
+            for line in one.shortfalls[:3]:  # at once: a whole run takes long
+                print(f"  {line}", flush=True)
             whole.slowest = max(whole.slowest, one.slowest)
             if number % max(1, 5000 // LOT) == 0:
                 counts = whole.counts
