@@ -11,7 +11,7 @@ from windows_rules import AccessList, AppLocker, Firewall
 
 SID = "S-1-5-80-1"
 RULE = (
-    '<FilePathRule UserOrGroupSid="{}" Action="{}"><Conditions>'<FilePathCondition Path="{}"/></Conditions>'
+    '<FilePathRule UserOrGroupSid="{}" Action="{}"><Conditions><FilePathCondition Path="{}"/></Conditions>'
     "{}</FilePathRule>"
 )
 EXCEPT = r'<Exceptions><FilePathCondition Path="C:\App\app.exe"/><FilePathCondition Path="C:\Tools\*"/></Exceptions>'
