@@ -14,7 +14,10 @@ test-lint: venv ## ruff, mypy strict, shellcheck, ansible-lint (production profi
 test-unit: venv ## Unit tests, and golden files through the systems' own parsers
 	@pytest tests/unit tests/oracles -n 2
 
-test-exams: exam-determinism exam-hostile exam-input ## The exams that need no host
+test-exams: export FUZZ := 2000
+test-exams: export HOSTS := 200
+test-exams: export ROUNDS := 50
+test-exams: exam-determinism exam-hostile exam-input fuzz bench-compile ## The exams that need no host, the long ones short
 
 .PHONY: exam-determinism exam-hostile exam-input
 exam-determinism: venv ## Exam: lists in any order, compiled twice, give the same bytes on every system
@@ -25,6 +28,13 @@ exam-hostile: venv ## Exam: no value of a policy adds a directive, rule, element
 
 exam-input: venv ## Exam: each bad policy gets a clear error, and nothing is written
 	@python tests/exams/input.py
+
+.PHONY: fuzz bench-compile
+fuzz: venv ## Exam: FUZZ=100000 policies of SEED=1: clear faults, or a bundle whose every line a clause accounts for
+	@python tests/exams/fuzz.py
+
+bench-compile: venv ## Benchmark: 1,000 hosts of five kinds, five compiles of at most 20 ms, Jinja2 beside them
+	@python tests/bench/compile.py
 
 test-matrix: venv ## Unit tests on every other supported Python of this machine
 	@tests/setup/matrix.sh

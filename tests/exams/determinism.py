@@ -8,6 +8,9 @@ document is loaded, resolved and compiled twice for every recorded host, and all
 compared: artifacts, verdicts, probes, read-backs, digests. Interpreters with other hash seeds compile once more, for
 the order of a Python set is theirs.
 
+Then narrowing.py: a ``filesystem.deny`` more never lets the finished files allow more, as evaluators of their own judge
+them, and what the shipped policies grant the files allow.
+
 One list has an order that means something and is left as it is: ``health[].command``, the words of a command line.
 """
 
@@ -27,6 +30,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import exam
+import narrowing
 import yaml
 from policy_support import shuffled
 
@@ -46,6 +50,7 @@ SEEDS = ("0", "1", "4711")  # of PYTHONHASHSEED
 ALL_ORDERS = 4  # items up to which every order is tried
 SOME_ORDERS = 4
 SHUFFLES = 8
+DENIES = int(os.environ.get("DENIES", "400"))  # random policies that get one more deny
 
 Place = tuple[str | int, ...]
 
@@ -165,6 +170,11 @@ def main() -> None:
     shortfalls = list(differences)
     if systems != set(features.names()):
         shortfalls.append(f"not compiled for {sorted(set(features.names()) - systems)}")
+    denies, widened = narrowing.denied(DENIES)
+    agreement, disagreed = narrowing.agreed(POLICIES)
+    shortfalls += [*widened, *disagreed]
+    if denies["narrowed"] * 10 < denies["denies"]:
+        shortfalls.append("hardly a deny changed what is allowed: nothing was proven of it")
     exam.end(
         "determinism",
         {
@@ -175,6 +185,13 @@ def main() -> None:
             "hash_seeds": len(SEEDS),
             "compiles": compiles,
             "differences": len(differences),
+            "denies": denies["denies"],
+            "denies_that_narrowed": denies["narrowed"],
+            "denies_that_widened": denies["widened"],
+            "acts": denies["acts"],
+            "acts_of_shipped_policies": agreement["compared"],
+            "granted_but_blocked": agreement["blocked"],
+            "denied_but_open_and_enforced": agreement["open"],
         },
         shortfalls,
     )

@@ -18,6 +18,7 @@ EVERYTHING = UNIT / "backends/golden/everything.yml"
 sys.path[:0] = [
     str(ROOT / "build/collections"),
     str(ROOT / "tests/lab"),
+    str(ROOT / "tests/oracles/evaluators"),
     str(ROOT / "tests/oracles/linux"),
     str(ROOT / "tests/oracles/macos"),
     str(ROOT / "tests/oracles/windows"),

@@ -200,7 +200,8 @@ def _write_mounts(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
     text.set("PrivateTmp", "yes", write)
     plan.property(write, "ProtectSystem", "strict")
     plan.property(write, "PrivateTmp", "yes")
-    plan.mount(write, "/", "ro")
+    if "/" not in (grant.path for grant in grants if grant.kind == WRITE):
+        plan.mount(write, "/", "ro")
     homes = {path for path, _unused in layout.inaccessible} >= set(HOME_TREES)
     text.set("ProtectHome", "yes" if homes else "no", read)
     plan.property(read, "ProtectHome", "yes" if homes else "no")
@@ -278,7 +279,9 @@ def _judge_write(plan: Plan, opened: list[str]) -> None:
     closure = plan.one(WriteClosure)
     if closure:
         escapes = [program.path for program in plan.host.programs() if program.escapes]
-        missing = [*opened, *(f"{path} runs outside of the sandbox (prefix '+')" for path in escapes)]
+        whole = [clause.id for clause in plan.manifest.of(Write) if clause.path.on(OS.LINUX) == "/"]
+        missing = [*opened, *(f"{clause} opens all of the file system" for clause in whole)]
+        missing += [*(f"{path} runs outside of the sandbox (prefix '+')" for path in escapes)]
         missing += plan.undone_by("administer_system", "configure_network", "trace_processes")
         plan.weigh(closure, "ProtectSystem", "ProtectHome", "PrivateTmp", "ReadWritePaths", missing=missing)
 

@@ -44,6 +44,7 @@ PLATFORM = OS.WINDOWS
 
 __all__ = ["NAME", "PLATFORM", "SUPPORT", "Support", "compile"]
 
+LISTED_RESTARTS = 100
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -192,6 +193,10 @@ class Settings:
     def restart(self, clause: Restart) -> None:
         limit = next(iter(self.manifest.of(RestartLimit)), None)
         actions = [] if clause.when == "never" else [{"type": "restart", "delay_seconds": 1}] * 3
+        if limit and limit.count > LISTED_RESTARTS:
+            limit = (
+                None  # refused by itself; what is refused is not written, and certainly not a million times
+            )
         if limit and actions:
             actions = [{"type": "restart", "delay_seconds": 1}] * limit.count + [
                 {"type": "none", "delay_seconds": 0}
@@ -208,9 +213,9 @@ class Settings:
             self.collector.enforced(clause)
 
     def restart_limit(self, clause: RestartLimit) -> None:
-        if not 0 <= clause.count <= 100:
+        if not 0 <= clause.count <= LISTED_RESTARTS:
             raise BackendError(
-                f"{clause.count} restarts cannot be listed one by one ({clause.id}): write at most 100."
+                f"{clause.count} restarts cannot be listed one by one ({clause.id}): write at most {LISTED_RESTARTS}."
             )
         if not self.manifest.of(Restart):
             raise BackendError(f"{clause.id} limits restarts, but the policy has no resilience.restart.")

@@ -79,9 +79,13 @@ def listen_act(clauses: Iterable[m.Clause], port: m.Port) -> Decision:
 
 
 def connect_act(clauses: Iterable[m.Clause], address: str, port: m.Port) -> Decision:
-    """Connecting to one literal address and port."""
+    """Connecting to one literal address and port, whose family has to be among ``network.families``."""
     there = ipaddress.ip_address(address)
     decision = _DENIED
+    clauses = list(clauses)
+    for clause in clauses:
+        if isinstance(clause, m.Families) and f"ipv{there.version}" not in clause.names:
+            return Decision(Outcome.DENY, clause.id)
     for clause in clauses:
         if not isinstance(clause, m.Connect):
             continue

@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from .faults import Fault, quote
-from .model import Origin
 from .source import Mark, Place, Source
 
 MAX_BYTES = 256 * 1024
@@ -52,10 +51,13 @@ def parse(file: str, raw: bytes) -> Source:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start)
-        column = error.start - (raw.rfind(b"\n", 0, error.start) + 1)
+        # Shown as far as it can be read: the line itself, and a mark in place of each such byte.
+        source.lines = _lines(raw.decode("utf-8-sig", "replace"))
+        before = _lines(raw[: error.start].decode("utf-8-sig"))
         message = f"byte 0x{raw[error.start]:02x} is not UTF-8."
-        source.faults.append(Fault(message, "save the file as UTF-8", "", Origin(file, line + 1, column + 1)))
+        source.faults.append(
+            source.fault_at((len(before) - 1, len(before[-1])), message, "save the file as UTF-8")
+        )
         return source
     source.lines = _lines(text)
     try:
@@ -74,7 +76,8 @@ def parse(file: str, raw: bytes) -> Source:
 
 
 def _lines(text: str) -> list[str]:
-    return re.split(r"\r\n|\r|\n", text)
+    # As YAML counts them, so that a mark of its parser is a place here (YAML 1.1, 5.4; 1.2 took the last three away).
+    return re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
 
 
 class _Stop(Exception):
@@ -209,6 +212,8 @@ def _unprintable(text: str) -> str:
 def _syntax_fault(source: Source, error: yaml.MarkedYAMLError) -> Fault:
     found = error.problem_mark or error.context_mark
     mark = (found.line, found.column) if found else (0, 0)
+    if mark[0] >= len(source.lines):  # the end of a file whose last line has no end
+        mark = (len(source.lines) - 1, len(source.lines[-1]))
     line = source.lines[mark[0]] if mark[0] < len(source.lines) else ""
     if "\t" in line[: mark[1] + 1]:
         tab = line.index("\t")

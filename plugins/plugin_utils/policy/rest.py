@@ -64,11 +64,12 @@ def read_overrides(root: Node) -> list[Override]:
             for key, node in keys.entries():
                 name = f"overrides.{system}.{backend}.{key}"
                 if isinstance(node.value, list):
-                    for item in node.each():
-                        text = plain(item.value)
-                        found.append(
-                            Override(f"{name}[{text}]", OS(system), backend, key, text, origin=item.origin)
-                        )
+                    # The same value twice says nothing more, and would have two verdicts under one name.
+                    items = {plain(item.value): item for item in reversed(list(node.each()))}
+                    found += [
+                        Override(f"{name}[{text}]", OS(system), backend, key, text, origin=item.origin)
+                        for text, item in items.items()
+                    ]
                 else:
                     found.append(
                         Override(name, OS(system), backend, key, plain(node.value), origin=node.origin)

@@ -41,8 +41,19 @@ def _validator(kind: str) -> Any:
         from jsonschema import Draft202012Validator
     except ImportError as error:
         raise PolicyError("the Python library 'jsonschema' is not installed on the controller.") from error
-    schema = {key: value for key, value in _schema().items() if key not in ("$id", "$ref")}
-    return Draft202012Validator({**schema, "$ref": f"#/$defs/{kind}"})
+    return Draft202012Validator(_inlined(definition(kind)))
+
+
+def _inlined(schema: Any) -> Any:
+    """The schema with every ``$ref`` replaced by what it names: following them takes half of the time of a check."""
+    if isinstance(schema, list):
+        return [_inlined(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    held = {key: _inlined(value) for key, value in schema.items() if key != "$ref"}
+    if "$ref" in schema:
+        held = {**_inlined(definition(schema["$ref"].rpartition("/")[2])), **held}
+    return held
 
 
 def definition(name: str) -> dict[str, Any]:

@@ -195,6 +195,7 @@ def test_audit_denies_nothing():
         ("on_failure", None, ["restart"] * 3, Status.ENFORCED),
         ("on_failure", 2, ["restart", "restart", "none"], Status.ENFORCED),
         ("always", 1, ["restart", "none"], Status.PARTIAL),
+        ("on_failure", 999_999_999, ["restart"] * 3, Status.ENFORCED),  # the limit itself is refused
     ],
 )
 def test_restarts(when, limit, kinds, status):
@@ -204,7 +205,7 @@ def test_restarts(when, limit, kinds, status):
     assert verdict(made, "resilience.restart").status is status
     actions = json.loads(content(made, "service.json"))["failure_actions"]
     assert [item["type"] for item in actions["actions"]] == kinds
-    assert actions["reset_seconds"] == (600 if limit else 86400)
+    assert actions["reset_seconds"] == (600 if limit and limit <= 100 else 86400)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,9 @@ def test_listening() -> None:
         ([to("dns")], "9.9.9.9", "tcp/80", "deny"),
         ([to("api.example.com", "tcp/443")], "9.9.9.9", "tcp/443", "depends"),
         ([to("api.example.com", "tcp/443"), to("any", "tcp/443")], "9.9.9.9", "tcp/443", "allow"),
+        ([to("loopback"), m.Families("f", names=("ipv4", "unix"))], "127.0.0.1", "tcp/80", "allow"),
+        ([to("loopback"), m.Families("f", names=("ipv4", "unix"))], "::1", "tcp/80", "deny"),
+        ([m.Families("f", names=("ipv6",)), to("any")], "9.9.9.9", "tcp/80", "deny"),
     ],
 )
 def test_connecting(clauses: list[m.Clause], address: str, where: str, outcome: str) -> None:

@@ -101,6 +101,20 @@ def test_the_caret_stands_below_the_value_of_a_long_line() -> None:
     assert len(shown) < 120
 
 
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        (b"a: 1\nb: caf\xe9 au lait\n", "b: caf\ufffd au lait"),  # Latin-1
+        ("# one\u2028two\u0085three\na: {b: [}\n".encode(), "a: {b: [}"),  # YAML counts four lines
+        (b"a: 1\nb: {c: d, e", "b: {c: d, e"),  # its parser ends on a line that is not there
+    ],
+)
+def test_the_caret_is_shown_also_where_the_file_can_hardly_be_read(raw: bytes, line: str) -> None:
+    (fault,) = parse("app.yml", raw).faults
+    shown, caret = fault.excerpt.splitlines()
+    assert shown.endswith(f" | {line}") and caret.endswith("^")
+
+
 def test_values_of_the_environment_are_not_shown() -> None:
     fault = only_fault(b'environment: {set: {TOKEN: "geheim\\u0007"}}\n')
     assert "environment.set.TOKEN" in fault

@@ -38,6 +38,11 @@ def test_bad_health(make: Make, entry: str, message: str) -> None:
     assert [fault.message for fault in caught.value.faults] == [message]
 
 
+def test_an_override_that_is_listed_twice_is_one(make: Make) -> None:
+    (found,) = make("overrides: {linux: {systemd: {Wants: ['5', 5, '5']}}}\n").overrides
+    assert found.id == "overrides.linux.systemd.Wants[5]"
+
+
 def test_overrides(make: Make) -> None:
     found = make("overrides: {linux: {systemd: {Nice: 5, RemoveIPC: true, Sockets: [b, a]}}}\n").overrides
     assert [(one.id, one.backend, one.key, one.value) for one in found] == [
