@@ -70,8 +70,10 @@ def test_the_units_own_programs_and_interpreters_can_run_and_are_named():
     facts = host(service={"ExecStart": ["-@/usr/bin/wrapper wrapper"], "ExecStop": ["/sbin/stop"]})
     facts.data["unit"]["interpreters"] = {"/usr/bin/wrapper": "/usr/bin/perl"}
     made = by_systemd(*CLOSED, on=facts)
-    assert {"-/usr/bin/wrapper", "-/usr/bin/perl", "-/sbin/stop"} <= set(values(made, "BindReadOnlyPaths"))
-    assert "/usr/bin/wrapper, /usr/bin/perl, /sbin/stop" in verdict(made, "filesystem.execute").detail
+    assert {"-/usr/bin/wrapper", "-/usr/bin/perl", "-/usr/sbin/stop"} <= set(
+        values(made, "BindReadOnlyPaths")
+    )
+    assert "/usr/bin/wrapper, /usr/bin/perl, /usr/sbin/stop" in verdict(made, "filesystem.execute").detail
 
 
 def test_a_prefix_that_leaves_the_sandbox_is_said():
