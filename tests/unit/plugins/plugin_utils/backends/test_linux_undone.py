@@ -38,7 +38,8 @@ def overrides(*pairs: tuple[str, str]) -> tuple[m.Override, ...]:
         ("StandardInput", "file:/etc/shadow", "outside of the sandbox"),
         ("KillMode", "none", "would let processes from before the sandbox live on"),
         ("RestartForceExitStatus", "0 1", "would undo the clause resilience.restart"),
-        ("SendSIGKILL", "no", "would undo the clause resilience.stop_timeout"),
+        ("SendSIGKILL", "no", "would let processes from before the sandbox live on"),
+        ("FinalKillSignal", "SIGCONT", "'SIGCONT' is nothing that FinalKillSignal= takes"),
     ],
 )
 def test_overrides_that_undo_a_clause_are_refused(key: str, value: str, said: str) -> None:
