@@ -8,16 +8,16 @@ import pytest
 
 from ansible_collections.bulkhead.fleet.plugins.module_utils import unit_specifiers
 
-UNIT = r"web-front@main-1\x2dx.service"
+UNIT = r"vend-spec-a@main-1\x2dx.service"
 VALUES = {
     "%n": UNIT,
-    "%N": r"web-front@main-1\x2dx",
-    "%p": "web-front",
-    "%P": "web/front",
+    "%N": r"vend-spec-a@main-1\x2dx",
+    "%p": "vend-spec-a",
+    "%P": "vend/spec/a",
     "%i": r"main-1\x2dx",
     "%I": "main/1-x",
-    "%j": "front",
-    "%J": "front",
+    "%j": "a",
+    "%J": "a",
     "%f": "/main/1-x",
     "%t": "/run",
     "%S": "/var/lib",
@@ -30,7 +30,7 @@ VALUES = {
     "%U": "0",
     "%h": "/root",
     "%%": "%",
-    "a%%p%pb": "a%pweb-frontb",
+    "a%%p%pb": "a%pvend-spec-ab",
     "plain": "plain",
 }
 
