@@ -139,6 +139,18 @@ def test_a_limit_without_its_controller_is_refused(clause, controller, key):
     assert values(by_systemd(clause), key) != []
 
 
+@pytest.mark.parametrize(
+    ("clause", "file", "value"),
+    [
+        (m.MaxProcesses("c", count=5), "pids.max", "5"),
+        (m.MemoryLimit("c", bytes=1 << 20), "memory.max", str(1 << 20)),
+    ],
+)
+def test_a_limit_is_read_back_from_the_kernel(clause, file, value):
+    (back,) = [item for item in by_systemd(clause).readbacks if item.kind == "cgroup_file"]
+    assert (back.key, back.value, back.relation) == (file, value, "at_most")
+
+
 def test_system_calls_allow_first_then_deny():
     made = by_systemd(m.Syscalls("s", groups=("network_client",)))
     lines = values(made, "SystemCallFilter")
