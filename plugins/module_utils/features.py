@@ -13,7 +13,7 @@ import json
 import os
 import re
 
-from . import unit_files, unit_instances
+from . import unit_files, unit_groups, unit_instances
 from .command import run
 from .errors import HostError
 
@@ -25,6 +25,16 @@ SOCKET_CHECK = """table inet bulkhead_check {
   }
 }
 """
+
+
+PROPERTIES = "Names,LoadState,FragmentPath,DropInPaths,TriggeredBy"
+# Where units of users' own managers lie: systemd.unit(5), user unit search path.
+USER_UNITS = (
+    "/etc/systemd/user",
+    "/run/systemd/user",
+    "/usr/local/lib/systemd/user",
+    "/usr/lib/systemd/user",
+)
 
 
 def fingerprint(data):
@@ -56,23 +66,27 @@ def collect(unit):
         "apparmor": _apparmor(),
         "resolvers": parse_resolvers(_text("/etc/resolv.conf")),
         "merged_usr": os.path.islink("/lib"),
+        "groups": unit_groups.members(_text("/etc/group")),
         "unit": unit_facts(unit),
     }
 
 
 def unit_facts(unit):
     """The unit's facts; see ``UnitFacts`` of the controller."""
-    shown = run(["systemctl", "show", "-p", "LoadState,FragmentPath,DropInPaths,TriggeredBy", "--", unit])
+    shown = run(["systemctl", "show", "-p", PROPERTIES, "--", unit])
     facts = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
+    if facts.get("LoadState") == "not-found":
+        refuse_user_unit(unit)
     fragment = facts.get("FragmentPath", "")
     dropins = [
         path for path in facts.get("DropInPaths", "").split() if os.path.basename(path) not in unit_files.OURS
     ]
     sections = unit_files.read(fragment, dropins)
     service = sections.get("Service", {})
-    scripts = {path: unit_files.interpreter(path) for path in unit_files.programs(service)}
+    scripts = {path: unit_files.interpreter(path) for path in unit_files.programs(service, unit)}
     return {
         "name": unit,
+        "names": sorted(set(facts.get("Names", "").split()) | {unit}),
         "load_state": facts.get("LoadState", ""),
         "fragment": fragment,
         "dropins": dropins,
@@ -81,6 +95,17 @@ def unit_facts(unit):
         "triggered_by": sorted(facts.get("TriggeredBy", "").split()),
         "interpreters": {path: program for path, program in scripts.items() if program},
     }
+
+
+def refuse_user_unit(unit, folders=USER_UNITS):
+    """HostError where ``unit`` belongs to users' managers, which run without root and cannot confine anything."""
+    for folder in folders:
+        if os.path.exists(os.path.join(folder, unit)):
+            raise HostError(
+                "%s is a unit of users' own managers on this host (%s): only units of the system can be confined."
+                % (unit, os.path.join(folder, unit)),
+                state="refused",
+            )
 
 
 def parse_systemd_version(text):

@@ -140,8 +140,24 @@ def switch(plan, deadline=180.0):
         units.reload_manager()
 
 
-def check_owner(policy, unit, others):
-    """Two policies for one unit would overwrite each other's drop-in: the second is refused."""
+def check_owner(policy, unit, names, others):
+    """Two policies for one unit would undo each other's drop-in: the second is refused.
+
+    ``names``: all names that systemd has for the unit. A drop-in of an alias counts for the unit itself.
+    """
     for name, other in others.items():
-        if name != policy and other.unit == unit:
-            raise HostError("%s is confined by policy %s already." % (unit, name), state="refused")
+        if name != policy and (other.unit == unit or other.unit in names):
+            known = unit if other.unit == unit else "%s (here also %s)" % (unit, other.unit)
+            raise HostError("%s is confined by policy %s already." % (known, name), state="refused")
+
+
+def refuse_running_job(plan):
+    """A job that runs now would be killed in the middle, and started anew at a time that nobody has asked for."""
+    for name in plan.restart:
+        facts = plan.facts.get(name, {})
+        if facts.get("Type") == "oneshot" and facts.get("ActiveState") == "activating":
+            raise HostError(
+                "%s (Type=oneshot) is at work right now, outside of the new sandbox: run this again when it has ended."
+                % name,
+                state="refused",
+            )

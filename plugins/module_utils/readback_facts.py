@@ -92,7 +92,9 @@ class Facts:
         return self._shown.get(unit, {}).get(name)
 
     def main_pid(self, unit):
-        return int(self.show(unit, "MainPID") or 0)
+        """The unit's main process; where it names none (a script of System V), the first in its control group."""
+        named = int(self.show(unit, "MainPID") or 0)
+        return named or min(self.pids(unit), default=0)
 
     def status(self, pid):
         """/proc/PID/status as a dict; empty where there is no such process."""

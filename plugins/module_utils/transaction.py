@@ -45,9 +45,10 @@ def apply(wish):
     if fingerprint != bundle.fingerprint:
         return {"changed": False, "state": "stale_features", "features": facts, "fingerprint": fingerprint}
     place = store.Store(bundle.policy)
-    plan.check_owner(bundle.policy, bundle.unit, installed_bundles())
+    plan.check_owner(bundle.policy, bundle.unit, facts["unit"].get("names", ()), installed_bundles())
     if wish.check:
         planned = _plan(place, bundle, wish)
+        plan.refuse_running_job(planned)
         if planned.write:
             validators.validate(bundle, facts["unit"]["fragment"], check=True)
         return _answer(place, bundle, planned, "unchanged")
@@ -76,6 +77,7 @@ def _apply_locked(place, wish, facts):
     if plan.empty(planned) and place.active() == bundle.digest:
         answer = _answer(place, bundle, planned, "unchanged")
         return {**answer, "service": units.service(bundle.unit), **_renew_guard()}
+    plan.refuse_running_job(planned)
     return _change(place, bundle, planned, wish, facts)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from . import unit_specifiers
+
 OWN_DROPIN = "zz-bulkhead.conf"
 PROBE_DROPIN = "zzz-bulkhead-probe.conf"  # behind ours, for one reload, in /run
 OURS = (OWN_DROPIN, PROBE_DROPIN)
@@ -60,15 +62,20 @@ def read(fragment, dropins):
     return sections
 
 
-def programs(service):
-    """Absolute program paths of all Exec lines, without systemd's prefixes, sorted."""
+def programs(service, unit=""):
+    """Absolute program paths of all Exec lines, without systemd's prefixes, specifiers expanded, sorted."""
     found = set()
     for key, lines in service.items():
         if key.startswith("Exec") and key not in ("ExecPaths", "ExecSearchPath"):
             for line in lines:
                 word = line.lstrip("@-:+!|").split(None, 1)[:1]
-                if word and word[0].strip("\"'").startswith("/"):
-                    found.add(word[0].strip("\"'"))
+                path = word[0].strip("\"'") if word else ""
+                try:
+                    path = unit_specifiers.expand(path, unit)
+                except ValueError:
+                    continue  # the compiler refuses such a unit
+                if path.startswith("/"):
+                    found.add(path)
     return sorted(found)
 
 

@@ -10,7 +10,9 @@ import time
 from .command import must, run
 from .errors import HostError
 
-PROPERTIES = "Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,NeedDaemonReload,ControlGroup,Slice"
+PROPERTIES = (
+    "Id,Type,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,NeedDaemonReload,ControlGroup,Slice"
+)
 
 # A unit that is on its way up counts as running: it was started by somebody and must not be left stopped.
 RUNNING = ("active", "activating", "reloading", "refreshing")

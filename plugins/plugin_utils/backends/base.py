@@ -129,6 +129,8 @@ class Compilation:
     readbacks: tuple[ReadBack, ...] = ()
     probes: tuple[Probe, ...] = ()
     units: tuple[str, ...] = ()  # units of our own, to be started before the application
+    # (clause id, why): what undoes a clause whichever backend carries it. With one, none counts as enforced.
+    holes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

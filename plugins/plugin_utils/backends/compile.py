@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 
 from ..bundle import Bundle
+from ..policy import model as m
 from ..policy.model import OS, Clause, Manifest, PathClause, PathRef, Secret, Waiver
 from .base import BackendError, Compilation, Features, Status, Verdict
 from .examples import example_probes
@@ -98,25 +99,50 @@ def _path(clause: Clause) -> PathRef | None:
     return clause.source if isinstance(clause, Secret) else None
 
 
-def join(manifest: Manifest, os: OS, made: Iterable[Compilation], today: date) -> tuple[Verdict, ...]:
-    """One verdict for each clause and override, in the manifest's order: the best that any backend gives.
+# What a policy opens. Every backend has to let it through; of what it closes, one lock that holds is enough.
+_GRANTS = (
+    m.Privilege,
+    m.Read,
+    m.Write,
+    m.Execute,
+    m.Spawn,
+    m.Listen,
+    m.Connect,
+    m.UnixSocket,
+    m.BusName,
+    m.Device,
+    m.EnvironmentSet,
+    m.Secret,
+)
 
-    Verdicts of equal rank are merged. A clause that nobody claims is refused. A valid waiver turns refused and
-    partial into waived and keeps the reason.
+
+def join(manifest: Manifest, os: OS, made: Iterable[Compilation], today: date) -> tuple[Verdict, ...]:
+    """One verdict for each clause and override, in the manifest's order.
+
+    What closes something is as good as the best that any backend gives, and a clause that nobody claims is refused.
+    What opens something is not enforced where one backend keeps it closed. A hole that no mechanism closes lowers
+    whatever was said, and below "enforced" nothing that a backend said is left out. Verdicts of equal rank are
+    merged. A valid waiver turns refused and partial into waived and keeps the reason.
     """
     given: dict[str, list[Verdict]] = {}
+    holes: dict[str, list[str]] = {}
     for compilation in made:
         for verdict in compilation.verdicts:
             given.setdefault(verdict.clause, []).append(verdict)
+        for clause, why in compilation.holes:
+            holes.setdefault(clause, []).append(why)
     waivers = [waiver for waiver in manifest.waivers if waiver.on is os]
-    names = [(clause.id, clause.section) for clause in manifest.clauses]
-    names += [(override.id, override.id) for override in manifest.overrides if override.os is os]
+    names = [(clause.id, clause.section, isinstance(clause, _GRANTS)) for clause in manifest.clauses]
+    names += [(override.id, override.id, True) for override in manifest.overrides if override.os is os]
     return tuple(
-        _waive(_best(name, given.get(name, []), os), section, waivers, today) for name, section in names
+        _waive(
+            _lower(_best(name, given.get(name, []), os, opens), holes.get(name, [])), section, waivers, today
+        )
+        for name, section, opens in names
     )
 
 
-def _best(name: str, verdicts: list[Verdict], os: OS) -> Verdict:
+def _best(name: str, verdicts: list[Verdict], os: OS, opens: bool) -> Verdict:
     if not verdicts:
         return Verdict(name, Status.REFUSED, (), f"No backend of {os.value} carries this clause.")
     rank = min(_RANK[verdict.status] for verdict in verdicts)
@@ -124,8 +150,22 @@ def _best(name: str, verdicts: list[Verdict], os: OS) -> Verdict:
     mechanisms = tuple(dict.fromkeys(name for verdict in best for name in verdict.mechanisms))
     if rank != _RANK[Status.REFUSED] and len(mechanisms) > 1:
         mechanisms = tuple(name for name in mechanisms if not name.endswith(" none"))
-    details = dict.fromkeys(verdict.detail for verdict in best if verdict.detail)
-    return Verdict(name, best[0].status, mechanisms, "; ".join(details))
+    details = [verdict.detail for verdict in best]
+    refused = [verdict.detail for verdict in verdicts if verdict.status is Status.REFUSED]
+    joined = Verdict(name, best[0].status, mechanisms, "; ".join(dict.fromkeys(filter(None, details))))
+    if joined.status is Status.PARTIAL or (joined.status is Status.ENFORCED and opens):
+        return _lower(joined, refused)
+    return joined
+
+
+def _lower(verdict: Verdict, reasons: list[str]) -> Verdict:
+    """The verdict with all reasons why it does not hold as a whole; the same where there are none."""
+    if not reasons or verdict.status is Status.REFUSED:
+        return verdict
+    # A backend may have given the same reason itself.
+    said = [reason for reason in dict.fromkeys(reasons) if reason and reason not in verdict.detail]
+    detail = "; ".join([verdict.detail] * bool(verdict.detail) + said)
+    return replace(verdict, status=Status.PARTIAL, detail=detail)
 
 
 def _waive(verdict: Verdict, section: str, waivers: list[Waiver], today: date) -> Verdict:

@@ -60,6 +60,7 @@ class UnitFacts(TypedDict, total=False):
     continuation lines joined and comments gone: every non-empty assignment appends its raw text, an empty one
     clears the list ({"ExecStart": ["/usr/sbin/nginx -g ..."], "User": []}; a cleared key stays, empty).
 
+    ``names``: all names of the unit, aliases too, sorted.
     ``load_state``: "loaded", "not-found", "masked", ... ``dropins``: others' drop-in paths in order, also type level
     ones (/etc/systemd/system/service.d). ``triggered_by``: units of ``systemctl show -p TriggeredBy``.
     ``interpreters``: for each program of an Exec line that begins with ``#!``, the interpreter's path
@@ -67,6 +68,7 @@ class UnitFacts(TypedDict, total=False):
     """
 
     name: str
+    names: list[str]
     load_state: str
     fragment: str
     dropins: list[str]
@@ -80,7 +82,8 @@ class LinuxFeatures(TypedDict, total=False):
     """Everything that the Linux backends read. ``virt``: output of systemd-detect-virt ("none", "kvm",
     "systemd-nspawn"); ``container``: True where it names a container. ``lsm``: names of
     /sys/kernel/security/lsm. ``resolvers``: addresses of nameserver lines of /etc/resolv.conf, in order.
-    ``merged_usr``: /lib is a link into /usr. ``distribution``: "Debian 12" for people."""
+    ``merged_usr``: /lib is a link into /usr. ``groups``: members of privileged groups in /etc/group
+    (``module_utils/unit_groups.py``), those without members left out. ``distribution``: "Debian 12" for people."""
 
     os: str
     distribution: str
@@ -94,6 +97,7 @@ class LinuxFeatures(TypedDict, total=False):
     apparmor: AppArmorFacts
     resolvers: list[str]
     merged_usr: bool
+    groups: dict[str, list[str]]
     unit: UnitFacts
 
 
@@ -135,6 +139,7 @@ def reference(name: str, unit: str = "") -> Features:
 def _plain_unit(name: str) -> UnitFacts:
     return UnitFacts(
         name=name,
+        names=[name],
         load_state="loaded",
         fragment=f"/etc/systemd/system/{name}",
         dropins=[],

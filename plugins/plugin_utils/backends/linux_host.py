@@ -8,10 +8,12 @@ import posixpath
 from dataclasses import dataclass
 from typing import cast
 
+from ...module_utils import unit_groups, unit_specifiers
 from ..policy.model import OS, Manifest
+from . import linux_vendor
 from .base import BackendError, Features
 from .features import LinuxFeatures, UnitFacts
-from .linux_names import dropin_path, is_instance, plain
+from .linux_names import dropin_path, is_instance, merged, plain
 
 EXEC_KEYS = (
     "ExecCondition",
@@ -31,19 +33,6 @@ DIRECTORY_KEYS = (
     ("ConfigurationDirectory", "/etc"),
 )
 _GROWING = frozenset(key for key, _unused in DIRECTORY_KEYS)  # an override adds to what the vendor wrote
-
-
-# What a unit may say that no clause reckons with yet: with it a verdict could be untrue, so the unit is refused.
-UNRECKONED = {
-    "NetworkNamespacePath": "its packets pass another network namespace than the rules are in",
-    "JoinsNamespaceOf": "it shares mounts or network with a unit that has no such policy",
-    "RootDirectory": "paths of the policy would mean others inside",
-    "RootImage": "paths of the policy would mean others inside",
-    "MountImages": "it brings files that no clause names",
-    "ExtensionImages": "it brings files that no clause names",
-    "ExtensionDirectories": "it brings files that no clause names",
-    "OpenFile": "systemd opens files for it before the sandbox exists",
-}
 
 
 @dataclass(frozen=True)
@@ -106,12 +95,9 @@ class Host:
             raise BackendError(
                 f"Unit {self.unit} is '{state}' on this host: it has to be loadable to be confined."
             )
-        written = {**self._unit.get("service", {}), **self._unit.get("unit", {})}
-        found = [f"{key}= ({why})" for key, why in UNRECKONED.items() if any(written.get(key, []))]
-        if found:
-            raise BackendError(
-                f"Unit {self.unit} sets {', '.join(found)}, which this version cannot confine: reset it in a drop-in."
-            )
+        sections = {"Service": self._unit.get("service", {}), "Unit": self._unit.get("unit", {})}
+        linux_vendor.check(self.unit, self.systemd, sections)
+        self._check_specifiers(sections["Service"])
         # Drop-ins apply in the order of their names: whoever comes after ours may undo any clause.
         own = posixpath.basename(dropin_path(self.unit))
         later = [path for path in self._unit.get("dropins", []) if posixpath.basename(path) > own]
@@ -120,6 +106,31 @@ class Host:
                 f"{', '.join(later)}: read after Bulkhead's own {own}, so it could undo any clause. "
                 f"Rename it so that it sorts before {own}, or remove it."
             )
+
+    def _check_specifiers(self, service: dict[str, list[str]]) -> None:
+        """A path that cannot be told would be left open, or closed, by another name than its own."""
+        for key in (*EXEC_KEYS, *_GROWING, "PIDFile"):
+            for value in service.get(key, []):
+                told = " ".join(_commands(value)) if key in EXEC_KEYS else value
+                try:
+                    unit_specifiers.expand(told, self.unit)
+                except ValueError as error:
+                    raise BackendError(
+                        f"Unit {self.unit} sets {key}={value}, and what '{error}' stands for is not among the host's "
+                        "facts: write the name itself in a drop-in."
+                    ) from None
+
+    def real(self, path: str) -> str:
+        """``path`` as it lies on this host: /bin and its like are links into /usr where the trees are merged."""
+        text = plain(path)
+        return merged(text) if self.facts.get("merged_usr") else text
+
+    def expanded(self, value: str) -> str:
+        """A directive's value with its specifiers replaced; one that cannot be told stays as it is written."""
+        try:
+            return str(unit_specifiers.expand(value, self.unit))
+        except ValueError:
+            return value
 
     def controller(self, name: str) -> bool:
         """Whether limits of this controller do anything; without it systemd sets them without a word."""
@@ -141,6 +152,27 @@ class Host:
         values = self.values(key)
         return values[-1] if values else default
 
+    def vendor(self, key: str) -> list[str]:
+        """What the unit's own files say, whatever the policy overrides."""
+        return list(self._unit.get("service", {}).get(key, []))
+
+    @property
+    def pid_file(self) -> str:
+        """Path of the unit's own PIDFile=, which may be told below /run; an override opens nothing."""
+        told = self.expanded(self.vendor("PIDFile")[-1]) if self.vendor("PIDFile") else ""
+        return self.real(posixpath.join("/run", told)) if told else ""
+
+    def groups_of(self, account: str) -> list[str]:
+        """Groups of the unit that give more than the policy's privileges do: its own words, and the account's."""
+        named = [word for key in ("Group", "SupplementaryGroups") for word in self._words(key)]
+        by_account = [group for group, names in self.facts.get("groups", {}).items() if account in names]
+        found = {name for name in (*named, *by_account) if name in unit_groups.PRIVILEGED or name.isdecimal()}
+        return sorted(found)
+
+    def _words(self, key: str) -> list[str]:
+        values = self.values(key)
+        return " ".join(values if key == "SupplementaryGroups" else values[-1:]).split()
+
     @property
     def type(self) -> str:
         return self.value("Type", "dbus" if self.value("BusName") else "simple")
@@ -158,21 +190,24 @@ class Host:
     @property
     def sockets(self) -> tuple[str, ...]:
         """Socket units that start this one: they open its sockets in a cgroup of their own."""
-        return tuple(name for name in self._unit.get("triggered_by", []) if name.endswith(".socket"))
+        named = {name for value in self.vendor("Sockets") for name in self.expanded(value).split()}
+        return tuple(
+            sorted(n for n in {*self._unit.get("triggered_by", []), *named} if n.endswith(".socket"))
+        )
 
     def programs(self) -> tuple[Program, ...]:
         """Programs of all Exec lines, in the order of a unit's life."""
         found = []
         # The old way to start only ExecStart= in the sandbox (service_spawn() of systemd's service.c).
-        start_only = self.value("PermissionsStartOnly").lower() in ("yes", "y", "true", "t", "1", "on")
+        start_only = linux_vendor.is_true(self.value("PermissionsStartOnly"))
         for key in EXEC_KEYS:
             for word in (word for line in self.values(key) for word in _commands(line)):
                 bare = word.strip("\"'")  # systemd takes quotes away before it looks for prefixes
-                path = bare.lstrip("@-:+!|").strip("\"'")
+                path = self.expanded(bare.lstrip("@-:+!|").strip("\"'"))
                 prefix = bare[: len(bare) - len(bare.lstrip("@-:+!|"))]
                 places = [path] if path.startswith("/") else self._searched(path)
                 outside = "+" in prefix or (start_only and key != "ExecStart")
-                found += [Program(key, plain(place), outside, "!" in prefix) for place in places]
+                found += [Program(key, self.real(place), outside, "!" in prefix) for place in places]
         return tuple(found)
 
     def _searched(self, name: str) -> list[str]:
@@ -182,15 +217,31 @@ class Host:
 
     def interpreter(self, program: str) -> str:
         """What the kernel runs in place of a script, or an empty string."""
-        path = self._unit.get("interpreters", {}).get(program, "")
-        return plain(path) if path else ""
+        for path, found in self._unit.get("interpreters", {}).items():
+            if self.real(path) == program:
+                return self.real(found)
+        return ""
 
     def directories(self) -> tuple[tuple[str, str], ...]:
         """(directive, path) of the directories that systemd makes for the unit and leaves writable."""
-        return tuple(
-            (key, plain(f"{base}/{word.split(':')[0]}"))
-            for key, base in DIRECTORY_KEYS
-            for value in self.values(key)
-            for word in value.split()
-            if ".." not in word.split(":")[0].split("/")  # systemd makes none of these
-        )
+        found: list[tuple[str, str]] = []
+        for key, base in DIRECTORY_KEYS:
+            for word in (word for value in self.values(key) for word in self.expanded(value).split()):
+                name = word.split(":")[0]
+                if ".." in name.split("/"):
+                    continue  # systemd makes none of these
+                found.append((key, plain(f"{base}/{name}")))
+                if key in self._private_keys():
+                    found.append((key, plain(f"{base}/private/{name}")))
+        return tuple(found)
+
+    def _private_keys(self) -> tuple[str, ...]:
+        """Directives whose directories lie in a folder 'private', and only a link to them where they are named.
+
+        exec_directory_is_private() of systemd's execute.c.
+        """
+        if not linux_vendor.is_true(self.value("DynamicUser")):
+            return ()
+        keys = ("StateDirectory", "CacheDirectory", "LogsDirectory")
+        preserved = self.value("RuntimeDirectoryPreserve", "no").lower()
+        return keys if preserved in ("no", "n", "false", "f", "off", "0") else (*keys, "RuntimeDirectory")

@@ -15,6 +15,8 @@ RULES = "/etc/bulkhead/nft"
 
 _POLICY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _LINKS = (("/var/run", "/run"), ("/var/lock", "/run/lock"))
+# Where the trees are merged these are links into /usr (file-hierarchy(7)).
+_MERGED = re.compile(r"/(bin|sbin|lib|lib32|lib64|libx32)(?=/|$)")
 
 
 def slug(policy: str) -> str:
@@ -65,6 +67,11 @@ def plain(path: str) -> str:
         if text == link or text.startswith(link + "/"):
             return real + text[len(link) :]
     return text
+
+
+def merged(path: str) -> str:
+    """A path that ``plain`` gave, on a host where /bin, /sbin and /lib are links into /usr."""
+    return "/usr" + path if _MERGED.match(path) else path
 
 
 def below(path: str, tree: str) -> bool:

@@ -19,6 +19,7 @@ from . import (
     systemd_overrides,
     systemd_processes,
     systemd_resilience,
+    systemd_vendor,
 )
 from .base import Artifact, Compilation, Features
 from .linux_host import Host
@@ -39,6 +40,7 @@ _EMITTERS = (
     systemd_ipc.emit,
     systemd_resilience.emit,
     systemd_overrides.emit,
+    systemd_vendor.emit,
 )
 
 
@@ -55,4 +57,5 @@ def compile(manifest: Manifest, features: Features) -> Compilation:
         verdicts=tuple(sorted(plan.verdicts.values(), key=lambda verdict: verdict.clause)),
         readbacks=tuple(plan.readbacks),
         probes=tuple(plan.probes),
+        holes=tuple(plan.holes),
     )

@@ -27,13 +27,12 @@ from ..policy.model import (
 )
 from .base import BackendError, Status
 from .linux_layout import EXECUTE, READ, SOCKET, WRITE, Grant, Hidden, Layout, lay_out, narrowed
-from .linux_names import below, plain, within
+from .linux_names import below, within
 from .linux_tables import (
     BUS,
     DATA_TREES,
     HOME_TREES,
     LIBRARIES,
-    LIBRARIES_UNMERGED,
     PRIVILEGED_SOCKETS,
     SENSITIVE,
     SENSITIVE_OF_ROOT,
@@ -42,6 +41,7 @@ from .linux_tables import (
 from .systemd_identity import reads_as_root, starts_unprivileged
 from .systemd_plan import Plan
 from .systemd_text import quote
+from .systemd_writable import libraries_of, refuse, stays_closed
 
 PRIVATE = ("/tmp", "/var/tmp", "/dev/shm")  # PrivateTmp= and the unit's own /dev/shm
 _KINDS: tuple[tuple[type[PathClause], str], ...] = (
@@ -76,6 +76,8 @@ def _grants(plan: Plan) -> tuple[list[Grant], list[str]]:
         for clause in plan.manifest.of(kind):
             with plan.refusing(clause):
                 path = plan.path(clause, clause.path)
+                if word == WRITE:
+                    refuse(plan, clause, path)
                 if word in (READ, EXECUTE) and any(within(path, tree) for tree in (*PRIVILEGED_SOCKETS, BUS)):
                     raise BackendError(
                         f"'{path}' is a way to a privileged socket ({clause.id}): name it under ipc instead."
@@ -97,7 +99,8 @@ def _grants(plan: Plan) -> tuple[list[Grant], list[str]]:
                     continue
                 grants.append(Grant(path, word, clause.id))
                 if kind is not UnixSocket:
-                    plan.enforce(clause, *_MECHANISMS[word])
+                    stays = stays_closed(plan, path) if word == WRITE else []
+                    plan.weigh(clause, *_MECHANISMS[word], missing=stays)
     writable = [grant.path for grant in grants if grant.kind == WRITE]
     closure = _closure_id(plan, WriteClosure)
     for key, path in plan.host.directories():
@@ -125,8 +128,7 @@ def _made_at_start(plan: Plan, path: str) -> bool:
     """A file directly below /run: the PID file or a socket of the unit, which appears only once it runs."""
     if not below(path, "/run") or "/" in path[len("/run/") :]:
         return False
-    pid_file = plan.host.value("PIDFile")
-    return path.endswith(_FILE_SUFFIXES) or (bool(pid_file) and plain(pid_file) == path)
+    return path.endswith(_FILE_SUFFIXES) or plan.host.pid_file == path
 
 
 def _make_before_start(plan: Plan, clause: Clause, path: str) -> None:
@@ -143,8 +145,7 @@ def _make_before_start(plan: Plan, clause: Clause, path: str) -> None:
     # The file stays, as it is a mount of the unit's even for '+': install(1) could not put another in its place.
     plan.text.add("ExecCondition", f"+/usr/bin/touch -- {place}", clause.id)
     plan.text.add("ExecCondition", f"+/usr/bin/chown {account} -- {place}", clause.id)
-    pid_file = plan.host.value("PIDFile")
-    if pid_file and plain(pid_file) == path:
+    if plan.host.pid_file == path:
         plan.text.set("PIDFile", "", clause.id)
     plan.enforce(
         clause,
@@ -233,7 +234,7 @@ def _write_mounts(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
 def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
     closure = _closure_id(plan, ExecuteClosure)
     text = plan.text
-    libraries = LIBRARIES if plan.host.facts.get("merged_usr") else (*LIBRARIES, *LIBRARIES_UNMERGED)
+    libraries = libraries_of(plan)
     text.add("NoExecPaths", "/", closure)
     # Every other mount of the unit would be executable again: name each of them once more.
     programs = [(path, closure) for path in libraries]
@@ -303,10 +304,10 @@ def _judge_read(plan: Plan) -> None:
 def _judge_narrowed(plan: Plan, grants: list[Grant], hidden: list[Hidden]) -> None:
     """A grant inside of a wider one is a mount, and a mount needs something to be there when the unit starts."""
     private = [
-        Grant(plain(path), WRITE, clause.id)
+        Grant(plan.host.real(path), WRITE, clause.id)
         for clause in plan.manifest.of(Write)
         if (path := clause.path.on(OS.LINUX)) and not clause.path.glob
-        if any(within(plain(path), tree) for tree in PRIVATE)
+        if any(within(plan.host.real(path), tree) for tree in PRIVATE)
     ]
     for grant in narrowed([*grants, *private], hidden):
         said = plan.verdicts.get(grant.clause)

@@ -16,8 +16,9 @@ from ..policy.model import (
     User,
 )
 from .base import BackendError
-from .linux_names import plain, within
-from .linux_tables import CAPABILITIES, CAPABILITY_BITS
+from .linux_names import within
+from .linux_tables import CAPABILITIES, CAPABILITY_BITS, PLAIN_DEVICES
+from .linux_vendor import is_true
 from .systemd_plan import Plan
 
 _ACCOUNT = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,30}\$?|[0-9]{1,10}")
@@ -63,7 +64,14 @@ def reads_as_root(plan: Plan) -> bool:
     account = plan.one(User)
     root = (account is None and plan.host.user in ("root", "0")) or stays_root(plan)
     named_root = account is not None and account.name in ("root", "0")
-    return root or named_root or bool({"override_permissions", "read_any_file"} & plan.granted(Privilege))
+    privileged = bool({"override_permissions", "read_any_file"} & plan.granted(Privilege))
+    return root or named_root or privileged or bool(plan.host.groups_of(account_of(plan)))
+
+
+def account_of(plan: Plan) -> str:
+    """Name of the account that the unit starts as under this policy."""
+    clause = plan.one(User)
+    return plan.host.user if clause is None or stays_root(plan) else clause.name
 
 
 def _user(plan: Plan) -> str:
@@ -83,7 +91,7 @@ def _user(plan: Plan) -> str:
             raise BackendError(
                 f"'{clause.name}' is no name of a Linux account ({clause.id}): write one that useradd takes."
             )
-        if plan.host.value("DynamicUser") in ("yes", "true", "1", "on"):
+        if is_true(plan.host.value("DynamicUser")):
             raise BackendError(
                 f"The unit makes its account by DynamicUser= ({clause.id} '{clause.name}'): a fixed one "
                 "would not own its data."
@@ -108,6 +116,13 @@ def _capabilities(plan: Plan, account: str) -> None:
         if privilege.name not in CAPABILITIES:
             plan.refuse(privilege, f"'{privilege.name}' has no capability on Linux")
             continue
+        if privilege.name == "make_device" and not _sees_devices(plan):
+            # systemd.exec(5), PrivateDevices=: it takes CAP_MKNOD away, and DevicePolicy=closed refuses the rest.
+            plan.refuse(
+                privilege,
+                "PrivateDevices= takes CAP_MKNOD away: grant the devices themselves under devices, or leave it out",
+            )
+            continue
         for capability in CAPABILITIES[privilege.name]:
             text.add("CapabilityBoundingSet", capability, privilege.id)
             if account not in ("root", "0"):
@@ -115,6 +130,13 @@ def _capabilities(plan: Plan, account: str) -> None:
                 text.add("AmbientCapabilities", capability, privilege.id)
             bits |= 1 << CAPABILITY_BITS[capability]
             held.append(capability)
+        if privilege.name == "make_device":
+            plan.partial(
+                privilege,
+                "CapabilityBoundingSet",
+                detail="DevicePolicy=closed lets it make the nodes of /dev/null and its like only",
+            )
+            continue
         plan.enforce(privilege, "CapabilityBoundingSet")
     for key in ("CapabilityBoundingSet", "AmbientCapabilities"):
         if not text.values(key):
@@ -153,11 +175,17 @@ def _kernel(plan: Plan) -> None:
     namespaces = syscalls is not None and "namespaces" in syscalls.groups
     plan.text.set("RestrictNamespaces", "no" if namespaces else "yes", name)
     reads = [path for read in plan.manifest.of(Read) if (path := read.path.on(OS.LINUX))]
-    sees_proc = any(within(plain(path), "/proc") or plain(path) == "/" for path in reads)
+    sees_proc = any(within(plan.host.real(path), "/proc") or plan.host.real(path) == "/" for path in reads)
     devices = plan.manifest.of(Device)
     if not (sees_proc or devices or granted & {"trace_processes", "administer_system"}):
         plan.text.set("ProcSubset", "pid", name)
         plan.property(name, "ProcSubset", "pid")
+
+
+def _sees_devices(plan: Plan) -> bool:
+    """The policy grants a device that PrivateDevices= would hide, so the host's own /dev stays."""
+    paths = [path for device in plan.manifest.of(Device) if (path := device.path.on(OS.LINUX))]
+    return any(plan.host.real(path) not in PLAIN_DEVICES for path in paths)
 
 
 _OPEN = {"ProtectProc": "default"}

@@ -22,7 +22,7 @@ from ..policy.model import (
     Write,
 )
 from .base import BackendError
-from .linux_names import plain, within
+from .linux_names import within
 from .linux_tables import BUS, PLAIN_DEVICES
 from .systemd_plan import Plan
 from .systemd_text import quote
@@ -86,7 +86,7 @@ def _bus(plan: Plan) -> None:
         )
     else:
         granted = [clause.path for clause in (*plan.manifest.of(Write), *plan.manifest.of(UnixSocket))]
-        paths = [plain(path) for ref in granted if not ref.glob and (path := ref.on(OS.LINUX))]
+        paths = [plan.host.real(path) for ref in granted if not ref.glob and (path := ref.on(OS.LINUX))]
         paths += [path for _unused, path in plan.host.directories()]
         opened = [path for path in paths if within(BUS, path) or within(path, BUS)]
         if opened:
@@ -136,6 +136,11 @@ def _devices(plan: Plan) -> None:
     text.set("PrivateDevices", "no" if special else "yes", name)
     if not special:
         text.clear("DeviceAllow", name)
+    else:
+        # ProtectSystem=strict leaves /dev writable: root could put files and links there. Nodes stay usable.
+        text.add("ReadOnlyPaths", "/dev", name)
+        text.add("NoExecPaths", "/dev", name)
+        plan.mount(name, "/dev", "ro")
     plan.property(name, "DevicePolicy", "closed")
     plan.property(name, "PrivateDevices", "no" if special else "yes")
     if closure is None:
@@ -169,7 +174,10 @@ def _variable(plan: Plan, clause: EnvironmentSet) -> None:
             f"'{clause.name}' is no name of an environment variable ({clause.id}): letters, digits and '_'."
         )
     plan.text.add("Environment", quote(f"{clause.name}={clause.value}", clause.id), clause.id)
-    plan.enforce(clause, "Environment")
+    files = plan.host.vendor("EnvironmentFile")
+    # systemd.exec(5): what such a file sets wins over Environment=.
+    missing = [f"{name.lstrip('-')} may set it to something else (EnvironmentFile=)" for name in files]
+    plan.weigh(clause, "Environment", missing=missing)
 
 
 def _secret(plan: Plan, clause: Secret) -> None:

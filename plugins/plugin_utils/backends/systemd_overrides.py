@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import re
 
-from ..policy.model import OS, Clause, Restart, StopTimeout
+from ..policy.model import OS, Clause, Restart
 from .base import BackendError, Status, Verdict
 from .linux_host import DIRECTORY_KEYS, EXEC_KEYS
+from .linux_vendor import is_true
 from .systemd_plan import Plan
 from .systemd_text import check
+from .systemd_values import FORMS
 
 # Directives that a policy may set by hand. What is not here systemd could take for a misspelling, with a warning
 # in a log that nobody reads, so it is refused.
@@ -190,8 +192,6 @@ _NAME = re.compile(r"(?!\.{1,2}(/|$))[^/:\"'\\]+(/(?!\.{1,2}(/|$))[^/:\"'\\]+)*"
 _UNDOING: dict[str, type[Clause]] = {
     "RestartForceExitStatus": Restart,
     "RestartPreventExitStatus": Restart,
-    "SendSIGKILL": StopTimeout,
-    "FinalKillSignal": StopTimeout,
 }
 
 # Specifiers that name the unit or the system's folders (systemd.unit(5), SPECIFIERS).
@@ -217,6 +217,9 @@ def emit(plan: Plan) -> None:
             plan.text.add(override.key, value, override.id, section)
         else:
             plan.text.set(override.key, value, override.id, section)
+            form = FORMS[override.key]
+            if form.key and "%" not in value:
+                plan.property(override.id, form.key, form.shown(value))
         plan.verdicts[override.id] = Verdict(
             override.id, Status.ENFORCED, (f"systemd {override.key}",), "set by hand: no clause speaks for it"
         )
@@ -237,6 +240,11 @@ def _section(key: str, clause: str) -> str:
     )
 
 
+def _told(value: str) -> str:
+    """The value with its specifiers replaced by what has their form: a folder in front, a word elsewhere."""
+    return _SPECIFIER.sub("x", re.sub(r"(?<![^ :-])%[SLCtT]", "/x", value))
+
+
 def _value(plan: Plan, key: str, value: str, clause: str) -> str:
     check(value, clause)
     if value != value.strip() or value.endswith("\\"):
@@ -247,7 +255,7 @@ def _value(plan: Plan, key: str, value: str, clause: str) -> str:
         raise BackendError(
             f"{value!r} holds a space of a kind that systemd takes for a letter ({clause}): write a plain one."
         )
-    if "%" in _SPECIFIER.sub("", value):
+    if "%" in _SPECIFIER.sub("", value) and not FORMS[key].literal:
         raise BackendError(
             f"'{value}' holds a specifier that is not allowed here ({clause}): write '%%' for a plain percent."
         )
@@ -266,6 +274,15 @@ def _value(plan: Plan, key: str, value: str, clause: str) -> str:
     if key == "KillMode" and value not in ("control-group", "mixed"):
         raise BackendError(
             f"KillMode={value} would let processes from before the sandbox live on ({clause}): leave it out."
+        )
+    if key == "SendSIGKILL" and not is_true(value):
+        raise BackendError(
+            f"{key}={value} would let processes from before the sandbox live on ({clause}): leave it out."
+        )
+    form = FORMS[key]
+    if not form.takes(value if form.literal else _told(value)):
+        raise BackendError(
+            f"'{value}' is nothing that {key}= takes ({clause}), systemd would ignore it: write {form.what}."
         )
     undone = _UNDOING.get(key)
     if undone and plan.manifest.of(undone):

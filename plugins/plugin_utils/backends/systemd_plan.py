@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from ..policy.model import OS, Clause, Manifest, PathRef, Privilege
 from .base import BackendError, Probe, ReadBack, Status, Verdict
 from .linux_host import Host
-from .linux_names import plain
 from .linux_tables import UNDOING
 from .systemd_text import UnitText, quote
 
@@ -28,6 +27,7 @@ class Plan:
         self.verdicts: dict[str, Verdict] = {}
         self.readbacks: list[ReadBack] = []
         self.probes: list[Probe] = []
+        self.holes: list[tuple[str, str]] = []
 
     def one(self, kind: type[C]) -> C | None:
         """The setting of this kind, or None where the policy has none."""
@@ -57,6 +57,10 @@ class Plan:
             self.partial(clause, *mechanisms, detail="; ".join(missing))
         else:
             self.enforce(clause, *mechanisms)
+
+    def hole(self, kind: type[C], detail: str) -> None:
+        """What undoes the closure ``kind`` whichever mechanism carries it: no backend may call it enforced then."""
+        self.holes += [(clause.id, detail) for clause in self.manifest.of(kind)]
 
     def _say(self, clause: Clause, status: Status, mechanisms: tuple[str, ...], detail: str) -> None:
         named = tuple(f"systemd {name}" for name in mechanisms)
@@ -90,7 +94,7 @@ class Plan:
                 f"systemd splits paths at ':' and unescapes '\\' ('{path}', {clause.id}): rename the path."
             )
         quote(path, clause.id)
-        return plain(path)
+        return self.host.real(path)
 
     def property(self, clause: Clause | str, key: str, value: str, relation: str = "equals") -> None:
         """``systemctl show -p key`` of the unit must read so."""

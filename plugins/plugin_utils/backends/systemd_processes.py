@@ -25,6 +25,8 @@ from .systemd_plan import Plan
 
 _NETWORK = frozenset({"network_server", "network_client"})
 _LISTENING = "listen accept accept4"
+# cgroup-v2.rst. memory.max is rounded down to whole pages.
+_FILES = {"pids": "pids.max", "memory": "memory.max"}
 
 
 def emit(plan: Plan) -> None:
@@ -98,6 +100,11 @@ def _limit(plan: Plan, clause: Clause, controller: str, key: str, value: str) ->
         return False
     plan.text.set(key, value, clause.id)
     plan.property(clause, key, value)
+    if controller in _FILES:
+        # What the kernel holds: a slice of the vendor's may have switched the controller off (DisableControllers=).
+        plan.readbacks.append(
+            ReadBack(clause.id, "cgroup_file", _FILES[controller], value, "at_most", plan.host.unit)
+        )
     plan.weigh(clause, key, missing=plan.undone_by("administer_system"))
     return True
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +54,43 @@ def test_collected_facts_have_the_shape_that_the_compiler_reads(monkeypatch: pyt
     for part, shape in (("systemd", "SystemdFacts"), ("cgroup", "CgroupFacts"), ("nft", "NftFacts"),
                         ("apparmor", "AppArmorFacts"), ("unit", "UnitFacts")):  # fmt: skip
         assert set(facts[part]) == set(getattr(controller, shape).__annotations__), part
+
+
+SHOWN = """Names=www.service web.service
+LoadState=%s
+FragmentPath=%s
+DropInPaths=
+TriggeredBy=web.socket
+"""
+
+
+def unit_facts(monkeypatch: pytest.MonkeyPatch, state: str = "loaded", fragment: str = "") -> dict:
+    done = namedtuple("Done", "returncode stdout stderr")
+    shown = done(0, SHOWN % (state, fragment), "")
+    monkeypatch.setattr(features, "run", lambda _argv, **_options: shown)
+    return features.unit_facts("www.service")
+
+
+def test_a_unit_brings_all_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert unit_facts(monkeypatch)["names"] == ["web.service", "www.service"]
+
+
+def test_programs_with_specifiers_are_looked_up_as_they_are_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "www").write_text("#!/bin/sh\n")
+    fragment = tmp_path / "www.service"
+    fragment.write_text(f"[Service]\nExecStart={tmp_path}/%p -x\n")
+    assert unit_facts(monkeypatch, fragment=str(fragment))["interpreters"] == {f"{tmp_path}/www": "/bin/sh"}
+
+
+def test_units_of_users_own_managers_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(features.refuse_user_unit, "__defaults__", ((str(tmp_path),),))
+    assert unit_facts(monkeypatch, "not-found")["load_state"] == "not-found"
+    (tmp_path / "www.service").touch()
+    with pytest.raises(
+        HostError, match="www.service is a unit of users' own managers on this host"
+    ) as caught:
+        unit_facts(monkeypatch, "not-found")
+    assert caught.value.state == "refused"
+    assert unit_facts(monkeypatch, "loaded")["load_state"] == "loaded"  # the system has one of that name too

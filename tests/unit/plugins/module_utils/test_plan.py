@@ -128,7 +128,57 @@ def test_order_of_a_switch(tmp_path: Path, active: dict[str, str], monkeypatch: 
     assert not list(tmp_path.rglob("*bulkhead*"))
 
 
-def test_two_policies_for_one_unit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="web.service is confined by policy web already.") as caught:
-        plan.check_owner("shop", "web.service", {"web": bundle(tmp_path, OLD, "a")})
+@pytest.mark.parametrize(
+    ("unit", "names", "said"),
+    [
+        ("web.service", ["web.service"], "web.service is confined by policy web already."),
+        (
+            "www.service",
+            ["web.service", "www.service"],
+            "www.service (here also web.service) is confined by policy",
+        ),
+    ],
+)
+def test_two_policies_for_one_unit_are_refused(
+    tmp_path: Path, unit: str, names: list[str], said: str
+) -> None:
+    others = {"web": bundle(tmp_path, OLD, "a")}
+    with pytest.raises(HostError) as caught:
+        plan.check_owner("shop", unit, names, others)
+    assert str(caught.value).startswith(said)
     assert caught.value.state == "refused"
+    plan.check_owner("web", unit, names, others)
+    plan.check_owner("shop", "db.service", ["db.service"], others)
+
+
+def test_two_policies_for_an_instance_and_its_template_are_refused(tmp_path: Path) -> None:
+    """A bundle for a template names the one instance that the host has, so the names are the same."""
+    other = bundle(tmp_path, OLD, "a")._replace(unit="db@main.service")
+    with pytest.raises(HostError, match="db@main.service is confined by policy db already."):
+        plan.check_owner("shop", "db@main.service", ["db@main.service"], {"db": other})
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "refused"),
+    [
+        ("oneshot", "activating", True),
+        ("oneshot", "active", False),
+        ("oneshot", "inactive", False),
+        ("simple", "activating", False),
+    ],
+)
+def test_a_job_at_work_is_not_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, state: str, refused: bool
+) -> None:
+    monkeypatch.setattr(
+        units, "show", lambda names: {name: {"ActiveState": state, "Type": kind} for name in names}
+    )
+    new = bundle(tmp_path, {**OLD, "web.service.d/zz-bulkhead.conf": "new\n"}, "b", OWN)
+    made = plan.make(installed(tmp_path, OLD), new)
+    if not refused:
+        plan.refuse_running_job(made)
+        return
+    with pytest.raises(HostError, match=r"web.service \(Type=oneshot\) is at work right now") as caught:
+        plan.refuse_running_job(made)
+    assert caught.value.state == "refused"
+    plan.refuse_running_job(plan.make(installed(tmp_path, OLD), new, restart=False))

@@ -48,14 +48,43 @@ def test_a_clause_that_nobody_claims_is_refused():
     assert said() == Verdict("processes.max", Status.REFUSED, (), "No backend of linux carries this clause.")
 
 
-def test_enforced_beats_partial_beats_refused():
+def test_one_lock_that_holds_is_enough_and_a_refusal_stays_in_sight():
     enforced, partial, refused = (
         of(Status.ENFORCED, "a"),
         of(Status.PARTIAL, "b", "why"),
         of(Status.REFUSED, "", "no"),
     )
-    assert said(refused, partial) == partial
+    assert said(refused, partial) == of(Status.PARTIAL, "b", "why; no")
     assert said(partial, enforced, refused) == enforced
+
+
+def test_what_one_backend_keeps_closed_is_not_granted():
+    grant = m.Execute("filesystem.execute[x]", path=path("/x"))
+    made = [
+        Compilation(verdicts=(Verdict(grant.id, Status.ENFORCED, ("a",)),)),
+        Compilation(verdicts=(Verdict(grant.id, Status.REFUSED, (), "no rule can name '%x%'"),)),
+    ]
+    for order in (made, made[::-1]):
+        (found,) = join(manifest(grant), m.OS.LINUX, order, TODAY)
+        assert found == Verdict(grant.id, Status.PARTIAL, ("a",), "no rule can name '%x%'")
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "want"),
+    [
+        (Status.ENFORCED, "", "a hole"),
+        (Status.PARTIAL, "why", "why; a hole"),
+        (Status.PARTIAL, "a hole; why", "a hole; why"),
+    ],
+)
+def test_a_hole_lowers_what_any_backend_says(status, detail, want):
+    made = [
+        Compilation(holes=(("processes.max", "a hole"), ("processes.max", "a hole"))),
+        Compilation(verdicts=(of(status, "x", detail),)),
+    ]
+    for order in (made, made[::-1]):
+        (found,) = join(manifest(CLAUSE), m.OS.LINUX, order, TODAY)
+        assert found == of(Status.PARTIAL, "x", want)
 
 
 def test_equals_are_merged():

@@ -11,7 +11,7 @@ from linux_support import UNIT, by_systemd, content, host, manifest, path, value
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import features
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import BackendError, Status
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.linux_host import UNRECKONED, Host
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.linux_host import Host
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.linux_names import is_instance
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model as m
 
@@ -125,12 +125,3 @@ def test_a_dropin_that_is_read_after_ours_is_refused() -> None:
     with pytest.raises(BackendError, match=rf"{late}: read after Bulkhead's own zz-bulkhead\.conf"):
         by_systemd(on=host(unit=unit))
     by_systemd(on=host(unit=dict(unit, dropins=unit["dropins"][:1])))
-
-
-@pytest.mark.parametrize("section", ["service", "unit"])
-def test_a_unit_that_says_what_no_clause_reckons_with_is_refused(section: str) -> None:
-    for key in UNRECKONED:
-        unit = dict(host().data["unit"], **{section: {key: ["/x"]}})
-        with pytest.raises(BackendError, match=rf"sets {key}= \(.*\), which this version cannot confine"):
-            by_systemd(on=host(unit=unit))
-    by_systemd(on=host(unit=dict(host().data["unit"], **{section: {"RootDirectory": []}})))

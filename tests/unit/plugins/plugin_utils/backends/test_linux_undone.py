@@ -38,7 +38,8 @@ def overrides(*pairs: tuple[str, str]) -> tuple[m.Override, ...]:
         ("StandardInput", "file:/etc/shadow", "outside of the sandbox"),
         ("KillMode", "none", "would let processes from before the sandbox live on"),
         ("RestartForceExitStatus", "0 1", "would undo the clause resilience.restart"),
-        ("SendSIGKILL", "no", "would undo the clause resilience.stop_timeout"),
+        ("SendSIGKILL", "no", "would let processes from before the sandbox live on"),
+        ("FinalKillSignal", "SIGCONT", "'SIGCONT' is nothing that FinalKillSignal= takes"),
     ],
 )
 def test_overrides_that_undo_a_clause_are_refused(key: str, value: str, said: str) -> None:
@@ -127,3 +128,96 @@ def test_sockets_that_are_handed_in_can_connect() -> None:
     assert said.status is Status.PARTIAL
     assert "demo.socket" in said.detail
     assert UNIT not in said.detail
+
+
+DEVICES = m.DeviceClosure("devices")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "/proc/sys",
+            "'/proc/sys' is among the kernel's own files, which ProtectKernelTunables= closes (w): grant",
+        ),
+        ("/proc", "which ProtectKernelTunables= closes"),
+        ("/sys", "which ProtectKernelTunables= closes"),
+        ("/sys/fs/cgroup/x", "which ProtectControlGroups= closes (w): grant administer_system"),
+        ("/lib/x", "'/usr/lib/x' is code that every program maps (w)"),
+        ("/usr/lib", "'/usr/lib' is code that every program maps (w)"),
+        ("/bin", "'/bin' is '/usr/bin' on this host, and x runs programs from it (w)"),
+        ("/sbin/../bin", "'/bin' is '/usr/bin' on this host"),
+    ],
+)
+def test_a_grant_that_this_host_cannot_give_is_refused(text: str, said: str) -> None:
+    made = by_systemd(WRITE, m.Write("w", path=path(text)), m.Execute("x", path=path("/usr/bin/x")))
+    found = verdict(made, "w")
+    assert (found.status, said in found.detail) == (Status.REFUSED, True), found.detail
+    assert values(made, "ReadWritePaths") == []
+    assert verdict(made, "x").status is Status.ENFORCED
+
+
+def test_a_privilege_opens_the_kernels_files() -> None:
+    grants = (m.Write("w", path=path("/proc/sys")), m.Privilege("p", name="configure_network"))
+    made = by_systemd(WRITE, *grants)
+    assert verdict(made, "w").status is Status.ENFORCED
+    assert values(made, "ReadWritePaths") == ["-/proc/sys"]
+
+
+def test_on_a_host_that_is_not_merged_bin_is_itself() -> None:
+    clauses = (m.Write("w", path=path("/bin")), m.Execute("x", path=path("/usr/bin/x")))
+    made = by_systemd(WRITE, *clauses, on=host(merged_usr=False))
+    assert verdict(made, "w").status is Status.ENFORCED
+    made = by_systemd(WRITE, m.Write("w", path=path("/lib/x")), on=host(merged_usr=False))
+    assert verdict(made, "w").status is Status.REFUSED
+
+
+def test_libraries_stay_closed_in_a_wider_grant_and_that_is_said() -> None:
+    found = verdict(by_systemd(WRITE, m.Write("w", path=path("/usr"))), "w")
+    assert found.status is Status.PARTIAL
+    assert "/usr/lib, /usr/lib32, /usr/lib64, /usr/libx32 in it stay read-only" in found.detail
+
+
+def test_a_device_of_the_hosts_own_leaves_the_folder_of_devices_closed() -> None:
+    made = by_systemd(WRITE, DEVICES, m.Device("d", path=path("/dev/fuse")))
+    assert values(made, "PrivateDevices") == ["no"]
+    assert values(made, "ReadOnlyPaths") == ["/dev"]
+    assert "/dev" in values(made, "NoExecPaths")
+    assert verdict(made, DEVICES.id).status is Status.ENFORCED
+    assert values(by_systemd(WRITE, DEVICES), "ReadOnlyPaths") == []
+
+
+def test_nodes_cannot_be_made_where_devices_are_private() -> None:
+    wish = m.Privilege("p", name="make_device")
+    made = by_systemd(PRIVILEGES, DEVICES, wish)
+    assert verdict(made, "p").status is Status.REFUSED
+    assert "PrivateDevices= takes CAP_MKNOD away" in verdict(made, "p").detail
+    assert values(made, "CapabilityBoundingSet") == []
+    made = by_systemd(PRIVILEGES, DEVICES, wish, m.Device("d", path=path("/dev/fuse")))
+    assert verdict(made, "p").status is Status.PARTIAL
+    assert values(made, "CapabilityBoundingSet") == ["CAP_MKNOD"]
+
+
+def test_an_override_of_the_pid_file_opens_no_folder() -> None:
+    clause = m.Write("w", path=path("/run/own"))
+    by_hand = overrides(("PIDFile", "/run/own"))
+    made = by_systemd(WRITE, clause, overrides=by_hand)
+    assert values(made, "ReadWritePaths") == ["-/run/own"]
+    made = by_systemd(WRITE, clause, on=host(service={"PIDFile": ["own"]}))
+    assert values(made, "ReadWritePaths") == ["-/run"]
+
+
+def test_groups_set_by_hand_are_weighed() -> None:
+    made = by_systemd(
+        PRIVILEGES, m.User("u", name="demo"), overrides=overrides(("SupplementaryGroups", "adm shadow"))
+    )
+    assert made.holes == (
+        (PRIVILEGES.id, "it is in the group 'adm', which reads the logs of the system"),
+        (PRIVILEGES.id, "it is in the group 'shadow', which reads password hashes"),
+    )
+    assert "-/etc/shadow" in values(made, "InaccessiblePaths")
+
+
+def test_a_store_of_descriptors_set_by_hand_is_said() -> None:
+    made = by_systemd(WRITE, overrides=overrides(("FileDescriptorStoreMax", "5")))
+    assert [clause for clause, why in made.holes if "before the sandbox" in why] == [WRITE.id]

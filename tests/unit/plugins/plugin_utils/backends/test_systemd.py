@@ -70,8 +70,10 @@ def test_the_units_own_programs_and_interpreters_can_run_and_are_named():
     facts = host(service={"ExecStart": ["-@/usr/bin/wrapper wrapper"], "ExecStop": ["/sbin/stop"]})
     facts.data["unit"]["interpreters"] = {"/usr/bin/wrapper": "/usr/bin/perl"}
     made = by_systemd(*CLOSED, on=facts)
-    assert {"-/usr/bin/wrapper", "-/usr/bin/perl", "-/sbin/stop"} <= set(values(made, "BindReadOnlyPaths"))
-    assert "/usr/bin/wrapper, /usr/bin/perl, /sbin/stop" in verdict(made, "filesystem.execute").detail
+    assert {"-/usr/bin/wrapper", "-/usr/bin/perl", "-/usr/sbin/stop"} <= set(
+        values(made, "BindReadOnlyPaths")
+    )
+    assert "/usr/bin/wrapper, /usr/bin/perl, /usr/sbin/stop" in verdict(made, "filesystem.execute").detail
 
 
 def test_a_prefix_that_leaves_the_sandbox_is_said():
@@ -135,6 +137,18 @@ def test_a_limit_without_its_controller_is_refused(clause, controller, key):
     assert f"no '{controller}' controller of cgroup v2: {key}= would do nothing" in verdict(made, "c").detail
     assert values(made, key) == []
     assert values(by_systemd(clause), key) != []
+
+
+@pytest.mark.parametrize(
+    ("clause", "file", "value"),
+    [
+        (m.MaxProcesses("c", count=5), "pids.max", "5"),
+        (m.MemoryLimit("c", bytes=1 << 20), "memory.max", str(1 << 20)),
+    ],
+)
+def test_a_limit_is_read_back_from_the_kernel(clause, file, value):
+    (back,) = [item for item in by_systemd(clause).readbacks if item.kind == "cgroup_file"]
+    assert (back.key, back.value, back.relation) == (file, value, "at_most")
 
 
 def test_system_calls_allow_first_then_deny():
