@@ -162,7 +162,7 @@ class _Reading:
             return
         self.position.audit = list(max(tuple(self.position.audit), stamp))
         if record.kind == denials_audit.APPARMOR:
-            facts = denials_apparmor.denial(self.bundle.policy, record)
+            facts = denials_apparmor.denial(self.bundle.policy, record, self.bundle.mode)
         else:
             facts = denials_seccomp.denial(record, self.owner)
         # One call can have two records of one stamp, so the content counts as well.

@@ -1,6 +1,9 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What AppArmor recorded about a policy's profile: denied, or allowed in complain mode (apparmor.d(5))."""
+"""What AppArmor recorded about a policy's profile: denied, or in audit mode let through (apparmor.d(5)).
+
+In complain mode what no rule lists is ALLOWED, and what an audit rule lists is AUDIT: enforcement would deny both.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +50,13 @@ def owns(policy, profile):
     return profile == own or profile.startswith(own + "//")
 
 
-def denial(policy, record):
-    """The facts of one record, or None where it is about another profile or no denial."""
+def denial(policy, record, mode):
+    """The facts of one record, or None where it is about another profile or no denial. ``mode``: the policy's."""
     found = record.fields
     verdict = found.get("apparmor", "")
     profile = denials_audit.label(found.get("profile", ""))
-    if verdict not in ("DENIED", "ALLOWED") or not owns(policy, profile):
+    verdicts = ("DENIED", "ALLOWED", "AUDIT") if mode == "audit" else ("DENIED", "ALLOWED")
+    if verdict not in verdicts or not owns(policy, profile):
         return None
     facts = {
         "mechanism": "apparmor",
@@ -66,7 +70,8 @@ def denial(policy, record):
 
 
 def _act(found):
-    operation, mask = found.get("operation", ""), found.get("denied_mask", "")
+    operation = found.get("operation", "")
+    mask = found.get("denied_mask") or found.get("requested_mask", "")
     if operation == "capable":
         return {"act": "privilege", "capability": found.get("capname", "")}
     if "family" in found:

@@ -39,6 +39,20 @@ GROUPS: dict[str, frozenset[str]] = {
     for group, words in SYSCALLS_ADDED.items()
 } | {"network_server": frozenset(("listen", "accept", "accept4"))}
 
+# Calls that do nothing without a capability, and the privilege that holds it (capabilities(7)).
+PRIVILEGED: dict[str, str] = {
+    "setgroups": "switch_user",
+    "chroot": "change_root",
+    **dict.fromkeys(("mount", "umount2", "pivot_root", "move_mount"), "administer_system"),
+    **dict.fromkeys(("fsopen", "fspick", "fsmount", "mount_setattr"), "administer_system"),
+}
+# Groups whose calls need a capability that no privilege of the language holds: the group alone changes nothing.
+UNREACHABLE: dict[str, str] = {
+    "modules": "CAP_SYS_MODULE",
+    "reboot": "CAP_SYS_BOOT",
+    "raw_io": "CAP_SYS_RAWIO",
+}
+
 
 @dataclass(frozen=True)
 class Filter:

@@ -13,6 +13,9 @@ from .attribute import Attribution, privilege_of
 from .change import Change, Policy
 from .wishes import NoChange, Wish, names
 
+# Grants of the network bring these along: nobody writes them.
+_IMPLIED = frozenset(("basic", "network_client", "network_server"))
+
 
 def call_wish(policy: Policy, act: Act, found: Attribution) -> Wish:
     """A call that a filter refused: the group, the privilege or the setting that opens it."""
@@ -31,12 +34,16 @@ def call_wish(policy: Policy, act: Act, found: Attribution) -> Wish:
         return _writable_and_executable(policy)
     if not group and not (other and only_other and (other.privilege or other.group)):
         raise NoChange(f"no group of the language holds {call}(): a service has no need of it")
+    if group in calls.UNREACHABLE:
+        raise NoChange(
+            f"{call}() needs {calls.UNREACHABLE[group]} as well, which no privilege of the language holds"
+        )
     groups = {group} if group and not opened else set()
-    privileges: set[str] = set()
+    privileges = {calls.PRIVILEGED[call]} if call in calls.PRIVILEGED else set()
     if other is not None and (only_other or other.section == m.PrivilegeClosure.section):
         groups |= {other.group} - {""}
         # Its filter refuses some of the uses of this call only, and which one the record does not say.
-        always = other.directive in ("ProtectClock", "ProtectKernelModules")
+        always = other.directive in ("ProtectClock",)
         privileges |= {other.privilege} - {""} if only_other or always else set()
     groups -= {SYSCALLS_OF_PRIVILEGE.get(name, "") for name in privileges}
     return _words(policy, groups, privileges, call)
@@ -49,7 +56,9 @@ def _words(policy: Policy, groups: set[str], privileges: set[str], call: str = "
     for name in sorted(privileges):
         opens += _opened_by(name)
     for group in sorted(groups):
-        more = names(policy, m.Syscalls.section, group, calls.granted_groups(policy.manifest.of(m.Syscalls)))
+        more = names(
+            policy, m.Syscalls.section, group, calls.granted_groups(policy.manifest.of(m.Syscalls)) - _IMPLIED
+        )
         change = Change((*change.added, *more.added), (*change.put, *more.put))
         others = sorted(calls.GROUPS.get(group, frozenset()) - {call})
         opens.append(f"{SYSCALL_GROUPS[group]}: {', '.join(f'{one}()' for one in others)}")
