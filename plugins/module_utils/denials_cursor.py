@@ -60,7 +60,10 @@ def _data(text):
         if len(text) > LENGTH:
             raise ValueError
         engine = zlib.decompressobj()
-        data = json.loads(engine.decompress(base64.urlsafe_b64decode(text.encode()), 1024 * 1024).decode())
+        raw = engine.decompress(base64.urlsafe_b64decode(text.encode()), 1024 * 1024)
+        if not engine.eof or engine.unused_data:
+            raise ValueError
+        data = json.loads(raw.decode())
         good = data["format"] == FORMAT and all(isinstance(data[name], kind) for name, kind in shape.items())
         good = good and len(data["audit"]) == 2 and all(isinstance(part, int) for part in data["audit"])
         good = good and all(

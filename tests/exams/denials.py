@@ -4,8 +4,8 @@
 does the change that is proposed make it work and open nothing else?
 
 For each host: apply the policy, force all acts, read the denials. Then twice: put the proposals of one half into the
-policy, apply it, force all acts again. That half must work now, the other half must be refused still, and every must_deny
-example must be denied by its probe. What is to come out stands in denials_acts.py.
+policy, apply it, force all acts again. That half must work now, the other half must be refused still, and every
+must_deny example must be denied by its probe. What is to come out stands in denials_acts.py.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ for n in $(seq 0 7); do cp /bin/true {table.PROGRAMS}/tool$n; done
 cat >/etc/systemd/system/{table.UNIT}
 systemctl daemon-reload
 systemctl reset-failed {PEER} 2>/dev/null || true
-systemctl is-active -q {PEER} || systemd-run -q --unit {PEER} /usr/bin/python3 {table.PROGRAMS}/outside.py serve {",".join(map(str, PORTS))}
+systemctl is-active -q {PEER} ||
+  systemd-run -q --unit {PEER} /usr/bin/python3 {table.PROGRAMS}/outside.py serve {",".join(map(str, PORTS))}
 """
 CLEAN = f"""systemctl stop {PEER} {table.UNIT} 2>/dev/null
 rm -rf /etc/systemd/system/{table.UNIT} {table.PROGRAMS} {table.CONFIG} {table.FOLDER}

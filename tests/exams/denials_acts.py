@@ -63,7 +63,8 @@ DOCUMENT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Act:
-    """``request`` goes to the service, ``words`` and ``clause`` must come back. ``round``: 0 where no change is expected.
+    """``request`` goes to the service, ``words`` and ``clause`` must come back. ``round``: 0 where no change is
+    expected.
 
     ``refused``: the answers of a refused act. ``source``: a host without it cannot record the act.
     """
@@ -84,14 +85,17 @@ BAD, TEXT, ROOM = -1, "/var/lib/exam-denials/none", {"zeros": 4096}
 # name: (number, arguments), by clause and round. Each is refused by the filter, and let in ends in anything but EPERM.
 _CALLS: tuple[tuple[str, int, dict[str, tuple[int, list[Any]]]], ...] = (
     (SYSCALLS, 1, {
-        "setuid": (105, ["uid"]), "setgid": (106, ["gid"]), "setreuid": (113, [BAD, BAD]), "setregid": (114, [BAD, BAD]),
+        "setuid": (105, ["uid"]), "setgid": (106, ["gid"]), "setreuid": (113, [BAD, BAD]),
+        "setregid": (114, [BAD, BAD]),
         "setresuid": (117, [BAD, BAD, BAD]), "setresgid": (119, [BAD, BAD, BAD]), "setfsuid": (122, ["uid"]),
-        "setfsgid": (123, ["gid"]), "capset": (126, [0, 0]), "chown": (92, [TEXT, BAD, BAD]), "fchown": (93, [BAD, BAD, BAD]),
+        "setfsgid": (123, ["gid"]), "capset": (126, [0, 0]), "chown": (92, [TEXT, BAD, BAD]),
+        "fchown": (93, [BAD, BAD, BAD]),
         "lchown": (94, [TEXT, BAD, BAD]), "fchownat": (260, [BAD, "x", BAD, BAD, 0]),
     }),
     (SYSCALLS, 1, {
         "ioprio_set": (251, [9, 0, 0]), "sched_setaffinity": (203, [0, 0, 0]), "sched_setattr": (314, [0, 0, 0]),
-        "sched_setparam": (142, [0, 0]), "sched_setscheduler": (144, [0, 3, {"zeros": 64}]), "setpriority": (141, [0, 0, 5]),
+        "sched_setparam": (142, [0, 0]), "sched_setscheduler": (144, [0, 3, {"zeros": 64}]),
+        "setpriority": (141, [0, 0, 5]),
         "setrlimit": (160, [99, ROOM]), "set_mempolicy": (238, [99, 0, 0]), "mbind": (237, [1, 1, 99, 0, 0, 0]),
     }),
     (SYSCALLS, 2, {
@@ -100,19 +104,25 @@ _CALLS: tuple[tuple[str, int, dict[str, tuple[int, list[Any]]]], ...] = (
     }),
     (SYSCALLS, 1, {"add_key": (248, [0, 0, 0, 0, 0]), "request_key": (249, [0, 0, 0, 0]), "keyctl": (250, [9999])}),
     (SYSCALLS, 2, {
-        "io_uring_setup": (425, [0, 0]), "io_uring_enter": (426, [BAD, 0, 0, 0, 0]), "io_uring_register": (427, [BAD, 0, 0, 0]),
+        "io_uring_setup": (425, [0, 0]), "io_uring_enter": (426, [BAD, 0, 0, 0, 0]),
+        "io_uring_register": (427, [BAD, 0, 0, 0]),
     }),
     (SYSCALLS, 2, {"unshare": (272, [0]), "setns": (308, [BAD, 0]), "open_tree": (428, [BAD, "x", 0])}),
-    (SYSCALLS, 1, {"ptrace": (101, [9999, 0, 0, 0]), "perf_event_open": (298, [0, 0, 0, 0, 0]), "pidfd_getfd": (438, [BAD, 0, 0])}),
+    (SYSCALLS, 1, {
+        "ptrace": (101, [9999, 0, 0, 0]), "perf_event_open": (298, [0, 0, 0, 0, 0]),
+        "pidfd_getfd": (438, [BAD, 0, 0]),
+    }),
     (SYSCALLS, 2, {
-        "clock_settime": (227, [0, 0]), "clock_adjtime": (305, [0, 0]), "adjtimex": (159, [0]), "settimeofday": (164, [0, 0]),
+        "clock_settime": (227, [0, 0]), "clock_adjtime": (305, [0, 0]), "adjtimex": (159, [0]),
+        "settimeofday": (164, [0, 0]),
     }),
     # What no word of the language opens, or no privilege makes work.
     (SYSCALLS, 0, {
         "init_module": (175, [0, 0, 0]), "finit_module": (313, [BAD, 0, 0]), "delete_module": (176, [0, 0]),
         "kexec_load": (246, [0, 0, 0, 0]), "kexec_file_load": (320, [BAD, BAD, 0, 0, 0]), "iopl": (172, [0]),
         "ioperm": (173, [0, 0, 0]), "acct": (163, [TEXT]), "swapon": (167, [TEXT, 0]), "swapoff": (168, [TEXT]),
-        "vhangup": (153, []), "quotactl": (179, [0, 0, 0, 0]), "sethostname": (170, ["x", 1]), "setdomainname": (171, ["x", 1]),
+        "vhangup": (153, []), "quotactl": (179, [0, 0, 0, 0]), "sethostname": (170, ["x", 1]),
+        "setdomainname": (171, ["x", 1]),
         "bpf": (321, [99, 0, 0]), "fanotify_init": (300, [0, 0]),
     }),
     (WX, 1, {
@@ -120,7 +130,8 @@ _CALLS: tuple[tuple[str, int, dict[str, tuple[int, list[Any]]]], ...] = (
     }),
     (PRIVILEGES, 1, {
         "chmod": (90, [TEXT, 0o4755]), "fchmod": (91, [BAD, 0o4755]), "fchmodat": (268, [BAD, "x", 0o4755]),
-        "mkdir": (83, ["/var/lib/exam-denials/no/where", 0o2755]), "mknod": (133, ["/var/lib/exam-denials/no/where", 0o104755, 0]),
+        "mkdir": (83, ["/var/lib/exam-denials/no/where", 0o2755]),
+        "mknod": (133, ["/var/lib/exam-denials/no/where", 0o104755, 0]),
         "creat": (85, ["/var/lib/exam-denials/no/where", 0o4755]),
     }),
     (PRIVILEGES, 0, {"personality": (135, [8])}),
@@ -198,8 +209,10 @@ def _listeners() -> list[Act]:
 
 def _limits() -> list[Act]:
     return [
-        Act("memory", {"do": "memory", "bytes": 120 * 2**20}, "memory.limit", "use more memory than the limit", 1, ("signal 9",)),
-        Act("tasks", {"do": "fork", "count": 30}, "processes.max", "start more processes than the limit", 2, ("EAGAIN",)),
+        Act("memory", {"do": "memory", "bytes": 120 * 2**20}, "memory.limit", "use more memory than the limit", 1,
+            ("signal 9",)),
+        Act("tasks", {"do": "fork", "count": 30}, "processes.max", "start more processes than the limit", 2,
+            ("EAGAIN",)),
     ]  # fmt: skip
 
 
@@ -215,8 +228,8 @@ def _files() -> list[Act]:
     for number in range(8):
         path = f"{PROGRAMS}/tool{number}"
         found.append(
-            Act(f"execute {path}", {"do": "execute", "path": path, "pause": 0.7}, "filesystem.execute", f"execute {path}",
-                1 + number % 2, ("EACCES",), source="apparmor")
+            Act(f"execute {path}", {"do": "execute", "path": path, "pause": 0.7}, "filesystem.execute",
+                f"execute {path}", 1 + number % 2, ("EACCES",), source="apparmor")
         )  # fmt: skip
     found.append(
         Act("raw socket", {"do": "family", "family": 2, "type": 3, "pause": 0.7}, PRIVILEGES, "socket inet", 2,

@@ -53,7 +53,7 @@ def attempt(act) -> str:
         one.connect(("127.0.0.1", act["port"]))
         one.send(b"hello")
         return "ok" if one.recv(16) else "closed"
-    except socket.timeout:
+    except TimeoutError:
         return "timeout"
     except OSError as problem:
         return errno.errorcode.get(problem.errno, str(problem.errno))

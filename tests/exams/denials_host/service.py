@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The exam's application: does the acts that it finds in a file, one after the other, and writes down how each ended.
 
-Runs as the unit's main process, so that every act goes through the unit's own confinement. An answer is "ok" or the name
-of an errno. Acts that may kill or change a process are done in a child.
+Runs as the unit's main process, so that every act goes through the unit's own confinement. An answer is "ok" or the
+name of an errno. Acts that may kill or change a process are done in a child.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def connect(act) -> str:
             one.connect((act["address"], act["port"]))
             one.send(b"hello")
             return "ok" if one.recv(16) else "closed"
-        except socket.timeout:
+        except TimeoutError:
             return "timeout"
         except OSError as problem:
             return name(problem.errno)
@@ -88,7 +88,7 @@ def hold(act) -> str:
     try:
         one.connect((act["address"], act["port"]))
         return "ok"
-    except socket.timeout:
+    except TimeoutError:
         return "timeout"
     except OSError as problem:
         return name(problem.errno)
@@ -207,7 +207,7 @@ def main() -> None:
             found = answer(wish["acts"])
             with open(f"{FOLDER}/answers.new", "w") as stream:
                 json.dump({"batch": wish["batch"], "answers": found}, stream)
-            os.replace(f"{FOLDER}/answers.new", f"{FOLDER}/answers.json")
+            os.rename(f"{FOLDER}/answers.new", f"{FOLDER}/answers.json")  # noqa: PTH104
         serve()
 
 
