@@ -56,6 +56,10 @@ test-lab-all: venv ## All tests on real hosts: rollouts, transactions, proofs, t
 exam-road: venv ## Exam: every shipped policy on Debian 12 and 13, after a restart and after a reboot
 	@tests/setup/lab.sh python tests/exams/road.py
 
+.PHONY: exam-denials
+exam-denials: venv ## Exam: forced denials on Debian 12 and 13 are named by their clause, and the proposed changes do it
+	@tests/setup/lab.sh python tests/exams/denials.py
+
 .PHONY: docs-support changelog
 docs-support: venv ## Print docs/support.md from the backends' tables
 	@PYTHONPATH=$(BUILD)/collections python tests/docs/support_matrix.py

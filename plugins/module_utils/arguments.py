@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of both modules, checked on the controller by the action plugins and again by the modules."""
+"""The options of the modules, checked on the controller by the action plugins and again by the modules."""
 
 from __future__ import annotations
 
@@ -28,4 +28,16 @@ SANDBOX_INFO = {
     "policy": {"type": "str", "default": ""},
     "health": {"type": "bool", "default": False},
     "features": {"type": "bool", "default": False},
+}
+
+DENIALS_INFO = {
+    "policy": {"type": "str", "required": True},
+    "policies_dirs": {"type": "list", "elements": "path", "default": []},
+    "cursor": {"type": "str", "default": ""},
+    "limit": {"type": "int", "default": 5000},
+}
+
+DENIALS_RECORD = {
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    "persistent": {"type": "bool", "default": False},
 }

@@ -52,6 +52,18 @@ def sandbox_info(params, _check):
     return survey.survey(params["policy"], params["health"], params["features"])
 
 
+def denials_info(params, _check):
+    from . import denials
+
+    return denials.read(bundles.check_name(params["policy"]), params["cursor"], params["limit"])
+
+
+def denials_record(params, check):
+    from . import denials_recording
+
+    return denials_recording.settle(params["state"], params["persistent"], check)
+
+
 def _features(request, _check):
     from . import features
 

@@ -40,7 +40,7 @@ def test_a_policy_that_is_not_there(tmp_path: Path) -> None:
     assert "there is no policy 'ngnix'" in text and "nginx" in text
 
 
-@pytest.mark.parametrize("module", ["sandbox", "sandbox_info"])
+@pytest.mark.parametrize("module", ["sandbox", "sandbox_info", "denials_info"])
 def test_windows_is_refused_before_a_connection(tmp_path: Path, module: str) -> None:
     text = task(tmp_path, "policy=nginx", "ansible_shell_type=powershell", module=module)
     assert "applying on windows is not in this version; render it with bulkhead.fleet.render." in text

@@ -1,0 +1,237 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read what a host denied to a policy's unit since a cursor. Changes nothing; bounded in time and memory."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+from . import (
+    denials_apparmor,
+    denials_audit,
+    denials_cgroup,
+    denials_cursor,
+    denials_nftables,
+    denials_seccomp,
+    denials_sources,
+    denials_tally,
+    denials_unrecorded,
+    files,
+    plan,
+    store,
+)
+from .errors import HostError
+from .readback_facts import Facts
+
+LIMITS = (1, 100000)
+_PROPERTIES = {"ControlGroup", "MainPID", "InvocationID", "User", "UID", "SystemCallFilter"}
+
+
+def read(policy, cursor="", limit=5000):
+    """The answer of the module. HostError where the policy is not applied here or the cursor is none."""
+    low, high = LIMITS
+    if not low <= limit <= high:
+        raise HostError("limit is %d: give %d to %d lines." % (limit, low, high))
+    place = store.Store(policy)
+    bundle = place.load(place.active())
+    if bundle is None:
+        raise HostError("policy %s is not applied on this host." % policy)
+    boot = store.boot_id().replace("-", "")
+    position, notes = denials_cursor.read(cursor, policy, files.read_text("/etc/machine-id").strip(), boot)
+    reading = _Reading(bundle, position, boot, limit, notes)
+    reading.lines()
+    if reading.whole:
+        reading.counters()
+    return {
+        "changed": False,
+        "policy": policy,
+        "unit": bundle.unit,
+        "mode": bundle.mode,
+        "active": bundle.digest,
+        "policy_digest": bundle.data.get("policy_digest", ""),
+        "denials": reading.tally.answer(),
+        "cursor": reading.position.text(),
+        "since": "cursor" if cursor else "beginning",
+        "truncated": not reading.whole or bool(reading.tally.left_out),
+        "left_out": reading.tally.left_out,
+        "sources": reading.sources,
+        "notes": reading.notes,
+        "unrecorded": denials_unrecorded.unrecorded(
+            bundle.data.get("verdicts", []), denials_unrecorded.seccomp_recorded()
+        ),
+        "calls": calls(reading.facts.show(bundle.unit, "SystemCallFilter")),
+        "links": links(bundle.data.get("probes", [])),
+    }
+
+
+def links(probes):
+    """{path as the policy has it: as the kernel's records have it} of the probes' paths that are links here."""
+    paths = {probe["target"] for probe in probes if probe["action"] in ("read", "write", "execute")}
+    real = {path: os.path.realpath(path) for path in paths if path.startswith("/")}
+    return {path: place for path, place in sorted(real.items()) if place != path}
+
+
+def calls(shown):
+    """Names of the system calls that the unit's filter lets through; None where it has no such list."""
+    return sorted(shown.split()) if shown and not shown.startswith("~") else None
+
+
+class _Reading:
+    """One call: goes through the sources once, moves the position along, and counts what is the policy's."""
+
+    def __init__(self, bundle, position, boot, limit, notes):
+        self.bundle, self.position, self.boot, self.limit, self.notes = bundle, position, boot, limit, notes
+        self.tally = denials_tally.Tally()
+        self.sources, self.whole = [], True
+        self.facts = Facts()
+        self.facts.load({bundle.unit: set(_PROPERTIES)})
+        names = [name for tables in plan.tables(bundle).values() for _family, name in tables]
+        self.packets, self.prefixes = (denials_nftables.table(names[0]) if names else None) or ({}, {})
+        self.has_table = bool(names)
+        self.owner = self._owner()
+        self._known = set()
+        # Where this call began: what a source holds up to here was given before.
+        self._old_audit, self._old_micros = tuple(position.audit), position.micros
+        self._killed = []
+
+    def _owner(self):
+        unit, show = self.bundle.unit, self.facts.show
+        uid = show(unit, "UID") or ""
+        account = show(unit, "User") or "root"
+        if not uid.isdigit():
+            try:
+                uid = account if account.isdigit() else pwd.getpwnam(account).pw_uid
+            except KeyError:
+                uid = -1
+        pid = self.facts.main_pid(unit)
+        try:
+            program = os.readlink("/proc/%d/exe" % pid) if pid else ""
+        except OSError:
+            program = ""
+        labelled = any(item.kind.startswith("apparmor") for item in self.bundle.artifacts)
+        return denials_seccomp.Owner(self.bundle.policy, self.facts.pids(unit), int(uid), program, labelled)
+
+    # --- lines ---
+
+    def lines(self):
+        journal = denials_sources.Journal(self.bundle.unit, self.position.journal, self.limit)
+        for line in journal:
+            self._take(line, journal=True)
+        if journal.state.startswith("failed") and self.position.journal:
+            raise HostError("the journal does not take the cursor (%s)." % journal.state.partition(": ")[2])
+        self.position.journal = journal.cursor
+        self.sources.append({"source": "journal", "state": journal.state})
+        self.whole = journal.whole
+        if not self.whole:
+            # The rest of the journal comes with the next call; what the others hold beyond it must not come before.
+            self.notes.append("more lines than 'limit' or a minute could read: call again with the cursor")
+            return
+        logs = denials_sources.audit_files()
+        self.sources.append({"source": "audit.log", "state": "read" if logs else "absent"})
+        for path, size in logs:
+            if size > denials_sources.AUDIT_BYTES:
+                self.notes.append(
+                    "%s is larger than what is read of it: its oldest records were left out" % path
+                )
+            for line in denials_sources.audit_lines(path, size):
+                self._take(line, journal=False)
+        ring = denials_sources.ring(self.boot)
+        self.sources.append({"source": "kernel ring", "state": "absent" if ring is None else "read"})
+        for line in ring or ():
+            self._take(line, journal=False)
+
+    def _take(self, line, journal):
+        if line.audit is not None:
+            self._audit(line, journal)
+            return
+        if line.text == denials_sources.OOM:
+            self._killed.append(line.stamp)
+            return
+        if line.boot == self.boot:
+            if line.micros <= self._old_micros:
+                return
+            self.position.micros = max(self.position.micros, line.micros)
+        self._kernel(line)
+
+    def _audit(self, line, journal):
+        record = line.audit
+        stamp = (record.milliseconds, record.serial)
+        # In the journal the cursor alone decides about records of other boots, whose numbers are others.
+        if stamp <= self._old_audit and not (journal and line.boot != self.boot):
+            return
+        self.position.audit = list(max(tuple(self.position.audit), stamp))
+        if record.kind == denials_audit.APPARMOR:
+            facts = denials_apparmor.denial(self.bundle.policy, record, self.bundle.mode)
+        else:
+            facts = denials_seccomp.denial(record, self.owner)
+        # One call can have two records of one stamp, so the content counts as well.
+        if facts is None or self._seen(stamp, tuple(sorted(record.fields.items()))):
+            return
+        self.tally.add(
+            facts,
+            record.milliseconds / 1e3,
+            programs=denials_audit.printable(record.fields.get("exe", ""), 300),
+            commands=denials_audit.printable(record.fields.get("comm", ""), 40),
+        )
+
+    def _seen(self, *key):
+        """Whether another source had this line in the same call."""
+        known = key in self._known
+        self._known.add(key)
+        return known
+
+    def _kernel(self, line):
+        refused = denials_nftables.denial(self.bundle.policy, line.text, self.prefixes)
+        if refused is not None:
+            facts, peer = refused
+            if not self._seen(line.boot, line.micros, line.text):
+                self.tally.add(self._enforced(facts), line.stamp, peers=denials_audit.printable(peer, 60))
+            return
+        facts = denials_cgroup.denial(line.text, self.bundle.unit)
+        if facts is not None and not self._seen(line.boot, line.micros, line.text):
+            self.tally.add(facts, line.stamp)
+
+    def _enforced(self, facts):
+        return dict(facts, enforced=self.bundle.mode == "enforce")
+
+    # --- counters ---
+
+    def counters(self):
+        """What the rate-limited lines did not tell, and events that leave one line or none."""
+        for label, count in denials_cursor.grown(self.packets, self.position.packets).items():
+            rest = count - self.tally.counted(mechanism="nftables", label=label)
+            if rest > 0:
+                facts = {
+                    "mechanism": "nftables",
+                    "act": "packet",
+                    "label": label,
+                    "protocol": "",
+                    "port": None,
+                }
+                self.tally.add(self._enforced(dict(facts, attribution="slice")), count=rest)
+        self.position.packets = self.packets
+        if self.has_table and not self.packets:
+            self.notes.append("the policy's nftables table is gone: nothing is refused or counted")
+        group = self.facts.show(self.bundle.unit, "ControlGroup") or ""
+        events = denials_cgroup.counters(group)
+        invocation = self.facts.show(self.bundle.unit, "InvocationID") or ""
+        # The counters belong to one start of the unit.
+        before = self.position.events if self.position.invocation == invocation else {}
+        grown = denials_cursor.grown(events, before)
+        told = {"memory.killed": len(self._killed)}
+        for name, act in (("memory.killed", "memory"), ("tasks.refused", "processes")):
+            rest = max(grown.get(name, 0), told.get(name, 0)) - self.tally.counted(
+                mechanism="cgroup", act=act
+            )
+            if rest > 0:
+                self.tally.add(
+                    {"mechanism": "cgroup", "act": act, "enforced": True, "attribution": "control_group"},
+                    count=rest,
+                )
+        if grown.get("memory.reached") and not grown.get("memory.killed"):
+            self.notes.append(
+                "the memory limit was reached %d times and the kernel made room: nothing was killed"
+                % grown["memory.reached"]
+            )
+        self.position.events, self.position.invocation = events, invocation

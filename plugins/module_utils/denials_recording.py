@@ -1,0 +1,46 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Switch the records of system call filters on and off: systemd asks the kernel for them only when it is told to.
+
+``SYSTEMD_LOG_SECCOMP=1`` in the manager's own environment (ENVIRONMENT.md of systemd) makes every filter that it
+installs from then on write an audit record for each call that it refuses. Host-wide: the manager has no such switch for
+a unit.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import files
+from .command import must
+
+NAME = "zz-bulkhead-denials.conf"
+PLACES = {False: "/run/systemd/system.conf.d", True: "/etc/systemd/system.conf.d"}
+CONTENT = b"# Managed by Bulkhead: bulkhead.fleet.denials_record\n[Manager]\nManagerEnvironment=SYSTEMD_LOG_SECCOMP=1\n"
+
+
+def settle(state, persistent, check, places=None):
+    """{"changed", "paths"}: the one file is where it is asked to be, and nowhere else."""
+    places = places or PLACES
+    wanted = {places[persistent]} if state == "present" else set()
+    have = {folder for folder in places.values() if files.read(os.path.join(folder, NAME)) is not None}
+    intact = all(files.read(os.path.join(folder, NAME)) == CONTENT for folder in wanted & have)
+    answer = {
+        "changed": have != wanted or not intact,
+        "paths": [os.path.join(folder, NAME) for folder in sorted(wanted)],
+    }
+    if check or not answer["changed"]:
+        return answer
+    for folder in sorted(wanted):
+        os.makedirs(folder, 0o755, exist_ok=True)
+        files.write(os.path.join(folder, NAME), CONTENT, 0o644)
+    for folder in sorted(have - wanted):
+        files.remove(os.path.join(folder, NAME))
+        if not os.listdir(folder):
+            os.rmdir(folder)
+    if state == "present":
+        must(["systemctl", "daemon-reload"], "reading the manager's configuration", timeout=120.0)
+    else:
+        # The variable stays in a manager that only reloads; one that executes itself anew starts without it.
+        must(["systemctl", "daemon-reexec"], "starting the manager anew", timeout=120.0)
+    return answer

@@ -1,0 +1,78 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the system call filter recorded, and whose it is (kernel/auditsc.c, audit_seccomp).
+
+The record names a process and never its unit. Its label does where the policy has an AppArmor profile; else the
+process's control group, while it lives; else its account, and for root its program as well.
+"""
+
+from __future__ import annotations
+
+from . import denials_apparmor, denials_audit
+
+# uapi/linux/seccomp.h: what the filter answered. Only LOG lets the call through.
+_ACTIONS = {
+    0x80000000: "kill_process",
+    0x00000000: "kill_thread",
+    0x00030000: "trap",
+    0x00050000: "errno",
+    0x7FFC0000: "log",
+}
+
+
+class Owner:
+    """Whom a process belongs to. ``pids``: those in the unit's control group now; ``uid`` and ``program``: what its
+    main process runs as and from; ``labelled``: the unit has a profile of its own, so that label alone decides."""
+
+    def __init__(self, policy, pids=(), uid=None, program="", labelled=False):
+        self.policy, self.pids, self.uid, self.program, self.labelled = (
+            policy,
+            frozenset(pids),
+            uid,
+            program,
+            labelled,
+        )
+
+    def attribution(self, found):
+        """How the record is the policy's: profile, control_group, account, program; "" where it is another's."""
+        profile = denials_audit.label(found.get("subj", ""))
+        if denials_apparmor.owns(self.policy, profile):
+            return "profile"
+        if self.labelled or profile not in ("", "unconfined", "kernel"):
+            return ""
+        if _number(found.get("pid")) in self.pids:
+            return "control_group"
+        if self.uid is None or _number(found.get("uid")) != self.uid:
+            return ""
+        same = bool(self.program) and found.get("exe") == self.program
+        return "program" if same else "account" if self.uid != 0 else ""
+
+
+def denial(record, owner):
+    """The facts of one record, or None where it is not the policy's."""
+    found = record.fields
+    attribution = owner.attribution(found)
+    if not attribution:
+        return None
+    try:
+        code = int(found.get("code", "0"), 16)
+        call = int(found["syscall"])
+    except (KeyError, ValueError):
+        return None
+    action = _ACTIONS.get(code & 0xFFFF0000, "errno")
+    return {
+        "mechanism": "seccomp",
+        "act": "call",
+        "enforced": action != "log",
+        "action": action,
+        "arch": found.get("arch", ""),
+        "call": call,
+        "attribution": attribution,
+    }
+
+
+def _number(text):
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        return -1

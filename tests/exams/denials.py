@@ -1,0 +1,309 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Acts that a policy denies, forced on real hosts through a unit's own confinement: is each named by its clause, and
+does the change that is proposed make it work and open nothing else?
+
+For each host: apply the policy, force all acts, read the denials. Then twice: put the proposals of one half into the
+policy, apply it, force all acts again. That half must work now, the other half must be refused still, and every
+must_deny example must be denied by its probe. What is to come out stands in denials_acts.py.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shlex
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import denials_acts as table
+import exam
+import yaml
+from lab_host import LabHost, inventory
+
+MAPPED, WORKING, LEAST = 0.98, 0.95, 100
+HOST_FILES = Path(__file__).with_name("denials_host")
+SERVICE = f"""[Unit]
+Description=The application of the exam of denials
+[Service]
+Type=exec
+ExecStart=/usr/bin/python3 {table.PROGRAMS}/service.py
+OOMPolicy=continue
+TimeoutStartSec=120
+"""
+PEER = "exam-denials-peer"
+PORTS = [table.OPEN_PORT + 1, table.LIMITED_PORT, *range(7500, 7509)]
+PREPARE = f"""set -e
+id -u {table.ACCOUNT} >/dev/null 2>&1 || useradd --system --no-create-home --shell /usr/sbin/nologin {table.ACCOUNT}
+install -d -m 755 {table.PROGRAMS} {table.CONFIG}
+install -d -o {table.ACCOUNT} -m 755 {table.FOLDER}
+for n in $(seq 0 11); do echo closed >{table.CONFIG}/closed$n.conf; done
+echo granted >{table.CONFIG}/granted.conf
+for n in $(seq 0 7); do cp /bin/true {table.PROGRAMS}/tool$n; done
+cat >/etc/systemd/system/{table.UNIT}
+systemctl daemon-reload
+systemctl reset-failed {PEER} 2>/dev/null || true
+systemctl is-active -q {PEER} ||
+  systemd-run -q --unit {PEER} /usr/bin/python3 {table.PROGRAMS}/outside.py serve {",".join(map(str, PORTS))}
+"""
+CLEAN = f"""systemctl stop {PEER} {table.UNIT} 2>/dev/null
+rm -rf /etc/systemd/system/{table.UNIT} {table.PROGRAMS} {table.CONFIG} {table.FOLDER}
+userdel {table.ACCOUNT} 2>/dev/null; systemctl daemon-reload; true"""
+began = time.monotonic()
+
+
+@dataclass
+class Findings:
+    count: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)  # what the thresholds judge
+    broken: list[str] = field(default_factory=list)  # what must never be
+
+    def check(self, good: bool, what: str, fault: str) -> None:
+        self.count[what] += 1
+        if good:
+            self.count[f"{what} right"] += 1
+        else:
+            self.faults.append(fault)
+
+
+class Bench:
+    """One host with the exam's application."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.host = LabHost(name, folder, show=lambda _text: None)
+        self.folder, self.batch = folder, 0
+
+    def say(self, text: str) -> None:
+        print(f"[{time.monotonic() - began:5.0f} s] {self.host.name}: {text}", flush=True)
+
+    def shell(self, command: str, stdin: str = "", seconds: int = 300) -> str:
+        done = subprocess.run(
+            [*self.host.ssh_words(), command], input=stdin, capture_output=True, text=True, timeout=seconds
+        )
+        assert done.returncode == 0, f"{command[:80]}: {done.stderr[-400:]}"
+        return done.stdout.strip()
+
+    def prepare(self) -> tuple[int, int, bool]:
+        """Account's numbers, and whether policies here get an AppArmor profile."""
+        self.shell(f"mkdir -p {table.PROGRAMS}")
+        for name in ("service.py", "outside.py"):
+            self.shell(f"cat >{table.PROGRAMS}/{name}", (HOST_FILES / name).read_text())
+        self.shell(PREPARE, SERVICE)
+        uid, gid = self.shell(f"id -u {table.ACCOUNT}; id -g {table.ACCOUNT}").split()
+        return int(uid), int(gid), False
+
+    def apply(self, document: dict[str, Any]) -> dict[str, Any]:
+        place = self.folder / "policies"
+        place.mkdir(exist_ok=True)
+        (place / f"{table.POLICY}.yml").write_text(yaml.safe_dump(document, sort_keys=False))
+        result, _text = self.host.run(policy=table.POLICY, policies_dirs=[str(place)])
+        assert result.get("state") in ("confirmed", "unchanged"), f"apply: {result.get('msg')}"
+        return result
+
+    def denials(self, cursor: str = "") -> dict[str, Any]:
+        result, text = self.host.run(
+            module="denials_info", policy=table.POLICY, policies_dirs=[str(self.folder / "policies")],
+            cursor=cursor, limit=50000,
+        )  # fmt: skip
+        assert "denials" in result, f"denials_info: {result.get('msg')} {text[-2000:]}"
+        return result
+
+    def force(self, acts: list[table.Act]) -> dict[str, str]:
+        """How every act ended, told by the application, or by the other end for its listeners."""
+        self.batch += 1
+        request = json.dumps({"batch": self.batch, "acts": [act.request for act in acts]})
+        self.shell(f"cat >{table.FOLDER}/new && mv {table.FOLDER}/new {table.FOLDER}/acts.json", request)
+        done: dict[str, Any] = {}
+
+        def answered() -> bool:
+            text = self.host.ssh(f"cat {table.FOLDER}/answers.json 2>/dev/null || true")
+            done.update(json.loads(text) if text else {})
+            return bool(done.get("batch") == self.batch)
+
+        assert self.host.until(answered, 400), "the application did not answer"
+        answers: dict[str, str] = done["answers"]
+        outer = [{"id": act.id, **act.request} for act in acts if act.outside]
+        crowd = [
+            {"id": f"crowd {n}", "port": table.OPEN_PORT, "protocol": "tcp", "hold": True} for n in range(6)
+        ]
+        words = shlex.quote(json.dumps([*outer, *crowd]))
+        answers.update(json.loads(self.shell(f"python3 {table.PROGRAMS}/outside.py try {words}")))
+        return answers
+
+    def clean(self) -> None:
+        self.host.run(policy=table.POLICY, policies_dirs=[], state="absent")
+        self.host.run(module="denials_record", state="absent")
+        self.shell(CLEAN)
+
+
+def merge(document: dict[str, Any], fragment: dict[str, Any]) -> None:
+    for key, value in fragment.items():
+        if isinstance(value, dict):
+            merge(document.setdefault(key, {}), value)
+        elif isinstance(value, list):
+            held = document.setdefault(key, [])
+            held += [one for one in value if one not in held]
+        else:
+            document[key] = value
+
+
+def judge(acts: list[table.Act], rows: list[dict[str, Any]], name: str, found: Findings) -> dict[str, Any]:
+    """{id: its row}; counts which acts are mapped to their clause."""
+    by_words: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        by_words.setdefault(row["act"], row)
+    wanted = Counter(act.words for act in acts if act.clause)
+    mine = {}
+    for act in acts:
+        if not act.clause:
+            continue
+        row = by_words.get(act.words)
+        if row is None:
+            found.check(False, "forced", f"{name}: no record of {act.id}")
+            continue
+        enough = row["count"] >= wanted[act.words]
+        found.check(
+            row["clause"] == act.clause and enough and row["enforced"],
+            "forced",
+            f"{name}: {act.id}: {row['clause']} {row['count']}x, not {act.clause} {wanted[act.words]}x",
+        )
+        found.count[row["mechanism"]] += 1
+        mine[act.id] = row
+    strangers = [row["act"] for row in rows if row["act"] not in wanted]
+    found.count["others"] += len(strangers)
+    print(f"    {name}: also recorded: {', '.join(strangers) or 'nothing'}", flush=True)
+    return mine
+
+
+def examine(name: str, folder: Path) -> Findings:
+    found, bench = Findings(), Bench(name, folder)
+    try:
+        uid, gid, _profile = bench.prepare()
+        bench.host.run(module="denials_record")
+        result = bench.apply(table.DOCUMENT)
+        apparmor = any(
+            "apparmor" in mechanism for one in result["verdicts"].values() for mechanism in one["mechanisms"]
+        )
+        bench.shell(f"systemctl restart {table.UNIT}")
+        acts = table.acts(uid, gid, apparmor)
+        bench.say(f"applied, {len(acts)} acts{' with AppArmor' if apparmor else ''}")
+        before = bench.denials()
+        answers = bench.force(acts)
+        for act in acts:
+            if act.clause and answers.get(act.id) not in act.refused:
+                found.broken.append(f"{name}: {act.id} was not refused: {answers.get(act.id)}")
+        denied = bench.denials(before["cursor"])
+        (folder / "lines.txt").write_text("\n".join(denied["lines"]) + "\n")
+        rows = judge(acts, denied["denials"], name, found)
+        bench.say(f"{found.count['forced']} forced, {found.count['forced right']} mapped")
+        again = bench.denials(denied["cursor"])
+        if again["denials"]:
+            found.broken.append(f"{name}: the cursor gave {len(again['denials'])} denials twice")
+        for number in (1, 2):
+            second(bench, acts, rows, answers, number, found)
+    except (AssertionError, OSError, KeyError, subprocess.SubprocessError) as problem:
+        found.broken.append(f"{name}: {problem}")
+    finally:
+        try:
+            bench.clean()
+        except (AssertionError, OSError, subprocess.SubprocessError) as problem:
+            found.broken.append(f"{name}: clean up: {problem}")
+    return found
+
+
+def second(
+    bench: Bench,
+    acts: list[table.Act],
+    rows: dict[str, Any],
+    first: dict[str, str],
+    number: int,
+    found: Findings,
+) -> None:
+    """One half of the proposals, all at once: what was proposed works, what was not is refused as before."""
+    name, document = bench.host.name, copy.deepcopy(table.DOCUMENT)
+    for act in acts:
+        row = rows.get(act.id)
+        if act.round != number or row is None:
+            continue
+        if row["proposal"]["change"] is None:
+            found.check(
+                False, "proposals", f"{name}: nothing proposed for {act.id}: {row['proposal']['why']}"
+            )
+            continue
+        merge(document, row["proposal"]["change"])
+    bench.apply(document)
+    bench.shell(f"systemctl restart {table.UNIT}")
+    answers = bench.force(acts)
+    for act in acts:
+        if not act.clause or act.id not in rows:
+            continue
+        got = answers.get(act.id, "nothing")
+        refused = got in act.refused
+        if act.round == number:
+            if rows[act.id]["proposal"]["change"] is not None:
+                found.check(
+                    not refused, "proposals", f"{name}: {act.id} is still refused after its change: {got}"
+                )
+        else:
+            found.check(refused, "held back", f"{name}: {act.id} was opened by another's change: {got}")
+    proof, _text = bench.host.run(module="probe", policy=table.POLICY, host=name)
+    probes = [probe for clause in proof["evidence"]["clauses"] for probe in clause["probes"]]
+    for probe in probes:
+        if probe["expect"] == "deny" and probe["id"].startswith("examples.must_deny"):
+            text = f"{name}: {probe['id']}: {probe['got']} ({probe['note']})"
+            found.check(probe["ok"] is True, "must_deny", text)
+    bench.say(f"half {number} of the proposals applied and tried")
+
+
+def main() -> None:
+    chosen: dict[str, str] = {}
+    wanted = os.environ.get("BULKHEAD_LAB_HOSTS", "").split()
+    for name, variables in inventory().items():
+        if variables["bulkhead_lab_kind"] == "qemu" and (not wanted or name in wanted):
+            chosen.setdefault(variables["bulkhead_lab_suite"], name)
+    place = exam.ROOT / "build/exam-denials"
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place) as folder, ThreadPoolExecutor() as pool:
+        places = [Path(folder, name) for name in chosen.values()]
+        for one in places:
+            one.mkdir()
+        results = list(pool.map(examine, chosen.values(), places))
+        for one in places:
+            if (one / "lines.txt").exists():
+                (one / "lines.txt").replace(place / f"{one.name}.txt")
+    count: Counter[str] = sum((one.count for one in results), Counter())
+    shares = {
+        what: round(count[f"{what} right"] / count[what], 4) if count[what] else 0.0
+        for what in ("forced", "proposals", "held back", "must_deny")
+    }
+    shortfalls = [fault for one in results for fault in one.broken]
+    faults = [fault for one in results for fault in one.faults]
+    if count["forced"] < LEAST:
+        shortfalls.append(f"only {count['forced']} denials were forced")
+    if (
+        shares["forced"] < MAPPED
+        or shares["proposals"] < WORKING
+        or min(shares["held back"], shares["must_deny"]) < 1
+    ):
+        shortfalls += faults
+    else:
+        print("".join(f"  (within the bounds) {fault}\n" for fault in faults), end="")
+    shortfalls += [f"no host of {suite} in the lab" for suite in sorted({"bookworm", "trixie"} - set(chosen))]
+    figures: dict[str, Any] = {
+        **{what.replace(" ", "_"): [count[f"{what} right"], count[what]] for what in shares},
+        "by_mechanism": {name: count[name] for name in ("apparmor", "seccomp", "nftables", "cgroup")},
+        "other_records": count["others"],
+        "seconds": round(time.monotonic() - began),
+    }
+    exam.end("denials", figures, shortfalls)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.bulkhead.fleet.plugins.module_utils import denials_recording, denials_unrecorded
+
+
+class Manager:
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def __call__(self, argv: list[str], _what: str, timeout: float) -> None:
+        self.words.append(argv[1])
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
+    made = Manager()
+    monkeypatch.setattr(denials_recording, "must", made)
+    return made
+
+
+def test_the_switch_is_one_file_that_comes_moves_and_goes(tmp_path: Path, manager: Manager) -> None:
+    places = {False: str(tmp_path / "run/system.conf.d"), True: str(tmp_path / "etc/system.conf.d")}
+    settle = denials_recording.settle
+    assert settle("present", False, True, places)["changed"] and not (tmp_path / "run").exists()
+    answer = settle("present", False, False, places)
+    path = tmp_path / "run/system.conf.d/zz-bulkhead-denials.conf"
+    assert answer == {"changed": True, "paths": [str(path)]}
+    assert path.stat().st_mode & 0o777 == 0o644
+    actions = tmp_path / "actions"
+    actions.write_text("kill_process kill_thread trap errno user_notif trace log\n")
+    assert denials_unrecorded.seccomp_recorded([str(path)], str(actions))
+    actions.write_text("kill_process log\n")
+    assert not denials_unrecorded.seccomp_recorded([str(path)], str(actions))
+    assert not settle("present", False, False, places)["changed"]
+    settle("present", True, False, places)
+    assert not path.exists() and (tmp_path / "etc/system.conf.d/zz-bulkhead-denials.conf").exists()
+    assert settle("absent", False, False, places) == {"changed": True, "paths": []}
+    assert not settle("absent", False, False, places)["changed"]
+    assert not list(tmp_path.rglob("*.d"))
+    # A manager that only reloads keeps the variable.
+    assert manager.words == ["daemon-reload", "daemon-reload", "daemon-reexec"]
+
+
+def test_a_file_that_somebody_changed_is_put_right(tmp_path: Path, manager: Manager) -> None:
+    places = {False: str(tmp_path / "a"), True: str(tmp_path / "b")}
+    denials_recording.settle("present", False, False, places)
+    (tmp_path / "a/zz-bulkhead-denials.conf").write_text("[Manager]\n")
+    assert denials_recording.settle("present", False, False, places)["changed"]
+    assert (tmp_path / "a/zz-bulkhead-denials.conf").read_bytes() == denials_recording.CONTENT
+
+
+def test_other_files_of_the_folder_stay(tmp_path: Path, manager: Manager) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/own.conf").write_text("")
+    places = {False: str(tmp_path / "a"), True: str(tmp_path / "b")}
+    denials_recording.settle("present", False, False, places)
+    denials_recording.settle("absent", False, False, places)
+    assert [one.name for one in (tmp_path / "a").iterdir()] == ["own.conf"]
+
+
+def test_clauses_whose_mechanisms_leave_no_record_are_named_with_the_reason() -> None:
+    verdicts = [
+        {"clause": "filesystem.write", "mechanisms": ["systemd ProtectSystem", "systemd ReadWritePaths"]},
+        {"clause": "processes.syscalls", "mechanisms": ["systemd SystemCallFilter"]},
+        {"clause": "network.connect", "mechanisms": ["nftables output chain by slice"]},
+        {"clause": "files.max_open", "mechanisms": ["systemd LimitNOFILE"]},
+    ]
+    found = {one["mechanism"]: one for one in denials_unrecorded.unrecorded(verdicts, recorded=False)}
+    assert found["mounts"]["clauses"] == ["filesystem.write"]
+    assert found["limits"]["clauses"] == ["files.max_open"]
+    assert found["seccomp"]["clauses"] == ["processes.syscalls"]
+    assert "denials_record" in found["seccomp"]["reason"]
+    assert "seccomp" not in {
+        one["mechanism"] for one in denials_unrecorded.unrecorded(verdicts, recorded=True)
+    }
