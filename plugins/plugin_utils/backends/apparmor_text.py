@@ -18,7 +18,7 @@ from .base import BackendError
 
 Parts = tuple[bytes, ...]
 
-_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+%=~:-@ ")
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+%=~:- ")
 _SIMPLE_CLASS = re.compile(r"!?[A-Za-z0-9_.-]+")
 # Bytes of a character beyond ASCII: `?` and a negated class mean one character, AppArmor's mean one byte.
 _WIDE = (

@@ -4,78 +4,36 @@
 
 from __future__ import annotations
 
-import itertools
-import random
-
 import pytest
 from apparmor_model import Profile
-from linux_support import host, manifest, path
+from apparmor_support import clause, differences, made, nesting
 
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import apparmor
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import Status
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import Compilation, Status
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model as m
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.evaluate import Outcome, path_act
 
-KINDS: tuple[type[m.PathClause], ...] = (m.Read, m.Write, m.Execute, m.Deny)
-NAMES = ("a", "ab", "b", "é", "c*d", "-", "]^")
-LETTERS = {"read": "r", "write": "w", "execute": "x"}
 
-
-def made(*clauses: m.Clause, mode: m.Mode = m.Mode.ENFORCE):
-    compilation = apparmor.compile(manifest(*clauses, mode=mode), host())
-    (artifact,) = [item for item in compilation.artifacts if item.kind == "apparmor"]
-    return compilation, Profile(artifact.content.decode())
-
-
-def clause(kind: type[m.PathClause], where: str, glob: bool = False) -> m.PathClause:
-    return kind(f"{kind.section}[{kind.__name__} {where}]", path=path(where, glob))
-
-
-def around(clauses: list[m.PathClause]) -> list[str]:
-    """The clauses' own paths, what lies beside and below them, and names that only begin alike."""
-    places = {"/srv", "/srvx"}
-    for one in clauses:
-        text = one.path.text.replace("*", "s") if one.path.glob else one.path.text
-        parent, _slash, name = text.rpartition("/")
-        places |= {text, f"{text}/new", f"{text}/a/b", f"{text}x"}
-        places |= {f"{parent}/{name[:-1]}y", f"{parent}/é", f"{parent}/n"}
-        if len(name) > 1:
-            places.add(f"{parent}/{name[:-1]}")
-    return sorted(place for place in places if place and not place.endswith("/") and "//" not in place)
-
-
-def differences(profile: Profile, clauses: list[m.PathClause]) -> list[str]:
-    found = []
-    for place, (action, letter) in itertools.product(around(clauses), LETTERS.items()):
-        wanted = path_act(clauses, action, place, m.OS.LINUX).outcome is Outcome.ALLOW
-        # A file and a directory of that name: writing in a directory is making files in it.
-        for shown in (place, f"{place}/"):
-            if profile.allows(shown, letter) is not wanted:
-                found.append(f"{action} {shown}: {'missing' if wanted else 'open'}")
-    return found
+def read(*clauses: m.Clause, mode: m.Mode = m.Mode.ENFORCE) -> tuple[Compilation, Profile]:
+    compilation, text = made(*clauses, mode=mode)
+    return compilation, Profile(text)
 
 
 @pytest.mark.parametrize("mode", [m.Mode.ENFORCE, m.Mode.AUDIT])
 @pytest.mark.parametrize("seed", range(150))
 def test_every_nesting_means_what_the_policy_says(seed, mode):
-    chance = random.Random(seed)
-    clauses: dict[str, m.PathClause] = {}
-    for _ in range(chance.randint(1, 7)):
-        where = "/srv/" + "/".join(chance.choice(NAMES) for _ in range(chance.randint(1, 4)))
-        one = clause(chance.choice(KINDS), where)
-        clauses[one.id] = one
-    compilation, profile = made(*clauses.values(), mode=mode)
+    clauses = nesting(seed)
+    _compilation, profile = read(*clauses, mode=mode)
     assert [rule for rule in profile.files if rule.deny] == [] or mode is m.Mode.ENFORCE
     if mode is m.Mode.AUDIT:  # programs that are not granted are listed to be logged
         profile.files = [rule for rule in profile.files if not rule.audit]
-    assert differences(profile, list(clauses.values())) == []
+    assert differences(profile, clauses) == []
 
 
 def test_a_grant_inside_of_a_denied_tree_is_open_and_nothing_else_of_it():
     clauses = [
         clause(m.Write, "/srv/data"), clause(m.Deny, "/srv/data/private"), clause(m.Read, "/srv/data/private/public"),
     ]  # fmt: skip
-    compilation, profile = made(*clauses)
+    compilation, profile = read(*clauses)
     assert profile.allows("/srv/data/private/public/x", "r")
     assert not profile.allows("/srv/data/private/public/x", "w")
     assert not profile.allows("/srv/data/private/x", "r")
@@ -84,7 +42,7 @@ def test_a_grant_inside_of_a_denied_tree_is_open_and_nothing_else_of_it():
 
 
 def test_what_nothing_opens_again_is_denied_by_a_rule_that_logs():
-    _compilation, profile = made(clause(m.Write, "/srv/data"), clause(m.Deny, "/srv/data/private"))
+    _compilation, profile = read(clause(m.Write, "/srv/data"), clause(m.Deny, "/srv/data/private"))
     (rule,) = [rule for rule in profile.files if rule.deny]
     assert (rule.where, rule.may) == ("/srv/data/private{,/,/**}", frozenset("mrwklx"))
     assert len([rule for rule in profile.files if rule.where.startswith("/srv")]) == 2
@@ -93,21 +51,21 @@ def test_what_nothing_opens_again_is_denied_by_a_rule_that_logs():
 @pytest.mark.parametrize("mode", [m.Mode.ENFORCE, m.Mode.AUDIT])
 def test_a_denial_takes_libraries_too_and_a_grant_below_it_does_not_give_them_back(mode):
     clauses = [clause(m.Deny, "/usr/lib"), clause(m.Read, "/usr/lib/one")]
-    _compilation, profile = made(*clauses, mode=mode)
+    _compilation, profile = read(*clauses, mode=mode)
     assert not profile.allows("/usr/lib/libc.so.6", "r") and not profile.allows("/usr/lib/libc.so.6", "m")
     assert profile.allows("/usr/lib/one/file", "r")
     assert profile.allows("/usr/lib32/libc.so.6", "m")
 
 
 def test_a_grant_around_the_libraries_does_not_take_their_code_away():
-    _compilation, profile = made(clause(m.Execute, "/usr"), clause(m.Read, "/usr/lib"))
+    _compilation, profile = read(clause(m.Execute, "/usr"), clause(m.Read, "/usr/lib"))
     assert profile.allows("/usr/lib/libc.so.6", "m") and not profile.allows("/usr/lib/prog", "x")
     assert profile.allows("/usr/bin/prog", "x")
 
 
 def test_a_pattern_denies_exactly_what_it_matches():
     clauses = [clause(m.Write, "/srv"), clause(m.Deny, "/srv/*/.k?y[!a-c]", glob=True)]
-    compilation, profile = made(*clauses)
+    compilation, profile = read(*clauses)
     for name in ("/srv/x/.keyd", "/srv/x/.kéyz", "/srv/x/.keyé", "/srv/x/.keyd/below"):
         assert path_act(clauses, "read", name, m.OS.LINUX).outcome is Outcome.DENY
         assert not profile.allows(name, "r")
@@ -122,7 +80,7 @@ def test_a_grant_that_a_pattern_takes_away_is_refused_and_not_opened():
         clause(m.Deny, "/srv/*/key", glob=True),
         clause(m.Read, "/srv/a/key/public"),
     ]
-    compilation, profile = made(*clauses)
+    compilation, profile = read(*clauses)
     assert not profile.allows("/srv/a/key/public", "r")
     verdict = {item.clause: item for item in compilation.verdicts}[clauses[2].id]
     assert verdict.status is Status.REFUSED
@@ -131,7 +89,7 @@ def test_a_grant_that_a_pattern_takes_away_is_refused_and_not_opened():
 
 def test_audit_cannot_express_a_pattern_inside_of_a_grant_and_says_so():
     clauses = [clause(m.Write, "/srv"), clause(m.Deny, "/srv/*/key", glob=True)]
-    compilation, profile = made(*clauses, mode=m.Mode.AUDIT)
+    compilation, profile = read(*clauses, mode=m.Mode.AUDIT)
     assert not any(rule.deny for rule in profile.files)
     verdict = {item.clause: item for item in compilation.verdicts}[clauses[1].id]
     assert verdict.status is Status.PARTIAL and "a pattern inside of a grant" in verdict.detail
