@@ -83,7 +83,9 @@ class LinuxFeatures(TypedDict, total=False):
     "systemd-nspawn"); ``container``: True where it names a container. ``lsm``: names of
     /sys/kernel/security/lsm. ``resolvers``: addresses of nameserver lines of /etc/resolv.conf, in order.
     ``merged_usr``: /lib is a link into /usr. ``groups``: members of privileged groups in /etc/group
-    (``module_utils/unit_groups.py``), those without members left out. ``distribution``: "Debian 12" for people."""
+    (``module_utils/unit_groups.py``), those without members left out.
+    ``links``: {path: what it really is} for those paths of the policy, and programs of the unit, that go through a
+    link. ``distribution``: "Debian 12" for people."""
 
     os: str
     distribution: str
@@ -98,6 +100,7 @@ class LinuxFeatures(TypedDict, total=False):
     resolvers: list[str]
     merged_usr: bool
     groups: dict[str, list[str]]
+    links: dict[str, str]
     unit: UnitFacts
 
 

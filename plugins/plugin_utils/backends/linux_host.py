@@ -137,6 +137,19 @@ class Host:
         return name in self.facts.get("cgroup", {}).get("controllers", [])
 
     @property
+    def apparmor(self) -> bool:
+        """Whether a profile confines the unit: the kernel mediates, the parser knows ABI 3.0, systemd can set it."""
+        facts = self.facts.get("apparmor", {})
+        known = bool(facts.get("parser")) and "3.0" in facts.get("abis", [])
+        mediates = bool(facts.get("enabled")) and "apparmor" in self.facts.get("lsm", [])
+        return known and mediates and bool(self.flags.get("APPARMOR")) and not self.container
+
+    def resolved(self, path: str) -> str:
+        """What ``path`` is once all links in it are followed: the name by which the kernel knows a file."""
+        links = self.facts.get("links", {})
+        return links.get(path) or links.get(plain(path)) or self.real(path)
+
+    @property
     def filters_bpf(self) -> bool:
         """SocketBind and the like: built in only with BPF_FRAMEWORK; a container may not call bpf()."""
         return bool(self.flags.get("BPF_FRAMEWORK")) and not self.container

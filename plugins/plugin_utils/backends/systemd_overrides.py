@@ -194,6 +194,9 @@ _UNDOING: dict[str, type[Clause]] = {
     "RestartPreventExitStatus": Restart,
 }
 
+# Dependencies add up: a line of ours beside an override's takes nothing from either.
+_ADDING = ("After", "Before", "Requires", "Wants")
+
 # Specifiers that name the unit or the system's folders (systemd.unit(5), SPECIFIERS).
 _SPECIFIER = re.compile(r"%(?:[%iInNpPjJSLCtT])")
 
@@ -206,14 +209,18 @@ def emit(plan: Plan) -> None:
         try:
             section = _section(override.key, override.id)
             value = _value(plan, override.key, override.value, override.id)
-            if override.key not in EXEC_KEYS and override.key in plan.text:
+            if override.key not in (*EXEC_KEYS, *_ADDING) and override.key in plan.text:
                 raise BackendError(
                     f"{override.key}= is set by a clause already ({override.id}): leave it out."
+                )
+            if override.key in _ADDING and "bulkhead-" in value:
+                raise BackendError(
+                    f"Bulkhead orders its own units itself ({override.id}): leave '{value}' out."
                 )
         except BackendError as error:
             plan.verdicts[override.id] = Verdict(override.id, Status.REFUSED, (), str(error))
             continue
-        if override.key in EXEC_KEYS:
+        if override.key in (*EXEC_KEYS, *_ADDING):
             plan.text.add(override.key, value, override.id, section)
         else:
             plan.text.set(override.key, value, override.id, section)

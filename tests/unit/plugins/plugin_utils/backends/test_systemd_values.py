@@ -56,7 +56,7 @@ def test_what_systemd_would_ignore_is_refused(key: str, value: str) -> None:
     assert said.detail.startswith(
         f"'{value}' is nothing that {key}= takes (overrides.linux.systemd.{key}), systemd"
     )
-    assert f"{key}=" not in content(made, "zz-bulkhead.conf").replace("ExecSearchPath=\n", "")
+    assert f"{key}={value}" not in content(made, "zz-bulkhead.conf")
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,12 @@ def test_a_value_that_systemd_shows_is_read_back(key: str, value: str, shown: st
 )
 def test_forms_take_what_systemd_takes(key: str, value: str) -> None:
     assert by_hand(key, value)[1].status is Status.ENFORCED
+
+
+def test_an_order_adds_to_ours_and_does_not_name_our_units() -> None:
+    made, said = by_hand("After", "network-online.target")
+    assert said.status is Status.ENFORCED
+    text = content(made, "zz-bulkhead.conf")
+    assert "After=network-online.target\n" in text and "After=bulkhead-apparmor-demo.service\n" in text
+    said = by_hand("Before", "bulkhead-apparmor-demo.service")[1]
+    assert (said.status, "orders its own units" in said.detail) == (Status.REFUSED, True)
