@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..policy.model import Connect, ConnectClosure, Families, Listen, ListenClosure, PeerKind
+from ..policy.model import Connect, ConnectClosure, Families, Listen, ListenClosure, Mode, PeerKind
 from .base import BackendError
 from .linux_names import net_unit, slice_name
 from .linux_network import all_addresses, filtered, offline
@@ -29,15 +29,22 @@ def emit(plan: Plan) -> None:
 
 
 def tie_to_slice(plan: Plan) -> None:
-    """The application starts in its own slice, after the table is loaded, and not without it."""
+    """The application starts in its own slice, after the table is loaded, and never runs without it.
+
+    In audit mode it runs without it as well: nothing that only watches may stop a service.
+    """
     if not filtered(plan.manifest, plan.host):
         return
     closures = (*plan.manifest.of(ConnectClosure), *plan.manifest.of(ListenClosure))
     clause = closures[0].id
     unit = net_unit(plan.manifest.policy)
     plan.text.set("Slice", slice_name(plan.manifest.policy), clause)
-    plan.text.set("Requires", unit, clause, "Unit")
+    audit = plan.manifest.mode is Mode.AUDIT
+    plan.text.set("Wants" if audit else "BindsTo", unit, clause, "Unit")
     plan.text.set("After", unit, clause, "Unit")
+    if plan.host.value("FileDescriptorStoreMax", "0") != "0" and not audit:
+        # A socket that systemd keeps for the service from the time before stays in the control group of that time.
+        plan.text.set("FileDescriptorStoreMax", "0", clause)
     plan.property(clause, "Slice", slice_name(plan.manifest.policy))
 
 
@@ -73,7 +80,14 @@ def _families(plan: Plan) -> None:
             if name not in clause.names:
                 plan.property(clause, "RestrictAddressFamilies", FAMILIES[name], "excludes")
                 plan.probe(clause, "socket_family", name, "not among the families of the policy")
-        plan.enforce(clause, "RestrictAddressFamilies")
+        if "ipv6" in clause.names and "ipv4" not in clause.names and not filtered(plan.manifest, plan.host):
+            plan.partial(
+                clause,
+                "RestrictAddressFamilies",
+                detail="sockets of IPv6 carry IPv4 too, by mapped addresses",
+            )
+        else:
+            plan.enforce(clause, "RestrictAddressFamilies")
 
 
 def _offline(plan: Plan) -> None:

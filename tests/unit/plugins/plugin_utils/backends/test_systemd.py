@@ -163,7 +163,7 @@ def test_audit_renders_nothing_that_denies():
     everything = (*CLOSED, m.Syscalls("s"), m.MemoryLimit("c", bytes=1), m.User("identity.user", name="x"))
     made = by_systemd(*everything, m.ConnectClosure("network.connect"), mode=m.Mode.AUDIT)
     keys = {key for _, key, _ in directives(content(made, "zz-bulkhead.conf"))}
-    assert keys == {"Slice", "Requires", "After", "SystemCallLog"}
+    assert keys == {"Slice", "Wants", "After", "SystemCallLog"}
     assert {item.status for item in made.verdicts} == {Status.PARTIAL}
     assert len(made.verdicts) == len(everything) + 1
 
@@ -293,3 +293,20 @@ def _calm(clause):
         calm["path"] = path("/dev/a")
     fields = {key: calm.get(key, value) for key, value in vars(clause).items()}
     return type(clause)(**fields)
+
+
+def test_sockets_that_systemd_keeps_from_before_are_not_handed_in():
+    closed = (m.ConnectClosure("network.connect"), m.ListenClosure("network.listen"))
+    keeps = host(service={"FileDescriptorStoreMax": ["8"]})
+    assert values(by_systemd(*closed, on=keeps), "FileDescriptorStoreMax") == ["0"]
+    assert values(by_systemd(*closed), "FileDescriptorStoreMax") == []
+    assert values(by_systemd(*closed, on=keeps, mode=m.Mode.AUDIT), "FileDescriptorStoreMax") == []
+
+
+def test_ipv6_alone_is_partial_where_nothing_stops_mapped_addresses():
+    families = m.Families("f", names=("ipv6", "unix"))
+    closed = m.ConnectClosure("network.connect")
+    assert verdict(by_systemd(families, closed), "f").status is Status.ENFORCED
+    unfiltered = by_systemd(families, closed, on=host(nft={"present": False}))
+    assert verdict(unfiltered, "f").status is Status.PARTIAL
+    assert "mapped addresses" in verdict(unfiltered, "f").detail
