@@ -39,8 +39,9 @@ STATIONS = (
     ),
 )
 TRACES = (
-    "ls -d /etc/bulkhead /etc/systemd/system/*bulkhead* /etc/systemd/system/*/*bulkhead* /run/bulkhead-net-* "
-    "2>/dev/null; nft list tables"
+    "ls -d /etc/bulkhead/nft/exam-network.nft /etc/systemd/system/*exam?network.slice /run/bulkhead-net-exam-network "
+    "/etc/systemd/system/bulkhead-net-exam-network.service /etc/systemd/system/exam-network.service.d "
+    "/var/lib/bulkhead/exam-network 2>/dev/null; nft list tables | grep exam"
 )
 
 
@@ -50,6 +51,7 @@ class Road(Flows):
     def __init__(self, host: LabHost, peer: LabHost, work: Path, say: Callable[[str], None]) -> None:
         self.host, self.peer_host, self.work, self.say = host, peer, work, say
         self.nets, self.found = Nets(host), Findings()
+        self.lines: list[Line] = []
 
     def run(self) -> Findings:
         try:
@@ -73,6 +75,7 @@ class Road(Flows):
                   "token": START.format(self.nets.number)}]  # fmt: skip
         setting = f"EXAM_START='{json.dumps(start)}'"
         self.peer, self.outside = Line(self.peer_host), Line(self.host)
+        self.lines = [self.peer, self.outside]
         self.trial = Trial(self.nets, self.peer, self.outside, self.found)
         self.peer.shell(self.nets.addresses(True, "replace"))
         self.nets.link = self.peer.shell(
@@ -163,6 +166,7 @@ class Road(Flows):
             lambda: self.host.ssh(f"systemctl is-active {UNIT} || true", check=False) == "active", 150
         )
         self.outside = self.trial.outside = Line(self.host)
+        self.lines.append(self.outside)
         self.outside.shell(
             f"{self.nets.addresses(False, 'replace')}; mkdir -p /run/exam-granted /run/exam-outside"
         )
@@ -183,11 +187,12 @@ class Road(Flows):
         if left:
             self.found.faults.append(f"{self.host.name}: the removal left {left}")
         self.host.ssh(
-            f"systemctl disable --now {UNIT}; cp -p {PLACE}/hosts /etc/hosts; cat {PLACE}/ping >{PING}; rm -rf {PLACE} /etc/exam-network.conf "
+            f"systemctl disable --now {UNIT}; cp -p {PLACE}/hosts /etc/hosts; "
+            f"cat {PLACE}/ping >{PING}; rm -rf {PLACE} /etc/exam-network.conf "
             f"/etc/systemd/system/{UNIT} /run/exam-granted /run/exam-outside; systemctl daemon-reload; "
             f"systemctl reset-failed {UNIT}; {self.nets.addresses(False, 'del')}",
             check=False,
         )
         self.peer_host.ssh(self.nets.addresses(True, "del"), check=False)
-        for line in (self.peer, self.outside):
+        for line in self.lines:
             line.close()
