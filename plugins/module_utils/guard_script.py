@@ -138,8 +138,8 @@ switch_back() {
     if [ -n "$from" ]; then
         # A slice cannot reload, and restarting it would stop what runs in it: it only starts.
         # What runs may be a unit of the new generation that the old one's reload does not fit: then it starts anew.
-        { control start "$old/start" && { control reload-or-restart "$old/reload" || control restart "$old/reload"; }; } ||
-            trouble="our units;"
+        control start "$old/start" &&
+            { control reload-or-restart "$old/reload" || control restart "$old/reload"; } || trouble="our units;"
     fi
     if [ -z "$queued" ]; then
         control reset-failed "$state/restart" 2>/dev/null

@@ -94,7 +94,7 @@ class Nets:
         """An act with real addresses, a port and a token of its own."""
         number = next(self._count)
         spec = {"token": f"bk:{self.number}-{number};", **words}
-        for key in ("dst", "before", "route", "source", "at"):
+        for key in ("dst", "before", "route", "source", "at", "to"):
             if key in spec:
                 spec[key] = self.address(spec[key])
         base = {"granted": 41001, "other": 30000}.get(str(spec.get("port")))

@@ -63,6 +63,7 @@ class Road(Flows):
                 self.outside.shell(command)
                 self.station(when)
             self.narrowed()
+            self.bound()
             self.reboot()
         finally:
             self.clean()
@@ -157,6 +158,13 @@ class Road(Flows):
         self.trial.out(when, CORE_OUT)
         self.trial.into(when, CORE_IN)
         self.say(f"{when}: {len(self.found.leaks)} leaks, {len(self.found.blocks)} false blocks so far")
+
+    def bound(self) -> None:
+        """A policy without datagrams: there systemd refuses bind() itself, where it can."""
+        replaced = ((", udp/41000-41999", ""), (f"    - {{to: {self.nets.four(18)}}}\n", ""))
+        self.confine("without datagrams", *replaced)
+        self.trial.into("under a policy without datagrams", (*CORE_IN, *MORE_IN))
+        self.confine("policy")
 
     def reboot(self) -> None:
         self.trial.reset()

@@ -28,7 +28,7 @@ from ..policy.model import (
 from .base import Artifact, BackendError, Compilation, Features, Grade, ReadBack, Status, Support, Verdict
 from .linux_host import Host
 from .linux_names import net_unit, rules_path, slice_path, table_name
-from .linux_network import addresses, filtered, offline
+from .linux_network import addresses, binds_filtered, filtered, offline
 from .nftables_text import Rules, destinations, label, ports, quote, rate
 from .nftables_units import net_service, slice_unit
 
@@ -37,7 +37,9 @@ PLATFORM = OS.LINUX
 
 _SINCE = "1.0.6"
 SUPPORT: dict[type[Clause], Support] = {
-    ConnectClosure: Support(Grade.EXACT, "output chain by slice", _SINCE),
+    ConnectClosure: Support(
+        Grade.COARSER, "output chain by slice", _SINCE, "membership reports of multicast groups that it joins"
+    ),
     Connect: Support(Grade.EXACT, "output chain by slice", _SINCE, "no host names"),
     ListenClosure: Support(
         Grade.COARSER, "input chain by slice", _SINCE, "bind() and listen() succeed, but no packet arrives"
@@ -52,6 +54,8 @@ UNMATCHED = (
     "packets of UDP-Lite, SCTP and DCCP are not matched when they arrive, nor is a datagram to a group or broadcast "
     "address where a program outside shares the port"
 )
+# ip_mc_join_group(): the report belongs to no socket, so no rule can tell whose it is.
+ANNOUNCED = "joining a multicast group makes the kernel itself tell the link so (IGMP, MLD)"
 _NO_MATCH = (
     "this host's nftables cannot match a service's cgroup ('socket cgroupv2'), which rules for one service need: "
     "install nftables 1.0 or newer on a kernel with cgroup v2"
@@ -167,7 +171,7 @@ def _outgoing(table: _Table) -> list[tuple[Connect, list[str]]]:
             "this host names no resolver, so there is none to allow" if nobody else "",
         )
     privileges = {privilege.name for privilege in table.manifest.of(Privilege)}
-    missing = _undone_by(privileges)
+    missing = [*_undone_by(privileges), ANNOUNCED]
     if table.host.sockets:
         # A listening socket can be given up and connected (connect(2)); one for datagrams sends to anybody.
         missing.append(
@@ -175,7 +179,7 @@ def _outgoing(table: _Table) -> list[tuple[Connect, list[str]]]:
             "matched"
         )
     for closure in table.manifest.of(ConnectClosure):
-        table.say(closure, Status.PARTIAL if missing else Status.ENFORCED, "; ".join(missing))
+        table.say(closure, Status.PARTIAL, "; ".join(missing))
     return found
 
 
@@ -212,7 +216,9 @@ def _incoming(table: _Table) -> list[tuple[Listen, list[str]]]:
             table.say(clause, Status.REFUSED, str(error))
             continue
         table.say(clause, Status.ENFORCED)
-    missing = ["bind() and listen() of another port succeed, but no packet arrives there", UNMATCHED]
+    missing = [UNMATCHED]
+    if not binds_filtered(table.manifest, table.host):
+        missing.insert(0, "bind() and listen() of another port succeed, but no packet arrives there")
     if table.host.sockets:
         missing.append(
             f"sockets that {', '.join(table.host.sockets)} opens belong to its cgroup and are not matched"

@@ -9,6 +9,7 @@ subject.py again JSON      the same program executed anew: one list of acts, res
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
 import socket
@@ -56,6 +57,9 @@ def _endpoint(spec):
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if "port" in spec:
         made.bind((spec["at"], spec["port"]))
+    if "to" in spec:  # sending takes a port, whatever becomes of the datagram
+        with contextlib.suppress(OSError):
+            made.sendto(b"", (spec["to"], 7))
     if "group" in spec:
         choice = struct.pack(
             "4s4si", socket.inet_aton(spec["group"]), bytes(4), socket.if_nametoindex("eth1")
