@@ -60,6 +60,10 @@ exam-road: venv ## Exam: every shipped policy on Debian 12 and 13, after a resta
 exam-denials: venv ## Exam: forced denials on Debian 12 and 13 are named by their clause, and the proposed changes do it
 	@tests/setup/lab.sh python tests/exams/denials.py
 
+.PHONY: exam-network
+exam-network: venv ## Exam: what network clauses hold on Debian 12 and 13, seen from the other end
+	@tests/setup/lab.sh python tests/exams/network.py
+
 .PHONY: docs-support changelog
 docs-support: venv ## Print docs/support.md from the backends' tables
 	@PYTHONPATH=$(BUILD)/collections python tests/docs/support_matrix.py

@@ -147,7 +147,9 @@ switch_back() {
     put_all && remove_new systemd_dropin && systemctl daemon-reload 9>&- || return 1
     if [ -n "$from" ]; then
         # A slice cannot reload, and restarting it would stop what runs in it: it only starts.
-        { control start "$old/start" && control reload-or-restart "$old/reload"; } || trouble="our units;"
+        # What runs may be a unit of the new generation that the old one's reload does not fit: then it starts anew.
+        control start "$old/start" &&
+            { control reload-or-restart "$old/reload" || control restart "$old/reload"; } || trouble="our units;"
     fi
     if [ -z "$queued" ]; then
         control reset-failed "$state/restart" 2>/dev/null

@@ -145,7 +145,11 @@ def switch(plan, deadline=180.0):
         units.reload_manager()
     # A slice cannot reload, and restarting it would stop every application in it: it only starts.
     units.start([name for name in plan.reload if not name.endswith(".service")])
-    units.start_or_reload([name for name in plan.reload if name.endswith(".service")])
+    services = [name for name in plan.reload if name.endswith(".service")]
+    # A unit whose own file changed runs as the old file said: what the new one reloads may not be there.
+    changed = {os.path.basename(item.path) for item in unit_files}
+    units.start_anew([name for name in services if name in changed])
+    units.start_or_reload([name for name in services if name not in changed])
     units.restart(plan.restart, deadline)
     if plan.stop:
         units.stop(plan.stop)

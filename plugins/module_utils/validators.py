@@ -73,7 +73,10 @@ def _apparmor(bundle):
 
 
 def _nftables(bundle, check):
-    """``nft -c`` also checks that the slice of a socket match exists, so the slice is started for it."""
+    """``nft -c`` also checks that the slice of a socket match exists, so the slice is started for it.
+
+    It asks in an empty network namespace: where the table is loaded, only its owner may name it, not even to check.
+    """
     rules = [item for item in bundle.artifacts if item.kind == "nftables"]
     if not rules:
         return []
@@ -85,7 +88,9 @@ def _nftables(bundle, check):
     faults = []
     try:
         for item in rules:
-            done = run(["nft", "-c", "-f", "-"], stdin=item.content.decode(), timeout=30)
+            done = run(
+                ["unshare", "--net", "--", "nft", "-c", "-f", "-"], stdin=item.content.decode(), timeout=30
+            )
             if done.returncode != 0:
                 text = " ".join(done.stderr.split()).replace("/dev/stdin", os.path.basename(item.path))
                 faults.append(text)

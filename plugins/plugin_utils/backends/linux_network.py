@@ -22,6 +22,21 @@ def filtered(manifest: Manifest, host: Host) -> bool:
     return closed and host.nft_by_cgroup and not offline(manifest)
 
 
+def binds_filtered(manifest: Manifest, host: Host) -> bool:
+    """bind() itself is refused for other ports, where the build has BPF: elsewhere the directive does nothing."""
+    if not manifest.of(ListenClosure) or not host.filters_bpf or not filtered(manifest, host):
+        return False
+    if not manifest.of(Listen) and host.systemd < 256:
+        return False  # before 2024 a deny without any allow let everything pass
+    # It would also refuse bind() to port 0, which clients of UDP do.
+    return not any(
+        clause.peer.kind is PeerKind.DNS
+        or not clause.ports
+        or any(port.protocol == "udp" for port in clause.ports)
+        for clause in manifest.of(Connect)
+    )
+
+
 def addresses(clause: Connect, host: Host) -> tuple[str, ...] | None:
     """The peer's addresses as CIDR strings; None where it is everybody or only a name."""
     if clause.peer.kind is PeerKind.ADDRESSES:

@@ -8,11 +8,14 @@ slice keeps its inode, so the rules hold over restarts. The application requires
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 from ..policy.model import (
     OS,
     Clause,
     Connect,
     ConnectClosure,
+    Families,
     Listen,
     ListenClosure,
     Manifest,
@@ -25,7 +28,7 @@ from ..policy.model import (
 from .base import Artifact, BackendError, Compilation, Features, Grade, ReadBack, Status, Support, Verdict
 from .linux_host import Host
 from .linux_names import net_unit, rules_path, slice_path, table_name
-from .linux_network import addresses, filtered, offline
+from .linux_network import addresses, binds_filtered, filtered, offline
 from .nftables_text import Rules, destinations, label, ports, quote, rate
 from .nftables_units import net_service, slice_unit
 
@@ -34,7 +37,9 @@ PLATFORM = OS.LINUX
 
 _SINCE = "1.0.6"
 SUPPORT: dict[type[Clause], Support] = {
-    ConnectClosure: Support(Grade.EXACT, "output chain by slice", _SINCE),
+    ConnectClosure: Support(
+        Grade.COARSER, "output chain by slice", _SINCE, "membership reports of multicast groups that it joins"
+    ),
     Connect: Support(Grade.EXACT, "output chain by slice", _SINCE, "no host names"),
     ListenClosure: Support(
         Grade.COARSER, "input chain by slice", _SINCE, "bind() and listen() succeed, but no packet arrives"
@@ -44,6 +49,13 @@ SUPPORT: dict[type[Clause], Support] = {
 }
 
 _DNS = (Port("tcp", 53, 53), Port("udp", 53, 53))
+# What the input hook finds no socket for, or the wrong one (nft_socket.c).
+UNMATCHED = (
+    "packets of UDP-Lite, SCTP and DCCP are not matched when they arrive, nor is a datagram to a group or broadcast "
+    "address where a program outside shares the port"
+)
+# ip_mc_join_group(): the report belongs to no socket, so no rule can tell whose it is.
+ANNOUNCED = "joining a multicast group makes the kernel itself tell the link so (IGMP, MLD)"
 _NO_MATCH = (
     "this host's nftables cannot match a service's cgroup ('socket cgroupv2'), which rules for one service need: "
     "install nftables 1.0 or newer on a kernel with cgroup v2"
@@ -159,7 +171,7 @@ def _outgoing(table: _Table) -> list[tuple[Connect, list[str]]]:
             "this host names no resolver, so there is none to allow" if nobody else "",
         )
     privileges = {privilege.name for privilege in table.manifest.of(Privilege)}
-    missing = _undone_by(privileges)
+    missing = [*_undone_by(privileges), ANNOUNCED]
     if table.host.sockets:
         # A listening socket can be given up and connected (connect(2)); one for datagrams sends to anybody.
         missing.append(
@@ -167,7 +179,7 @@ def _outgoing(table: _Table) -> list[tuple[Connect, list[str]]]:
             "matched"
         )
     for closure in table.manifest.of(ConnectClosure):
-        table.say(closure, Status.PARTIAL if missing else Status.ENFORCED, "; ".join(missing))
+        table.say(closure, Status.PARTIAL, "; ".join(missing))
     return found
 
 
@@ -180,7 +192,8 @@ def _undone_by(privileges: set[str]) -> list[str]:
     return missing
 
 
-def _matches(clause: Connect, host: Host) -> list[str]:
+def _matches(clause: Connect, host: Host, replies: bool = False) -> list[str]:
+    """Packets to the peer, or the peer's ``replies``."""
     if clause.peer.kind is PeerKind.NAME:
         raise BackendError(
             f"nftables cannot limit connections by host name ({clause.id} '{clause.peer.text}'): name its "
@@ -189,8 +202,8 @@ def _matches(clause: Connect, host: Host) -> list[str]:
     wanted = clause.ports or (_DNS if clause.peer.kind is PeerKind.DNS else ())
     return [
         " ".join(part for part in (to, port) if part)
-        for to in destinations(addresses(clause, host), clause.id)
-        for port in ports(wanted, clause.id)
+        for to in destinations(addresses(clause, host), clause.id, "saddr" if replies else "daddr")
+        for port in ports(wanted, clause.id, "sport" if replies else "dport")
     ]
 
 
@@ -203,7 +216,9 @@ def _incoming(table: _Table) -> list[tuple[Listen, list[str]]]:
             table.say(clause, Status.REFUSED, str(error))
             continue
         table.say(clause, Status.ENFORCED)
-    missing = ["bind() and listen() of another port succeed, but no packet arrives there"]
+    missing = [UNMATCHED]
+    if not binds_filtered(table.manifest, table.host):
+        missing.insert(0, "bind() and listen() of another port succeed, but no packet arrives there")
     if table.host.sockets:
         missing.append(
             f"sockets that {', '.join(table.host.sockets)} opens belong to its cgroup and are not matched"
@@ -222,9 +237,10 @@ def _write(
     name, line = table_name(policy), table.rules.line
     line(f"# Managed by Bulkhead: policy {policy}")
     # One transaction: the old table, if any, goes and the new one comes without a packet between.
-    line(f"table inet {name}")
+    line(f"table inet {name} {{ flags owner; }}")
     line(f"delete table inet {name}")
     line(f"table inet {name} {{")
+    line("flags owner", depth=1)
     if not table.audit:
         line("chain refuse {", depth=1)
         line("meta l4proto tcp reject with tcp reset", depth=2)
@@ -241,7 +257,12 @@ def _write(
             _limited_chain(table, clause, limited[clause.id])
     if connects:
         line("chain allow_connect {", depth=1)
-        line("ct direction reply accept", depth=2)  # answers of a listener
+        _only_granted_families(table)
+        _replies(
+            table,
+            {clause.id: ports((clause.port,), clause.id, "sport") for clause, _unused in incoming},
+            listens,
+        )
         for clause, matches in outgoing:
             for match in matches:
                 table.rule(
@@ -253,7 +274,10 @@ def _write(
         line("}", depth=1)
     if listens:
         line("chain allow_listen {", depth=1)
-        line("ct direction reply accept", depth=2)
+        _only_granted_families(table)
+        _replies(
+            table, {clause.id: _matches(clause, table.host, True) for clause, _unused in outgoing}, connects
+        )
         line("meta l4proto { icmp, ipv6-icmp } ct state related accept", depth=2)
         for limit in table.manifest.of(MaxConnections):
             table.deny(limit.id, f"meta l4proto tcp ct state new ct count over {limit.count}")
@@ -270,6 +294,27 @@ def _write(
             line(f"socket cgroupv2 level 2 {path} goto {chain}", present[0].id, 2)
             line("}", depth=1)
     line("}")
+
+
+def _replies(table: _Table, granted: Mapping[str, Iterable[str]], closed: Sequence[Clause]) -> None:
+    """Answers pass where the flow itself is granted, which may have begun before these rules did.
+
+    "Reply" alone says too little: a datagram that arrived at a port while nobody had it open makes a flow of the
+    kernel's own, and whoever binds that port later would answer by it. Not ``closed``: every flow is granted.
+    """
+    if not closed:
+        table.rules.line("ct direction reply accept", depth=2)
+        return
+    for clause, matches in granted.items():
+        for match in matches:
+            table.rules.line(" ".join(filter(None, ("ct direction reply", match, "accept"))), clause, 2)
+
+
+def _only_granted_families(table: _Table) -> None:
+    """IPv4 leaves and arrives by sockets of IPv6 as well, as mapped addresses (ipv6(7))."""
+    for families in table.manifest.of(Families):
+        if "ipv4" not in families.names:
+            table.deny(families.id, "meta nfproto ipv4")
 
 
 def _limited_chain(table: _Table, clause: Connect, chain: str) -> None:

@@ -84,7 +84,7 @@ def _family(word: str, protocol: str, networks: list[str], side: str) -> Iterato
     yield f"{word} {side} {{ {', '.join(hosts)} }}"
 
 
-def ports(wanted: Iterable[Port], clause: str) -> Iterator[str]:
+def ports(wanted: Iterable[Port], clause: str, side: str = "dport") -> Iterator[str]:
     """Match expressions for these ports, one per protocol; an empty one for no ports (every port)."""
     by_protocol: dict[str, list[tuple[int, int]]] = {}
     for port in wanted:
@@ -99,7 +99,7 @@ def ports(wanted: Iterable[Port], clause: str) -> Iterator[str]:
             yield f"meta l4proto {protocol}"
         else:
             text = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
-            yield f"{protocol} dport {{ {text} }}"
+            yield f"{protocol} {side} {{ {text} }}"
 
 
 def _merge(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

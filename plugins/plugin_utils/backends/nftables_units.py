@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two units that a policy's table needs: the slice that it matches and the oneshot that loads it."""
+"""The two units that a policy's table needs: the slice that it matches and the keeper that owns it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,27 @@ def slice_unit(policy: str, clause: str) -> Artifact:
     )
 
 
-def net_service(policy: str, application: str, clause: str) -> Artifact:
-    """The oneshot that loads the table before the application, and again whenever nftables.service reloads.
+# Hands the rules to the keeper and waits until the kernel has a new table in place of the old: $1 command for nft,
+# $2 where the keeper listens, $3 table. Rules that the kernel refuses leave the old table, and this fails.
+_LOAD = (
+    'new() { /usr/sbin/nft -a -t list table inet "$3" 2>/dev/null | grep "^table"; }; old=$(new x x "$3"); n=0; '
+    '[ -p "$2" ] && echo "$1" >"$2" || exit 1; '
+    'until now=$(new x x "$3") && [ "$now" != "$old" ]; do n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1; done'
+)
 
-    nftables.service flushes every table when it starts or reloads. Stopping removes the table: the application
-    requires this unit, so it is down by then.
+
+def _shell(script: str, *arguments: str) -> str:
+    """``sh -c`` with ``script``, which has no single quote and no percent sign, and arguments that need none either."""
+    words = " ".join(f"'{word}'" for word in (script.replace("$", "$$"), "sh", *arguments))
+    return f"/bin/sh -c {words}"
+
+
+def net_service(policy: str, application: str, clause: str) -> Artifact:
+    """The keeper: an nft that loads the table before the application starts, and owns it (nft(8), table flags).
+
+    A table that has an owner (Linux 5.12) is the owner's alone: "flush ruleset", which nftables.service does at every
+    start and reload, passes it by, and nobody else can change it. It goes with its owner, so the application is bound
+    to this unit and stops before it.
     """
     name, slice_ = net_unit(policy), slice_name(policy)
     text = UnitText(f"Managed by Bulkhead: policy {policy}")
@@ -37,16 +53,32 @@ def net_service(policy: str, application: str, clause: str) -> Artifact:
         "After": f"{slice_} local-fs.target nftables.service",
         "Before": f"{application} network-pre.target shutdown.target",
         "Conflicts": "shutdown.target",
-        "PartOf": "nftables.service",
-        "ReloadPropagatedFrom": "nftables.service",
     }
     for key, value in unit.items():
         text.set(key, value, clause, "Unit")
-    load = f"{NFT} -f {rules_path(policy)}"
-    text.set("Type", "oneshot", clause)
-    text.set("RemainAfterExit", "yes", clause)
-    text.set("ExecStart", load, clause)
-    text.set("ExecReload", load, clause)
-    text.set("ExecStop", f"-{NFT} delete table inet {table_name(policy)}", clause)
+    folder, table = name.removesuffix(".service"), table_name(policy)
+    listens = f"/run/{folder}/commands"
+    load = _shell(_LOAD, f'include "{rules_path(policy)}"', listens, table)
+    service = {
+        "Type": "simple",
+        "RuntimeDirectory": folder,
+        "RuntimeDirectoryMode": "0700",
+        # nft keeps a history of commands in its home.
+        "Environment": f"HOME=/run/{folder}",
+        "ExecStart": _shell(f'exec {NFT} -i 0<>"$1"', listens),
+        "ExecStartPost": load,
+        "ExecReload": load,
+        "StandardOutput": "null",
+        "Restart": "always",
+        "TimeoutStartSec": "60",
+        "OOMScoreAdjust": "-1000",
+        "CapabilityBoundingSet": "CAP_NET_ADMIN",
+        "NoNewPrivileges": "yes",
+    }
+    for key, value in service.items():
+        text.set(key, value, clause)
+    # A table of that name without an owner can only be somebody's else, or of a version that had no keeper.
+    text.add("ExecStartPre", f"-{NFT} delete table inet {table}", clause)
+    text.add("ExecStartPre", f"/bin/mkfifo -m 0600 {listens}", clause)
     content, lines = text.render()
     return Artifact(f"{UNITS}/{name}", content, "systemd_unit", unit=name, lines=lines)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ..policy.model import ReadClosure
+from ..policy.model import Mode, ReadClosure
 from .linux_names import profile_name, profile_unit
 from .systemd_plan import Plan
 
@@ -12,13 +12,16 @@ from .systemd_plan import Plan
 def emit(plan: Plan) -> None:
     """Start under the profile, after it is loaded, and not without it: a leading '-' would start unconfined.
 
-    A profile that the vendor's unit names is replaced: ours allows nothing but what the policy grants.
+    That is what audit mode wants, which must not keep an application from starting. A profile that the vendor's unit
+    names is replaced: ours allows nothing but what the policy grants.
     """
     if not plan.host.apparmor:
         return
     closure = plan.one(ReadClosure)
     clause = closure.id if closure else ReadClosure.section
     unit = profile_unit(plan.manifest.policy)
-    plan.text.set("AppArmorProfile", profile_name(plan.manifest.policy), clause)
-    plan.text.add("Requires", unit, clause, "Unit")
+    audit = plan.manifest.mode is Mode.AUDIT
+    name = profile_name(plan.manifest.policy)
+    plan.text.set("AppArmorProfile", f"-{name}" if audit else name, clause)
+    plan.text.add("Wants" if audit else "Requires", unit, clause, "Unit")
     plan.text.add("After", unit, clause, "Unit")

@@ -63,7 +63,8 @@ def _unix(plan: Plan) -> None:
         closure,
         "InaccessiblePaths",
         detail="sockets through which one acts as root (container engines, snapd, systemd) and those of well-known "
-        "services are hidden; abstract sockets and other path sockets that file permissions allow can be reached",
+        "services are hidden; abstract sockets and other path sockets that file permissions allow can be reached, and "
+        "whoever is there may act for the service or hand in a socket of its own, which no rule of this policy matches",
     )
 
 

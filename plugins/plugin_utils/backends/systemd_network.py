@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from ..policy.model import Connect, ConnectClosure, Families, Listen, ListenClosure, PeerKind
+from ..policy.model import Connect, ConnectClosure, Families, Listen, ListenClosure, Mode
 from .base import BackendError
 from .linux_names import net_unit, slice_name
-from .linux_network import all_addresses, filtered, offline
+from .linux_network import all_addresses, binds_filtered, filtered, offline
 from .linux_tables import FAMILIES
 from .systemd_plan import Plan
 
@@ -29,15 +29,22 @@ def emit(plan: Plan) -> None:
 
 
 def tie_to_slice(plan: Plan) -> None:
-    """The application starts in its own slice, after the table is loaded, and not without it."""
+    """The application starts in its own slice, after the table is loaded, and never runs without it.
+
+    In audit mode it runs without it as well: nothing that only watches may stop a service.
+    """
     if not filtered(plan.manifest, plan.host):
         return
     closures = (*plan.manifest.of(ConnectClosure), *plan.manifest.of(ListenClosure))
     clause = closures[0].id
     unit = net_unit(plan.manifest.policy)
     plan.text.set("Slice", slice_name(plan.manifest.policy), clause)
-    plan.text.set("Requires", unit, clause, "Unit")
+    audit = plan.manifest.mode is Mode.AUDIT
+    plan.text.set("Wants" if audit else "BindsTo", unit, clause, "Unit")
     plan.text.set("After", unit, clause, "Unit")
+    if plan.host.value("FileDescriptorStoreMax", "0") != "0" and not audit:
+        # A socket that systemd keeps for the service from the time before stays in the control group of that time.
+        plan.text.set("FileDescriptorStoreMax", "0", clause)
     plan.property(clause, "Slice", slice_name(plan.manifest.policy))
 
 
@@ -73,7 +80,14 @@ def _families(plan: Plan) -> None:
             if name not in clause.names:
                 plan.property(clause, "RestrictAddressFamilies", FAMILIES[name], "excludes")
                 plan.probe(clause, "socket_family", name, "not among the families of the policy")
-        plan.enforce(clause, "RestrictAddressFamilies")
+        if "ipv6" in clause.names and "ipv4" not in clause.names and not filtered(plan.manifest, plan.host):
+            plan.partial(
+                clause,
+                "RestrictAddressFamilies",
+                detail="sockets of IPv6 carry IPv4 too, by mapped addresses",
+            )
+        else:
+            plan.enforce(clause, "RestrictAddressFamilies")
 
 
 def _offline(plan: Plan) -> None:
@@ -110,8 +124,11 @@ def _second_lock(plan: Plan) -> None:
     if not known:
         plan.text.clear("IPAddressAllow", closure.id)
     plan.property(closure, "IPAddressDeny", "0.0.0.0/0", "contains")
-    plan.partial(closure, "IPAddressDeny", detail="systemd filters by address only, not by port")
-    if not filtered(plan.manifest, plan.host):
+    alone = not filtered(plan.manifest, plan.host)
+    plan.partial(
+        closure, "IPAddressDeny", detail="systemd filters by address only, not by port" if alone else ""
+    )
+    if alone:
         for grant in plan.manifest.of(Connect):
             plan.partial(
                 grant, "IPAddressAllow", detail="every port of these addresses is open, in both directions"
@@ -119,21 +136,11 @@ def _second_lock(plan: Plan) -> None:
 
 
 def _bind(plan: Plan) -> None:
-    """bind() itself, where the build has BPF: elsewhere the directive is taken and does nothing."""
+    """bind() itself; what takes a port without it is the packet filter's, whose verdict says what that misses."""
     closure = plan.one(ListenClosure)
-    if closure is None or not plan.host.filters_bpf or not filtered(plan.manifest, plan.host):
+    if closure is None or not binds_filtered(plan.manifest, plan.host):
         return
     ports = [clause.port for clause in plan.manifest.of(Listen)]
-    if not ports and plan.host.systemd < 256:
-        return  # before 2024 a deny without any allow let everything pass
-    datagrams = any(
-        clause.peer.kind is PeerKind.DNS
-        or not clause.ports
-        or any(port.protocol == "udp" for port in clause.ports)
-        for clause in plan.manifest.of(Connect)
-    )
-    if datagrams:
-        return  # it would also refuse bind() to port 0, which clients of UDP do
     plan.text.add("SocketBindDeny", "any", closure.id)
     for clause in plan.manifest.of(Listen):
         port = clause.port
@@ -143,7 +150,5 @@ def _bind(plan: Plan) -> None:
     if not ports:
         plan.text.clear("SocketBindAllow", closure.id)
     plan.property(closure, "SocketBindDeny", "any")
-    if plan.host.sockets:
-        plan.partial(closure, "SocketBindDeny", detail="does not touch sockets that are handed in")
-    else:
-        plan.enforce(closure, "SocketBindDeny")
+    unseen = "does not touch sockets that are handed in" if plan.host.sockets else ""
+    plan.partial(closure, "SocketBindDeny", detail=unseen)

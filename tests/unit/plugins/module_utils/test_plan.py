@@ -128,6 +128,27 @@ def test_order_of_a_switch(tmp_path: Path, active: dict[str, str], monkeypatch: 
     assert not list(tmp_path.rglob("*bulkhead*"))
 
 
+def test_a_unit_of_ours_starts_anew_only_where_its_own_file_changed(
+    tmp_path: Path, active: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, list[str]]] = []
+    for name in ("start_anew", "start_or_reload"):
+        monkeypatch.setattr(
+            units, name, lambda names, name=name: told.append((name, names)) if names else None
+        )
+    monkeypatch.setattr(units, "reload_manager", lambda: None)
+    monkeypatch.setattr(files, "user_id", lambda _name: os.getuid())
+    monkeypatch.setattr(files, "group_id", lambda _name: os.getgid())
+    old = installed(tmp_path, OLD)
+    active["bulkhead-net-web.service"] = "failed"
+    plan.switch(plan.make(old, bundle(tmp_path, OLD, "b", OWN)))
+    plan.switch(plan.make(old, bundle(tmp_path, {**OLD, "bulkhead-net-web.service": "m\n"}, "b", OWN)))
+    assert told == [
+        ("start_or_reload", ["bulkhead-net-web.service"]),
+        ("start_anew", ["bulkhead-net-web.service"]),
+    ]
+
+
 @pytest.mark.parametrize(
     ("unit", "names", "said"),
     [

@@ -135,5 +135,4 @@ def test_another_format_is_refused():
 def test_verdicts_by_status():
     assert [item.clause for item in bundle().of(base.Status.ENFORCED)] == [
         "identity.privileges",
-        "network.connect",
     ]

@@ -28,14 +28,13 @@ def rules(*clauses, **more):
 def test_nothing_granted_nothing_passes():
     text = rules()
     assert text.startswith(
-        "# Managed by Bulkhead: policy demo\ntable inet bulkhead_demo\ndelete table inet bulkhead_demo\n"
+        "# Managed by Bulkhead: policy demo\ntable inet bulkhead_demo { flags owner; }\n"
+        "delete table inet bulkhead_demo\ntable inet bulkhead_demo {\n\tflags owner\n"
     )
     assert 'socket cgroupv2 level 2 "bulkhead.slice/bulkhead-demo.slice" goto allow_connect' in text
     assert 'counter goto refuse comment "network.connect"' in text
     assert 'counter goto refuse comment "network.listen"' in text
     assert [line.strip() for line in text.split("\n") if "accept" in line and "type filter" not in line] == [
-        "ct direction reply accept",
-        "ct direction reply accept",
         "meta l4proto { icmp, ipv6-icmp } ct state related accept",
     ]
 
@@ -53,6 +52,40 @@ def test_one_rule_for_each_family_and_protocol():
         'ip6 daddr { 2001:db8::1 } tcp dport { 80-90 } counter accept comment "c"',
         'ip6 daddr { 2001:db8::1 } meta l4proto udp counter accept comment "c"',
     ]
+
+
+def chain(text, name):
+    """Lines of one chain."""
+    inside = text.split(f"chain {name} {{\n")[1].split("\n\t}")[0]
+    return [line.strip() for line in inside.split("\n")]
+
+
+def test_answers_pass_only_where_the_flow_is_granted():
+    clause = m.Connect("c", peer=peer("10.0.0.1", "2001:db8::1"), ports=(m.Port("udp", 53, 53),))
+    text = rules(clause, m.Listen("l", port=m.Port("tcp", 80, 81)))
+    assert chain(text, "allow_connect")[0] == "ct direction reply tcp sport { 80-81 } accept"
+    assert chain(text, "allow_listen")[:2] == [
+        "ct direction reply ip saddr { 10.0.0.1 } udp sport { 53 } accept",
+        "ct direction reply ip6 saddr { 2001:db8::1 } udp sport { 53 } accept",
+    ]
+    assert text.count("ct direction reply") == 3
+
+
+def test_answers_pass_where_the_other_side_is_not_closed():
+    for closure, name in zip(CLOSED, ("allow_connect", "allow_listen"), strict=True):
+        text = content(by_nftables(closure), ".nft")
+        assert chain(text, name)[0] == "ct direction reply accept"
+    everybody = m.Connect("c", peer=m.Peer("any", m.PeerKind.ANY))
+    assert chain(rules(everybody), "allow_listen")[0] == "ct direction reply accept"
+
+
+def test_mapped_addresses_need_the_family_ipv4():
+    text = rules(m.Families("f", names=("ipv6", "unix")))
+    for name in ("allow_connect", "allow_listen"):
+        assert chain(text, name)[1] == 'meta nfproto ipv4 counter goto refuse comment "f"'
+    assert "nfproto" not in rules(m.Families("f", names=("ipv4", "ipv6")))
+    audit = rules(m.Families("f", names=("ipv6",)), mode=m.Mode.AUDIT)
+    assert 'meta nfproto ipv4 counter comment "f"' in audit
 
 
 def test_limits_of_a_clause_hold_over_all_its_rules():
@@ -116,17 +149,21 @@ def test_sockets_handed_in_are_said():
     assert "sockets that demo.socket opens" in verdict(by_nftables(*CLOSED, on=on), "network.listen").detail
 
 
-def test_the_unit_loads_before_the_application_and_survives_reloads_of_nftables():
+def test_the_keeper_loads_before_the_application_and_owns_the_table():
     made = by_nftables(*CLOSED)
-    unit = content(made, "bulkhead-net-demo.service")
+    lines = content(made, "bulkhead-net-demo.service").split("\n")
     for line in (
         "Before=demo.service network-pre.target shutdown.target",
-        "ReloadPropagatedFrom=nftables.service",
-        "ExecStart=/usr/sbin/nft -f /etc/bulkhead/nft/demo.nft",
-        "ExecReload=/usr/sbin/nft -f /etc/bulkhead/nft/demo.nft",
-        "ExecStop=-/usr/sbin/nft delete table inet bulkhead_demo",
+        "ExecStart=/bin/sh -c 'exec /usr/sbin/nft -i 0<>\"$$1\"' 'sh' '/run/bulkhead-net-demo/commands'",
+        "Restart=always",
     ):
-        assert line in unit.split("\n")
+        assert line in lines
+    found = dict(line.split("=", 1) for line in lines if "=" in line)
+    assert found["ExecReload"] == found["ExecStartPost"]
+    assert found["ExecReload"].endswith(
+        "'include \"/etc/bulkhead/nft/demo.nft\"' '/run/bulkhead-net-demo/commands' 'bulkhead_demo'"
+    )
+    assert not any(key in found for key in ("PartOf", "ReloadPropagatedFrom"))  # nothing of others flushes it
     assert made.units == ("bulkhead-net-demo.service",)
 
 

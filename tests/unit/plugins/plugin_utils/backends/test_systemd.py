@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linux_support import by_systemd, content, directives, host, path, values, verdict, words
+from linux_support import by_nftables, by_systemd, content, directives, host, path, values, verdict, words
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import BackendError, Status
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model as m
@@ -177,7 +177,7 @@ def test_audit_renders_nothing_that_denies():
     everything = (*CLOSED, m.Syscalls("s"), m.MemoryLimit("c", bytes=1), m.User("identity.user", name="x"))
     made = by_systemd(*everything, m.ConnectClosure("network.connect"), mode=m.Mode.AUDIT)
     keys = {key for _, key, _ in directives(content(made, "zz-bulkhead.conf"))}
-    assert keys == {"Slice", "Requires", "After", "SystemCallLog", "AppArmorProfile"}
+    assert keys == {"Slice", "Wants", "After", "SystemCallLog", "AppArmorProfile"}
     assert {item.status for item in made.verdicts} == {Status.PARTIAL}
     assert len(made.verdicts) == len(everything) + 1
 
@@ -307,3 +307,34 @@ def _calm(clause):
         calm["path"] = path("/dev/a")
     fields = {key: calm.get(key, value) for key, value in vars(clause).items()}
     return type(clause)(**fields)
+
+
+def test_sockets_that_systemd_keeps_from_before_are_not_handed_in():
+    closed = (m.ConnectClosure("network.connect"), m.ListenClosure("network.listen"))
+    keeps = host(service={"FileDescriptorStoreMax": ["8"]})
+    assert values(by_systemd(*closed, on=keeps), "FileDescriptorStoreMax") == ["0"]
+    assert values(by_systemd(*closed), "FileDescriptorStoreMax") == []
+    assert values(by_systemd(*closed, on=keeps, mode=m.Mode.AUDIT), "FileDescriptorStoreMax") == []
+
+
+def test_bind_is_refused_where_the_build_can_and_the_rest_is_said():
+    closed = (m.ConnectClosure("network.connect"), m.ListenClosure("network.listen"))
+    listen = m.Listen("l", port=m.Port("tcp", 80, 80))
+    can = host("debian13")
+    made = by_systemd(*closed, listen, on=can)
+    assert (values(made, "SocketBindDeny"), values(made, "SocketBindAllow")) == (["any"], ["tcp:80"])
+    assert verdict(made, "network.listen").status is Status.PARTIAL
+    said = verdict(by_nftables(*closed, listen, on=can), "network.listen").detail
+    assert said.startswith("packets of UDP-Lite")
+    assert "bind() and listen() of another port succeed" in (
+        verdict(by_nftables(*closed, listen), "network.listen").detail
+    )
+
+
+def test_ipv6_alone_is_partial_where_nothing_stops_mapped_addresses():
+    families = m.Families("f", names=("ipv6", "unix"))
+    closed = m.ConnectClosure("network.connect")
+    assert verdict(by_systemd(families, closed), "f").status is Status.ENFORCED
+    unfiltered = by_systemd(families, closed, on=host(nft={"present": False}))
+    assert verdict(unfiltered, "f").status is Status.PARTIAL
+    assert "mapped addresses" in verdict(unfiltered, "f").detail
