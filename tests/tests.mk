@@ -46,6 +46,10 @@ test-lab-all: venv ## All tests on real hosts: rollouts, transactions, proofs, t
 exam-road: venv ## Exam: every shipped policy on Debian 12 and 13, after a restart and after a reboot
 	@tests/setup/lab.sh python tests/exams/road.py
 
+.PHONY: exam-verdicts
+exam-verdicts: venv ## Exam: hosts that lack this or that; what verdicts claim against what an independent program can do
+	@python tests/exams/verdicts.py
+
 .PHONY: docs-support changelog
 docs-support: venv ## Print docs/support.md from the backends' tables
 	@PYTHONPATH=$(BUILD)/collections python tests/docs/support_matrix.py
