@@ -46,6 +46,8 @@ def apply(wish):
         return {"changed": False, "state": "stale_features", "features": facts, "fingerprint": fingerprint}
     place = store.Store(bundle.policy)
     plan.check_owner(bundle.policy, bundle.unit, installed_bundles())
+    if place.active() != bundle.digest:
+        files.check_writable([place.at("lock")] + [item.path for item in bundle.artifacts])
     if wish.check:
         planned = _plan(place, bundle, wish)
         if planned.write:

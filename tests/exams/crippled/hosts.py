@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host of the exam's lab: how the witness gets there, how it is asked, how policies are applied by the user's road."""
+"""A host of the exam's lab: how the witness gets there and is asked, how policies are applied by the user's road."""
 
 from __future__ import annotations
 

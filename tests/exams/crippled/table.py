@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which acts witness which clause. What a clause closes must be denied from inside of the unit; ``hole`` is what a verdict
+"""Which acts witness which clause. What one closes must be denied from inside of the unit; ``hole`` is what a verdict
 must say where it gets through all the same. ``works``: what a grant opens, which must succeed."""
 
 from __future__ import annotations
@@ -158,7 +158,8 @@ _CLOSED: tuple[tuple[tuple[str, ...], str, str, tuple[Any, ...], str], ...] = (
     (_ALL, "memory.writable_and_executable", "map_writable_executable", (), ""),
     (_ALL, "memory.writable_and_executable", "make_executable", (), ""),
     (_ALL, "memory.writable_and_executable", "map_twice", (), "mapped twice"),
-    (_ALL, "memory.core_dumps", "dump_core", ("*",), "hands cores to a program"),
+    (_ALL, "memory.core_dumps", "dump_core", ("*", False), ""),
+    (_ALL, "memory.core_dumps", "dump_core", ("*", True), "hands cores to a program"),
     ((_ALONE,), "cpu.limit", "use_processor", (2, 70), ""),
     (_OWN, "cpu.weight", "compete_for_processor", (3, 30), "slice"),
     (_OWN, "io.weight", "compete_for_disk", ("*", 2, 30), "bfq or io.cost"),

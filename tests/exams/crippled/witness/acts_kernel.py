@@ -163,14 +163,17 @@ def map_twice():
     return ctypes.CFUNCTYPE(ctypes.c_int)(where)() == 7, "ran"
 
 
-def dump_core(folder):
-    """The kernel says of a child that crashed whether it wrote a core, or handed one to a program."""
+def dump_core(folder, lowered):
+    """The kernel says of a child that crashed whether it wrote a core, or handed one to a program.
+
+    A limit of 0 forbids files and not programs (core(5)): ``lowered`` tries with it.
+    """
     import resource
 
     pid = os.fork()
     if pid == 0:
         hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+        resource.setrlimit(resource.RLIMIT_CORE, (0 if lowered else hard, hard))
         os.chdir(folder)
         os.kill(os.getpid(), signal.SIGQUIT)
         time.sleep(5)
