@@ -8,10 +8,8 @@ No clause that is called enforced may be got through; nearly none that holds may
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -20,15 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import exam
-
-LAB_DIR = Path(os.environ.get("LAB_DIR", exam.ROOT / "build/exam-lab"))
-LAB_CACHE = Path(os.environ.get("LAB_CACHE", exam.ROOT / "build/lab/img"))
-os.environ["BULKHEAD_LAB_INVENTORY"] = str(LAB_DIR / "inventory.yml")
-
-from crippled.hosts import ExamHost  # noqa: E402  its inventory is this exam's own
-from crippled.judge import Findings, Said, judge  # noqa: E402
-from crippled.kinds import KINDS, OPENED, TURNS, Kind  # noqa: E402
-from crippled.table import PLACES, rows  # noqa: E402
+from crippled.booting import LAB_DIR, boot, lab
+from crippled.hosts import ExamHost
+from crippled.judge import Findings, Said, judge
+from crippled.kinds import KINDS, OPENED, TURNS, Kind
+from crippled.table import PLACES, rows
 
 ROWS = rows()
 DROPINS = (
@@ -41,14 +35,6 @@ began = time.monotonic()
 
 def say(text: str) -> None:
     print(f"[{time.monotonic() - began:5.0f} s] {text}", flush=True)
-
-
-def lab(*words: str) -> str:
-    """A command of the lab for this exam's own lab; what it complains of, or an empty string."""
-    program = exam.ROOT / "roles/lab/files/bulkhead_lab"
-    argv = [sys.executable, "-B", str(program), "--dir", str(LAB_DIR), "--cache", str(LAB_CACHE), *words]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    return "" if done.returncode == 0 else done.stderr.strip()[-600:]
 
 
 def opened(host: ExamHost, there: bool) -> None:
@@ -151,17 +137,6 @@ def all_kinds(name: str, kinds: list[Kind], folder: Path) -> Findings:
     except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as problem:
         found.fault("broken", f"{name}: {type(problem).__name__}: {problem}")
     return found
-
-
-def boot(turn: tuple[str, ...]) -> dict[str, str]:
-    """{word: name of the host} of the hosts of one turn."""
-    kind = "nspawn" if turn[0].startswith("nspawn:") else "qemu"
-    words = [word.removeprefix("nspawn:") for word in turn]
-    trouble = lab("up", "--kind", kind, "--hosts", str(len(words)), "--suites", ",".join(words))
-    if trouble:
-        raise RuntimeError(trouble)
-    letter = "n" if kind == "nspawn" else "h"
-    return {word: f"{letter}{number}" for number, word in enumerate(turn, 1)}
 
 
 def one_turn(

@@ -14,10 +14,12 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-import lab_host
 import yaml
 
+from . import booting  # noqa: F401  before lab_host, which reads its inventory
 from .table import LIFE, PLACES, Row
+
+import lab_host  # isort: skip
 
 HERE = Path(__file__).parent
 UNTIL = "2099-01-01"
