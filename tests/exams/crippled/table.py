@@ -76,9 +76,11 @@ _CLOSED: tuple[tuple[tuple[str, ...], str, str, tuple[Any, ...], str], ...] = (
             ("execute_by_loader", ("/usr/bin/id",), ""),
             ("execute_memory", (), "memory only"),
             ("execute", ("/usr/lib/exam-tool",), "inside of the library directories"),
-            ("execute", ("/usr/bin/python3", "-S", "-c", "pass"), "the unit's own programs can be run"),
         )
     ),
+    ((_ROOT, _ALONE), _EXECUTE, "execute", ("/usr/bin/python3", "-S", "-c", "pass"),
+     "the unit's own programs can be run"),
+    ((_USER,), "filesystem.execute[/usr/bin/python3]", "write", ("/usr/bin/exam-open",), ""),
     ((_USER,), _EXECUTE, "execute_swapped", ("/usr/local/bin/exam-swapped", "/usr/local/bin/exam-swapped.other"),
      "by rename"),
     ((_USER,), "filesystem.execute[/opt/exam/bin/granted]", "write", ("/opt/exam/bin/granted",), ""),

@@ -9,7 +9,7 @@ id examuser >/dev/null 2>&1 || useradd -r -M -s /usr/sbin/nologin examuser
 open() { mkdir -p "$1" && chmod 0777 "$1" && echo content >"$1/file" && chmod 0666 "$1/file"; }
 program() { install -m "$3" "$1" "$2"; }
 for folder in /etc/exam/open /usr/local/exam-open /var/lib/exam-open /home/exam /root/exam /run/exam-open /opt/exam/open \
-  /opt/exam/hidden /srv/exam/hidden /mnt/exam /boot/exam /srv/exam/data/narrow /srv/exam/data/narrow.other \
+  /opt/exam/hidden /usr/bin/exam-open /srv/exam/hidden /mnt/exam /boot/exam /srv/exam/data/narrow /srv/exam/data/narrow.other \
   /srv/exam/data/denied /srv/exam/data/denied.other /srv/exam/root /srv/exam/alone /srv/exam/data; do
   open "$folder"
 done
