@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 LAB_DIR = Path(os.environ.get("LAB_DIR", ROOT / "build/exam-lab"))
 LAB_CACHE = Path(os.environ.get("LAB_CACHE", ROOT / "build/lab/img"))
+PORT_BASE = os.environ.get("LAB_PORT_BASE", "0")
 # lab_host.py reads it when it is imported: this exam's hosts are in no other inventory.
 os.environ["BULKHEAD_LAB_INVENTORY"] = str(LAB_DIR / "inventory.yml")
 
@@ -19,7 +20,8 @@ os.environ["BULKHEAD_LAB_INVENTORY"] = str(LAB_DIR / "inventory.yml")
 def lab(*words: str) -> str:
     """A command of the lab for this exam's own lab; what it complains of, or an empty string."""
     program = ROOT / "roles/lab/files/bulkhead_lab"
-    argv = [sys.executable, "-B", str(program), "--dir", str(LAB_DIR), "--cache", str(LAB_CACHE), *words]
+    argv = [sys.executable, "-B", str(program), "--dir", str(LAB_DIR), "--cache", str(LAB_CACHE)]
+    argv += ["--port-base", PORT_BASE, *words]
     done = subprocess.run(argv, capture_output=True, text=True)
     return "" if done.returncode == 0 else done.stderr.strip()[-600:]
 

@@ -35,7 +35,11 @@ def judge(
     for clause, claim in claims.items():
         found.count["clauses"] += 1
         acts = [row for row in rows if clause in row.clauses]
-        tried = [row for row in acts if free.get(row.key, [None])[0] is True and row.key in bound]
+        tried = [
+            row
+            for row in acts
+            if row.key in bound and (free.get(row.key, [None])[0] is True or not row.needs_control)
+        ]
         found.count["acts"] += len(tried)
         place = f"{where}: {clause}"
         for row in tried:

@@ -25,6 +25,11 @@ class Row:
     works: bool = False
 
     @property
+    def needs_control(self) -> bool:
+        """What only a policy gives is not there without one."""
+        return not (self.works and self.act in ("has_user", "variable_is", "credential"))
+
+    @property
     def key(self) -> str:
         return " ".join([self.act, *map(str, self.arguments)])
 
@@ -156,7 +161,7 @@ _CLOSED: tuple[tuple[tuple[str, ...], str, str, tuple[Any, ...], str], ...] = (
     ((_ROOT,), "identity.privileges[change_owner]", "set_user", (1,), ""),
     ((_ROOT,), "identity.privileges[override_permissions]", "make_node", ("*",), ""),
     ((_USER,), "identity.privileges[bind_low_port]", "raw_socket", (), ""),
-    (_OWN, "memory.limit", "use_memory", (300,), ""),
+    (_OWN, "memory.limit", "use_memory", (160,), ""),
     (_ALL, "memory.writable_and_executable", "map_writable_executable", (), ""),
     (_ALL, "memory.writable_and_executable", "make_executable", (), ""),
     (_ALL, "memory.writable_and_executable", "map_twice", (), "mapped twice"),

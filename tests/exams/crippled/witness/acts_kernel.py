@@ -179,6 +179,9 @@ def dump_core(folder, lowered):
         time.sleep(5)
         os._exit(0)
     status = os.waitpid(pid, 0)[1]
+    for name in os.listdir(folder):
+        if name.split(".")[0] == "core":
+            os.unlink(os.path.join(folder, name))
     return os.WCOREDUMP(status), "core written" if os.WCOREDUMP(status) else "status %d" % status
 
 
