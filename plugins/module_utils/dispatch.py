@@ -55,7 +55,7 @@ def sandbox_info(params, _check):
 def _features(request, _check):
     from . import features
 
-    facts = features.collect(request["unit"])
+    facts = features.collect(request["unit"], request.get("paths", ()))
     return {"changed": False, "features": facts, "fingerprint": features.fingerprint(facts)}
 
 
