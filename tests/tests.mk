@@ -64,6 +64,10 @@ exam-denials: venv ## Exam: forced denials on Debian 12 and 13 are named by thei
 exam-network: venv ## Exam: what network clauses hold on Debian 12 and 13, seen from the other end
 	@tests/setup/lab.sh python tests/exams/network.py
 
+.PHONY: exam-verdicts
+exam-verdicts: venv ## Exam: hosts that lack this or that; what verdicts claim against what an independent program can do
+	@python tests/exams/verdicts.py
+
 .PHONY: docs-support changelog
 docs-support: venv ## Print docs/support.md from the backends' tables
 	@PYTHONPATH=$(BUILD)/collections python tests/docs/support_matrix.py

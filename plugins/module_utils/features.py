@@ -67,6 +67,7 @@ def collect(unit, paths=()):
         "nft": _nft(),
         "lsm": [name for name in _text("/sys/kernel/security/lsm").strip().split(",") if name],
         "apparmor": _apparmor(),
+        "cores_to_program": _text("/proc/sys/kernel/core_pattern").startswith("|"),
         "resolvers": parse_resolvers(_text("/etc/resolv.conf")),
         "merged_usr": os.path.islink("/lib"),
         "groups": unit_groups.members(_text("/etc/group")),

@@ -59,6 +59,19 @@ def write(path, content, mode=0o600, uid=0, gid=0):
     sync_directory(os.path.dirname(path))
 
 
+def check_writable(paths):
+    """HostError where one of these files could not be made: its file system is read-only (access(2) says so to root)."""
+    for path in paths:
+        folder = os.path.dirname(path)
+        while not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        if not os.access(folder, os.W_OK):
+            raise HostError(
+                "%s cannot be written on this host: %s is read-only. Nothing was changed." % (path, folder),
+                state="refused",
+            )
+
+
 def remove(path):
     """Unlink ``path``, durably; True when it was there."""
     for name in (temporary_name(path), path):

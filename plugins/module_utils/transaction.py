@@ -47,6 +47,8 @@ def apply(wish):
         return {"changed": False, "state": "stale_features", "features": facts, "fingerprint": fingerprint}
     place = store.Store(bundle.policy)
     plan.check_owner(bundle.policy, bundle.unit, facts["unit"].get("names", ()), installed_bundles())
+    if place.active() != bundle.digest:
+        files.check_writable([place.at("lock")] + [item.path for item in bundle.artifacts])
     if wish.check:
         planned = _plan(place, bundle, wish)
         plan.refuse_running_job(planned)

@@ -82,6 +82,7 @@ class LinuxFeatures(TypedDict, total=False):
     """Everything that the Linux backends read. ``virt``: output of systemd-detect-virt ("none", "kvm",
     "systemd-nspawn"); ``container``: True where it names a container. ``lsm``: names of
     /sys/kernel/security/lsm. ``resolvers``: addresses of nameserver lines of /etc/resolv.conf, in order.
+    ``cores_to_program``: kernel.core_pattern begins with ``|``.
     ``merged_usr``: /lib is a link into /usr. ``groups``: members of privileged groups in /etc/group
     (``module_utils/unit_groups.py``), those without members left out.
     ``links``: {path: what it really is} for those paths of the policy, and programs of the unit, that go through a
@@ -97,6 +98,7 @@ class LinuxFeatures(TypedDict, total=False):
     nft: NftFacts
     lsm: list[str]
     apparmor: AppArmorFacts
+    cores_to_program: bool
     resolvers: list[str]
     merged_usr: bool
     groups: dict[str, list[str]]

@@ -280,9 +280,10 @@ def _judge_write(plan: Plan, opened: list[str]) -> None:
     closure = plan.one(WriteClosure)
     if closure:
         escapes = [program.path for program in plan.host.programs() if program.escapes]
-        whole = [clause.id for clause in plan.manifest.of(Write) if clause.path.on(OS.LINUX) == "/"]
-        missing = [*opened, *(f"{clause} opens all of the file system" for clause in whole)]
-        missing += [*(f"{path} runs outside of the sandbox (prefix '+')" for path in escapes)]
+        for clause in plan.manifest.of(Write):
+            if clause.path.on(OS.LINUX) == "/":
+                plan.hole(WriteClosure, f"{clause.id} opens all of the file system")
+        missing = [*opened, *(f"{path} runs outside of the sandbox (prefix '+')" for path in escapes)]
         missing += plan.undone_by("administer_system", "configure_network", "trace_processes")
         plan.weigh(closure, "ProtectSystem", "ProtectHome", "PrivateTmp", "ReadWritePaths", missing=missing)
 

@@ -20,6 +20,7 @@ from ..policy.model import (
     WritableAndExecutable,
 )
 from .base import ReadBack
+from .linux_network import filtered
 from .linux_tables import SYSCALLS_ADDED, SYSCALLS_CLOSED, SYSCALLS_OF_PRIVILEGE
 from .systemd_plan import Plan
 
@@ -35,7 +36,7 @@ def emit(plan: Plan) -> None:
     plan.each(MaxProcesses, lambda clause: _limit(plan, clause, "pids", "TasksMax", str(clause.count)))
     plan.each(MemoryLimit, lambda clause: _memory(plan, clause))
     plan.each(CpuLimit, lambda clause: _cpu(plan, clause))
-    plan.each(CpuWeight, lambda clause: _limit(plan, clause, "cpu", "CPUWeight", str(clause.weight)))
+    plan.each(CpuWeight, lambda clause: _weight(plan, clause))
     plan.each(IoWeight, lambda clause: _io(plan, clause))
     plan.each(MaxOpenFiles, lambda clause: _resource(plan, clause, "LimitNOFILE", clause.count))
     plan.each(MaxFileSize, lambda clause: _resource(plan, clause, "LimitFSIZE", clause.bytes))
@@ -136,13 +137,30 @@ def _quota(plan: Plan, clause: CpuLimit) -> ReadBack:
     )
 
 
+# A weight counts among the children of one cgroup (cgroup-v2.rst, "Weights"): the unit has no sibling there.
+_NO_SIBLING = (
+    "the unit is alone in the slice that its network rules need: it weighs against other units of this policy, while all "
+    "confined services together weigh as much as all other services together"
+)
+
+
+def _alone(plan: Plan) -> list[str]:
+    return [_NO_SIBLING] if filtered(plan.manifest, plan.host) else []
+
+
+def _weight(plan: Plan, clause: CpuWeight) -> None:
+    if _limit(plan, clause, "cpu", "CPUWeight", str(clause.weight)):
+        missing = plan.undone_by("administer_system") + _alone(plan)
+        plan.weigh(clause, "CPUWeight", missing=missing)
+
+
 def _io(plan: Plan, clause: IoWeight) -> None:
     if _limit(plan, clause, "io", "IOWeight", str(clause.weight)):
-        plan.partial(
-            clause,
-            "IOWeight",
-            detail="has an effect only where the disk's scheduler is bfq or io.cost is configured",
-        )
+        missing = [
+            "has an effect only where the disk's scheduler is bfq or io.cost is configured",
+            *_alone(plan),
+        ]
+        plan.weigh(clause, "IOWeight", missing=missing)
 
 
 def _resource(plan: Plan, clause: Clause, key: str, value: int) -> None:
@@ -156,10 +174,18 @@ def _resource(plan: Plan, clause: Clause, key: str, value: int) -> None:
 
 
 def _core(plan: Plan, clause: CoreDumps) -> None:
-    value = "infinity" if clause.allow else "0"
+    # A limit of 0 does not hold back a core that goes to a program, a limit of 1 byte does (core(5); coredump.c of the
+    # kernel keeps it for such programs themselves). No file of either size is written.
+    piped = bool(plan.host.facts.get("cores_to_program"))
+    value = "infinity" if clause.allow else "1" if piped else "0"
     plan.text.set("LimitCORE", value, clause.id)
     plan.property(clause, "LimitCORE", value)
-    plan.weigh(clause, "LimitCORE", missing=[] if clause.allow else plan.undone_by("raise_limits"))
+    missing = [] if clause.allow else plan.undone_by("raise_limits")
+    if piped and not clause.allow:
+        missing.append(
+            "this host hands cores to a program (kernel.core_pattern): a process that lowers its limit to 0 gets one"
+        )
+    plan.weigh(clause, "LimitCORE", missing=missing)
 
 
 def _wx(plan: Plan, clause: WritableAndExecutable) -> None:
@@ -173,4 +199,8 @@ def _wx(plan: Plan, clause: WritableAndExecutable) -> None:
     plan.property(clause, "MemoryDenyWriteExecute", value)
     if not clause.allow:
         plan.probe(clause, "mmap_wx", "", "memory is writable or executable, never both")
-    plan.enforce(clause, "MemoryDenyWriteExecute")
+    # systemd.exec(5) says so of MemoryDenyWriteExecute=: memfd_create(2) gives memory that no mount option covers.
+    missing = (
+        [] if clause.allow else ["memory without a file (memfd) can be mapped twice, writable and executable"]
+    )
+    plan.weigh(clause, "MemoryDenyWriteExecute", missing=missing)

@@ -49,11 +49,23 @@ SUPPORT: dict[type[m.Clause], Support] = {
     m.Syscalls: Support(EXACT, "SystemCallFilter, SystemCallArchitectures", "247"),
     m.MaxProcesses: Support(EXACT, "TasksMax", "247", "needs the pids controller"),
     m.MemoryLimit: Support(EXACT, "MemoryMax, MemorySwapMax", "247", "needs the memory controller"),
-    m.WritableAndExecutable: Support(EXACT, "MemoryDenyWriteExecute", "247"),
-    m.CoreDumps: Support(EXACT, "LimitCORE", "247"),
+    m.WritableAndExecutable: Support(
+        COARSER, "MemoryDenyWriteExecute", "247", "memory without a file (memfd) can be mapped twice"
+    ),
+    m.CoreDumps: Support(EXACT, "LimitCORE", "247", "not where kernel.core_pattern hands cores to a program"),
     m.CpuLimit: Support(EXACT, "CPUQuota", "247", "needs the cpu controller"),
-    m.CpuWeight: Support(EXACT, "CPUWeight", "247", "needs the cpu controller"),
-    m.IoWeight: Support(COARSER, "IOWeight", "247", "only with the bfq scheduler or io.cost"),
+    m.CpuWeight: Support(
+        COARSER,
+        "CPUWeight",
+        "247",
+        "needs the cpu controller; next to no rival in a slice of the policy's own",
+    ),
+    m.IoWeight: Support(
+        COARSER,
+        "IOWeight",
+        "247",
+        "only with the bfq scheduler or io.cost; as CPUWeight in a slice of its own",
+    ),
     m.MaxOpenFiles: Support(EXACT, "LimitNOFILE", "247"),
     m.MaxFileSize: Support(EXACT, "LimitFSIZE", "247"),
     m.UnixSocketClosure: Support(

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bulkhead_lab import fleet, image, needs, run, tree
-from bulkhead_lab.host import known
+from bulkhead_lab.host import known, parts
 from bulkhead_lab.lock import locked
-from bulkhead_lab.settings import DEFAULT_PACKAGES, KINDS, SUITES, Lab, LabError
+from bulkhead_lab.settings import DEFAULT_PACKAGES, KERNELS, KINDS, SUITES, Lab, LabError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +35,10 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text)
         sub.add_argument("--kind", choices=sorted(KINDS), default="qemu")
         sub.add_argument(
-            "--suites", default="bookworm", help=f"of {', '.join(SUITES)}; hosts take them in turn"
+            "--suites",
+            default="bookworm",
+            help=f"of {', '.join(SUITES)}; hosts take them in turn; SUITE+KERNEL boots with another kernel line, "
+            f"of {', '.join(KERNELS)}",
         )
         sub.add_argument("--hosts", type=int, default=3)
         sub.add_argument("--install", action="store_true", help="install missing packages (root)")
@@ -54,11 +57,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def suites(arguments: argparse.Namespace) -> list[str]:
+    """Words for the hosts: a suite, or a suite and a kernel."""
     chosen = [word for word in arguments.suites.split(",") if word]
-    for suite in chosen:
-        if suite not in SUITES:
-            raise LabError(f"The lab has no suite '{suite}'.", f"Suites: {', '.join(SUITES)}.")
+    for word in chosen:
+        parts(word)
     return chosen or ["bookworm"]
+
+
+def plain(arguments: argparse.Namespace) -> list[str]:
+    """The suites alone, each once: what trees and images are made of."""
+    return list(dict.fromkeys(parts(word)[0] for word in suites(arguments)))
 
 
 def act(lab: Lab, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -84,10 +92,10 @@ def act(lab: Lab, arguments: argparse.Namespace) -> dict[str, Any]:
         image.make_keys(lab)
         if name == "tree":
             with locked(lab.cache, wait=True):
-                made = run.together(partial(tree.build, lab), list(dict.fromkeys(suites(arguments))))
+                made = run.together(partial(tree.build, lab), plain(arguments))
             return {"changed": any(new for _unused, new in made)}
         if name == "image":
-            return {"changed": any(fleet.images(lab, arguments.kind, suites(arguments))[1])}
+            return {"changed": any(fleet.images(lab, arguments.kind, plain(arguments))[1])}
         started = fleet.up(lab, arguments.kind, arguments.hosts, suites(arguments))
         return {
             "changed": bool(started),

@@ -77,6 +77,8 @@ def up(lab: Lab, kind: str, count: int, suites: list[str]) -> list[str]:
         try:
             if kind == "qemu":
                 qemu.up_all(lab, work)
+                # A clone goes on from the saved machine's boot: what its own kernel is told counts from the next one.
+                together(partial(restart, lab), [host.name for host in starting if host.kernel])
             else:
                 nspawn.up_all(lab, work)
         finally:
@@ -139,7 +141,7 @@ def clear_cache(lab: Lab, purge: bool) -> None:
             tar.unlink()
 
 
-def restart(lab: Lab, name: str, power_cut: bool) -> float:
+def restart(lab: Lab, name: str, power_cut: bool = False) -> float:
     """Reboot a host, or cut its power, and wait until it has booted anew; seconds that took."""
     host = named(lab, name)
     if power_cut and host.kind != "qemu":

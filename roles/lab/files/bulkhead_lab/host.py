@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bulkhead_lab.settings import KINDS, MAX_HOSTS, Lab, LabError
+from bulkhead_lab.settings import KERNELS, KINDS, MAX_HOSTS, SUITES, Lab, LabError
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Host:
     address: str
     connect: str
     port: int
+    kernel: str = ""  # of KERNELS: what the suite's kernel is told besides
 
     def folder(self, lab: Lab) -> Path:
         return lab.hosts / self.name
@@ -31,13 +32,26 @@ class Host:
         (folder / "host.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
-def describe(lab: Lab, kind: str, index: int, suite: str) -> Host:
+def parts(word: str) -> tuple[str, str]:
+    """(suite, kernel) of "bookworm" or "bookworm+cgroup1"."""
+    suite, _plus, kernel = word.partition("+")
+    if suite not in SUITES:
+        raise LabError(f"The lab has no suite '{suite}'.", f"Suites: {', '.join(SUITES)}.")
+    if kernel not in ("", *KERNELS):
+        raise LabError(f"The lab has no kernel '{kernel}' ('{word}').", f"Kernels: {', '.join(KERNELS)}.")
+    return suite, kernel
+
+
+def describe(lab: Lab, kind: str, index: int, word: str) -> Host:
     """The host with this number: names, addresses and ports are a function of kind and number."""
+    suite, kernel = parts(word)
     if not 1 <= index <= MAX_HOSTS:
         raise LabError(f"A lab has at most {MAX_HOSTS} hosts of a kind, not '{index}'.")
     name = f"{KINDS[kind]}{index}"
     if kind == "qemu":
-        return Host(name, kind, suite, index, f"10.7.0.{index}", "127.0.0.1", lab.first_port + index)
+        return Host(name, kind, suite, index, f"10.7.0.{index}", "127.0.0.1", lab.first_port + index, kernel)
+    if kernel:
+        raise LabError(f"Host '{name}' cannot be '{word}': an nspawn host has the kernel of this machine.")
     address = f"10.8.0.{index + 1}"
     return Host(name, kind, suite, index, address, address, 22)
 

@@ -42,6 +42,7 @@ def host_variables(lab: Lab, host: Host) -> Tree:
         "ansible_control_path_dir": f"{lab.dir}/cp",
         "bulkhead_lab_kind": host.kind,
         "bulkhead_lab_suite": host.suite,
+        "bulkhead_lab_kernel": host.kernel,
         "bulkhead_lab_address": host.address,
     }
 

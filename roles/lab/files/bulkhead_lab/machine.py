@@ -36,6 +36,7 @@ class Machine:
     port: int
     mac: str
     address: str = ""
+    kernel_words: str = ""
 
     @property
     def monitor(self) -> Path:
@@ -43,7 +44,7 @@ class Machine:
 
     def kernel_line(self) -> str:
         net = f" lab.ip={self.address}" if self.address else ""
-        return f"{KERNEL_LINE} lab.name={self.name}{net}"
+        return f"{KERNEL_LINE} lab.name={self.name}{net} {self.kernel_words}".rstrip()
 
     def command(self, lab: Lab, incoming: bool) -> list[str]:
         """virtio-blk, as QEMU's nvme cannot be saved; no option ROM, as nothing boots from the net."""

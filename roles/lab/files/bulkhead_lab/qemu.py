@@ -17,7 +17,7 @@ from bulkhead_lab.machine import Machine, overlay
 from bulkhead_lab.process import alive, kill_all
 from bulkhead_lab.qmp import Monitor
 from bulkhead_lab.run import environment, say
-from bulkhead_lab.settings import Lab, LabError
+from bulkhead_lab.settings import KERNELS, Lab, LabError
 from bulkhead_lab.template import Template
 
 SCRIPT = Path(__file__).parent / "personalise.sh"
@@ -33,6 +33,7 @@ def machine_of(lab: Lab, host: Host, template: Template) -> Machine:
     return Machine(
         host.name, folder, template.image, folder / "disk.qcow2", template.memory, False,
         template.accelerator, host.port, f"52:54:00:07:00:{host.index:02x}", f"{host.address}/24",
+        KERNELS.get(host.kernel, ""),
     )  # fmt: skip
 
 

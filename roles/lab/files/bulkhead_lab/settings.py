@@ -7,7 +7,18 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-SUITES = ("bullseye", "bookworm", "trixie")
+SUITES = ("bullseye", "bookworm", "trixie", "sid")
+# What a host's kernel is told besides, by the word after the "+" of a suite ("bookworm+cgroup1"): hosts that lack
+# something which others have (kernel-parameters.txt, kernel-command-line(7)). systemd 257 has cgroup1 only by force.
+KERNELS = {
+    "noapparmor": "apparmor=0",
+    "cgroup1": "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"
+    " SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
+    "hybrid": "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0"
+    " SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
+    "nomemory": "cgroup_disable=memory",
+    "noipv6": "ipv6.disable=1",
+}
 DEFAULT_PACKAGES = ("nginx-light", "postgresql", "redis-server", "curl")
 KINDS = {"qemu": "h", "nspawn": "n"}
 MAX_HOSTS = 90

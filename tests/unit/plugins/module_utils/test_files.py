@@ -83,3 +83,18 @@ def test_a_link_to_the_right_content_is_a_difference(tmp_path: Path) -> None:
 def test_an_unknown_owner_is_told() -> None:
     with pytest.raises(HostError, match="user 'nobody-of-that-name' does not exist on this host."):
         files.user_id("nobody-of-that-name")
+
+
+def test_a_read_only_file_system_is_told_by_its_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "etc").mkdir()
+    wanted = [str(tmp_path / "var/lib/a"), str(tmp_path / "etc/new/folder/b")]
+    files.check_writable(wanted)
+    # access(2) of root: the one thing that it cannot write to is a read-only file system.
+    monkeypatch.setattr(files.os, "access", lambda folder, _mode: not folder.endswith("/etc"))
+    with pytest.raises(
+        HostError, match=r"/etc/new/folder/b cannot be written on this host: .*/etc is read-only"
+    ) as told:
+        files.check_writable(wanted)
+    assert told.value.state == "refused"

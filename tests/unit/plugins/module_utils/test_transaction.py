@@ -54,6 +54,17 @@ def test_only_a_first_change_that_came_to_nothing_is_forgotten(
     assert bool(forgotten) is forgets
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_read_only_host_is_refused_before_anything_is_made(
+    place: store.Store, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    monkeypatch.setattr(transaction.files.os, "access", lambda _folder, _mode: False)
+    monkeypatch.setattr(store.Store, "create", lambda _place: pytest.fail("something was made"))
+    with pytest.raises(HostError, match="cannot be written on this host: .* is read-only") as told:
+        transaction.apply(wish()._replace(check=check))
+    assert told.value.state == "refused"
+
+
 def test_who_waits_in_vain_for_the_lock_forgets_nothing(
     place: store.Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

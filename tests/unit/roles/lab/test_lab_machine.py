@@ -28,6 +28,14 @@ def test_the_kernel_line_carries_address_and_name(lab: Lab) -> None:
     assert "root=/dev/vda" in words
 
 
+def test_a_kernel_is_told_more_only_where_the_host_asks_for_it(lab: Lab) -> None:
+    image = Image("bookworm", lab.cache / "bookworm-0")
+    template = Template(image, lab.cache / "t", "tcg")
+    plain = machine_of(lab, describe(lab, "qemu", 7, "bookworm"), template).kernel_line()
+    told = machine_of(lab, describe(lab, "qemu", 7, "bookworm+noapparmor"), template).kernel_line()
+    assert told == f"{plain} apparmor=0"
+
+
 def test_a_clone_maps_the_memory_privately_and_has_no_way_out(lab: Lab) -> None:
     line = " ".join(clone(lab, 1).command(lab, incoming=True))
     assert f"mem-path={lab.cache / 't' / 'memory'},share=off" in line

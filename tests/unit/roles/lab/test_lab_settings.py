@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bulkhead_lab.cli import parser, plain
 from bulkhead_lab.host import describe, known, named
-from bulkhead_lab.settings import MAX_HOSTS, SUITES, Lab, LabError
+from bulkhead_lab.settings import KERNELS, MAX_HOSTS, SUITES, Lab, LabError
 
 
 def test_two_labs_share_no_port_net_or_name() -> None:
@@ -56,3 +57,33 @@ def test_an_unknown_host_is_named(lab: Lab) -> None:
 def test_more_hosts_than_addresses_are_refused(lab: Lab) -> None:
     with pytest.raises(LabError, match=r"A lab has at most 90 hosts of a kind, not '91'\."):
         describe(lab, "qemu", 91, "bookworm")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_kernel_belongs_to_a_host_and_not_to_its_suite(lab: Lab, kernel: str) -> None:
+    host = describe(lab, "qemu", 1, f"trixie+{kernel}")
+    assert (host.suite, host.kernel) == ("trixie", kernel)
+    host.save(lab)
+    assert known(lab) == [host] != [describe(lab, "qemu", 1, "trixie")]
+
+
+def test_hosts_of_one_suite_share_its_image_whatever_their_kernels_are_told() -> None:
+    arguments = parser().parse_args(["image", "--suites", "sid+hybrid,sid,bookworm+cgroup1,sid"])
+    assert plain(arguments) == ["sid", "bookworm"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "message"),
+    [
+        ("qemu", "buzz", r"The lab has no suite 'buzz'\."),
+        ("qemu", "sid+turbo", r"The lab has no kernel 'turbo' \('sid\+turbo'\)\."),
+        (
+            "nspawn",
+            "sid+hybrid",
+            r"Host 'n1' cannot be 'sid\+hybrid': an nspawn host has the kernel of this machine\.",
+        ),
+    ],
+)
+def test_a_host_that_cannot_be_is_refused(lab: Lab, kind: str, word: str, message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        describe(lab, kind, 1, word)

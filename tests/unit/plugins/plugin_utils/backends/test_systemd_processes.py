@@ -1,0 +1,53 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Limits whose verdicts depend on the host, each as seen on a host by the exam of verdicts."""
+
+from __future__ import annotations
+
+import pytest
+from linux_support import by_systemd, host, values, verdict
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import Status
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model as m
+
+ONLINE = (m.ConnectClosure("network.connect"), m.ListenClosure("network.listen"))
+
+
+@pytest.mark.parametrize("network", [True, False])
+def test_a_weight_in_a_slice_of_its_own_has_no_rival(network: bool) -> None:
+    made = by_systemd(m.CpuWeight("cpu.weight", weight=10), *(ONLINE if network else ()))
+    assert values(made, "CPUWeight") == ["10"]
+    found = verdict(made, "cpu.weight")
+    assert found.status is (Status.PARTIAL if network else Status.ENFORCED)
+    assert ("the unit is alone in the slice" in found.detail) is network
+
+
+def test_the_weight_of_the_disk_names_both_reasons() -> None:
+    found = verdict(by_systemd(m.IoWeight("io.weight", weight=10), *ONLINE), "io.weight")
+    assert "bfq or io.cost" in found.detail and "alone in the slice" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("piped", "allow", "limit", "status"),
+    [
+        (False, False, "0", Status.ENFORCED),
+        (True, False, "1", Status.PARTIAL),
+        (True, True, "infinity", Status.ENFORCED),
+    ],
+)
+def test_a_limit_of_0_does_not_hold_cores_back_from_a_program(
+    piped: bool, allow: bool, limit: str, status: Status
+) -> None:
+    made = by_systemd(m.CoreDumps("memory.core_dumps", allow=allow), on=host(cores_to_program=piped))
+    assert values(made, "LimitCORE") == [limit]
+    found = verdict(made, "memory.core_dumps")
+    assert found.status is status
+    assert ("hands cores to a program" in found.detail) is (status is Status.PARTIAL)
+
+
+@pytest.mark.parametrize("allow", [False, True])
+def test_memory_without_a_file_can_be_mapped_twice(allow: bool) -> None:
+    made = by_systemd(m.WritableAndExecutable("memory.writable_and_executable", allow=allow))
+    found = verdict(made, "memory.writable_and_executable")
+    assert found.status is (Status.ENFORCED if allow else Status.PARTIAL)
+    assert ("mapped twice" in found.detail) is not allow
