@@ -19,9 +19,38 @@ _FILE = re.compile(
 _NETWORK = re.compile(r"(?:audit )?(?P<deny>deny )?network(?: (?P<family>[a-z0-9]+))?(?: (?P<type>[a-z]+))?,")
 # Rules that say nothing of files and of the internet.
 _OTHERS = (
-    *("capability", "signal", "ptrace", "unix", "dbus", "change_profile", "mount", "umount", "remount", "pivot_root"),
-    *("userns", "io_uring", "mqueue", "set rlimit", "deny capability", "audit deny capability", "audit capability"),
+    *(
+        "capability",
+        "signal",
+        "ptrace",
+        "unix",
+        "dbus",
+        "change_profile",
+        "mount",
+        "umount",
+        "remount",
+        "pivot_root",
+    ),
+    *(
+        "userns",
+        "io_uring",
+        "mqueue",
+        "set rlimit",
+        "deny capability",
+        "audit deny capability",
+        "audit capability",
+    ),
 )
+_LETTERS = {"read": "r", "write": "w", "execute": "x"}
+
+
+class Confinement:
+    """The outermost profile of a text. Raises ``ValueError`` for a rule that is not known."""
+
+    def __init__(self, text: str) -> None:
+        self.allowed: list[tuple[re.Pattern[bytes], set[str]]] = []
+        self.denied: list[tuple[re.Pattern[bytes], set[str]]] = []
+        self.families: set[tuple[str, str]] = set()
         self.refused: set[tuple[str, str]] = set()
         self.complains = False
         depth = 0
