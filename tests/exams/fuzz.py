@@ -261,7 +261,7 @@ def main() -> None:
                 print(f"  {line}", flush=True)
             whole.slowest = max(whole.slowest, one.slowest)
             whole.busy += one.busy
-            if number % max(1, 5000 // LOT) == 0:
+            if number % max(1, 2000 // LOT) == 0:
                 counts = whole.counts
                 print(
                     f"  {counts['policies']} policies, {counts['accepted']} accepted, "
