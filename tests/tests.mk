@@ -15,6 +15,7 @@ test-unit: venv ## Unit tests, and golden files through the systems' own parsers
 	@pytest tests/unit tests/oracles -n 2
 
 test-exams: export FUZZ := 2000
+test-exams: export DENIES := 100
 test-exams: export HOSTS := 200
 test-exams: export ROUNDS := 50
 test-exams: exam-determinism exam-hostile exam-input fuzz bench-compile ## The exams that need no host, the long ones short

@@ -75,6 +75,7 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     shortfalls: list[str] = field(default_factory=list)
     slowest: float = 0.0
+    busy: float = 0.0  # seconds of a processor
     rules: list[str] = field(default_factory=list)
     dropins: list[Bundle] = field(default_factory=list)
 
@@ -153,7 +154,8 @@ def examine(number: int, file: Path, tally: Tally) -> None:
             number,
             f"{type(problem).__name__}: {str(problem)[:200]} ({where.filename}:{where.lineno})",
         )
-    tally.slowest = max(tally.slowest, time.process_time() - start)
+    spent = time.process_time() - start
+    tally.slowest, tally.busy = max(tally.slowest, spent), tally.busy + spent
 
 
 def _examine(number: int, file: Path, kind: str, tally: Tally) -> None:
@@ -258,7 +260,8 @@ def main() -> None:
             for line in one.shortfalls[:3]:  # at once: a whole run takes long
                 print(f"  {line}", flush=True)
             whole.slowest = max(whole.slowest, one.slowest)
-            if number % max(1, 5000 // LOT) == 0:
+            whole.busy += one.busy
+            if number % max(1, 2000 // LOT) == 0:
                 counts = whole.counts
                 print(
                     f"  {counts['policies']} policies, {counts['accepted']} accepted, "
@@ -294,7 +297,7 @@ def _end(whole: Tally, seconds: float) -> None:
         "refused_by_systemd",
     )
     figures = {"seed": SEED, **{name: counts[name] for name in names}}
-    figures |= {"hosts": sum(name.startswith("host ") for name in counts)}
+    figures |= {"hosts": sum(name.startswith("host ") for name in counts), "cpu_seconds": round(whole.busy)}
     exam.end(
         "fuzz",
         {**figures, "slowest_ms": round(whole.slowest * 1000), "seconds": round(seconds)},

@@ -320,12 +320,8 @@ def _places(word: str, slash: str) -> frozenset[str]:
         return frozenset(_around(word, slash)) if slash in word or word.endswith(".exe") else frozenset()
     # /var/run is a link to /run; macOS' /etc, /tmp and /var are links to /private; StateDirectory= is below /var/lib.
     bases = ("/var/lib", "/run", "/var/log", "/var/cache", "/etc")
-    found = [
-        word,
-        "/private" + word,
-        word.removeprefix("/var"),
-        *(f"{base}/{word.lstrip('/')}" for base in bases),
-    ]
+    name = word.partition(":")[0]  # StateDirectory=NAME:LINK
+    found = [word, "/private" + word, word.removeprefix("/var"), *(f"{base}/{name}" for base in bases)]
     return frozenset(path for one in found if one.startswith("/") for path in _around(one, slash))
 
 

@@ -31,11 +31,15 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults impor
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.model import (
     OS,
     Connect,
+    Deny,
+    Execute,
     Listen,
     Manifest,
     Mode,
-    PathClause,
     Port,
+    Read,
+    Spawn,
+    Write,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.resolve import load_and_resolve
 
@@ -107,7 +111,8 @@ def acts(manifest: Manifest, os: OS, more: Iterable[str] = ()) -> Iterator[Act]:
     slash = "\\" if os is OS.WINDOWS else "/"
     found: set[str] = set(more)
     for clause in manifest.clauses:
-        path = clause.path.on(os) if isinstance(clause, PathClause) else None
+        # Sockets and devices are granted for other acts than these.
+        path = clause.path.on(os) if isinstance(clause, (Read, Write, Execute, Spawn, Deny)) else None
         if path and not clause.path.glob and not path.startswith(("/dev", "/proc", "/sys")):  # type: ignore[attr-defined]
             found.add(path)
     for path in sorted(found):

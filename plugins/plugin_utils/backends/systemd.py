@@ -49,7 +49,8 @@ _EMITTERS = (
 def compile(manifest: Manifest, features: Features) -> Compilation:
     """The drop-in of the policy's unit. Raises BackendError where the unit or systemd is not there."""
     host = Host(manifest, features)
-    plan = Plan(manifest, host)
+    # What is refused must not open anything either: the unit is looked at without it.
+    plan = Plan(manifest, Host(systemd_overrides.usable(Plan(manifest, host)), features))
     for emit in (systemd_audit.emit,) if manifest.mode is Mode.AUDIT else _EMITTERS:
         emit(plan)
     content, lines = plan.text.render()

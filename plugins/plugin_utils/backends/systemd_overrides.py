@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from ..policy.model import OS, Clause, Restart
+from ..policy.model import OS, Clause, Manifest, Restart
 from .base import BackendError, Status, Verdict
 from .linux_host import DIRECTORY_KEYS, EXEC_KEYS
 from .linux_vendor import is_true
@@ -230,6 +231,20 @@ def emit(plan: Plan) -> None:
         plan.verdicts[override.id] = Verdict(
             override.id, Status.ENFORCED, (f"systemd {override.key}",), "set by hand: no clause speaks for it"
         )
+
+
+def usable(plan: Plan) -> Manifest:
+    """The manifest without those overrides whose values are refused."""
+    kept = []
+    for override in plan.manifest.overrides:
+        if override.os is OS.LINUX and override.backend == "systemd":
+            try:
+                _section(override.key, override.id)
+                _value(plan, override.key, override.value, override.id)
+            except BackendError:
+                continue
+        kept.append(override)
+    return replace(plan.manifest, overrides=tuple(kept))
 
 
 def _section(key: str, clause: str) -> str:

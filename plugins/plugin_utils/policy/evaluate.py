@@ -24,6 +24,7 @@ _GRANTS: dict[str, tuple[type[m.PathClause], ...]] = {
 }
 _DECIDING = (m.Read, m.Write, m.Execute, m.Spawn, m.Deny)
 BASE = "base"
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Outcome(str, Enum):  # noqa: UP042
@@ -81,11 +82,20 @@ def listen_act(clauses: Iterable[m.Clause], port: m.Port) -> Decision:
 def connect_act(clauses: Iterable[m.Clause], address: str, port: m.Port) -> Decision:
     """Connecting to one literal address and port, whose family has to be among ``network.families``."""
     there = ipaddress.ip_address(address)
-    decision = _DENIED
     clauses = list(clauses)
+    decision = _to_peer(clauses, there, port)
     for clause in clauses:
-        if isinstance(clause, m.Families) and f"ipv{there.version}" not in clause.names:
+        if (
+            isinstance(clause, m.Families)
+            and f"ipv{there.version}" not in clause.names
+            and decision != _DENIED
+        ):
             return Decision(Outcome.DENY, clause.id)
+    return decision
+
+
+def _to_peer(clauses: Iterable[m.Clause], there: Address, port: m.Port) -> Decision:
+    decision = _DENIED
     for clause in clauses:
         if not isinstance(clause, m.Connect):
             continue
@@ -117,7 +127,7 @@ def _holds(wide: m.Port, one: m.Port) -> bool:
     return wide.protocol == one.protocol and wide.first <= one.first and one.last <= wide.last
 
 
-def _reaches(peer: m.Peer, there: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _reaches(peer: m.Peer, there: Address) -> bool:
     if peer.kind is m.PeerKind.ANY:
         return True
     if peer.kind is m.PeerKind.LOOPBACK:

@@ -13,7 +13,7 @@ from . import units
 from .clauses import Entry
 from .evaluate import BASE, Outcome, example
 from .faults import FaultList, Refusal, quote
-from .model import OS, Clause, Example, Port
+from .model import OS, Clause, Example, Families, Port
 from .paths import PathNames
 from .source import Node
 from .words import EXAMPLE_ACTIONS
@@ -120,6 +120,9 @@ def _contradiction(held: Held, os: OS, clause: str) -> tuple[str, str]:
         return message, f"narrow {clause}, or deny the path" if one.path is not None else f"narrow {clause}"
     if clause:
         message = f"{act} must be allowed, but the policy denies it by {clause}{where}."
+        if clause.startswith(Families.section):
+            family = "ipv6" if ":" in one.address else "ipv4"
+            return message, f"add {family} to network.families, or remove the example"
         return message, f"narrow {clause}, or grant something more specific"
     section = f"filesystem.{one.action}" if one.path is not None else f"network.{one.action}"
     fix = f"add it to {section}"

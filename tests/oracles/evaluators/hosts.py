@@ -13,6 +13,7 @@ import plistlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from apparmor_profile import Confinement
 from nftables_table import Packet, Table
 from pf_model import Anchor
 from sbpl_model import Profile
@@ -42,22 +43,27 @@ class Linux:
         text = next(text for kind, text in files if kind == "systemd_dropin")
         self.mounts = Mounts(text)
         self.families = sockets(self.mounts, text)
+        self.profile = next((Confinement(text) for kind, text in files if kind == "apparmor"), None)
         self.table = next((Table(text) for kind, text in files if kind == "nftables"), None)
 
     def allows(self, act: Act) -> bool:
         if act.path:
-            return self.mounts.allows(act.action, act.path)
-        family = "AF_INET6" if ":" in act.address else "AF_INET"
+            unprofiled = self.profile is None or self.profile.allows(act.action, act.path)
+            return unprofiled and self.mounts.allows(act.action, act.path)
+        families = (
+            ["AF_INET6" if ":" in act.address else "AF_INET"] if act.address else ["AF_INET", "AF_INET6"]
+        )
+        if not any(self._opens(family, act.protocol) for family in families):
+            return False
         hook = "output" if act.action == "connect" else "input"
         peer = act.address or "192.0.2.1"
-        if (
-            act.action == "listen"
-            and not self.families
-            or act.action == "connect"
-            and family not in self.families
-        ):
-            return False
         return self.table is None or self.table.allows(hook, Packet(act.protocol, act.port, peer))
+
+    def _opens(self, family: str, protocol: str) -> bool:
+        if family not in self.families:
+            return False
+        kind = {"tcp": "stream", "udp": "dgram"}[protocol]
+        return self.profile is None or self.profile.opens(family.removeprefix("AF_").lower(), kind)
 
 
 class Windows:

@@ -243,6 +243,17 @@ def test_overrides_that_cannot_stand_are_refused(key, value, said):
     assert values(made, key) == values(by_systemd(), key)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "trace"),
+    [("StateDirectory", "/tmp/app", "/var/lib/tmp"), ("ExecStart", "+/usr/bin/other", "/usr/bin/other")],
+)
+def test_a_refused_override_opens_nothing(key, value, trace):
+    made = by_systemd(*CLOSED, **override(key, value))
+    assert verdict(made, f"overrides.linux.systemd.{key}").status is Status.REFUSED
+    assert trace not in content(made, "zz-bulkhead.conf")
+    assert content(made, "zz-bulkhead.conf") == content(by_systemd(*CLOSED), "zz-bulkhead.conf")
+
+
 def test_an_override_is_written_counted_and_changes_what_the_unit_is():
     made = by_systemd(*CLOSED, **override("ExecStart", "/usr/bin/other --name %i"))
     assert values(made, "ExecStart") == ["/usr/bin/other --name %i"]

@@ -61,3 +61,13 @@ def test_no_address_and_port(make: Make, text: str) -> None:
         make(f"examples: {{must_deny: [{{connect: '{text}'}}]}}\n")
     assert len(caught.value.faults) == 1
     assert caught.value.faults[0].place == "examples.must_deny[0].connect"
+
+
+def test_an_example_of_a_family_that_the_policy_does_not_have(make: Make) -> None:
+    network = "network: {connect: [{to: loopback, ports: [tcp/80]}], families: [ipv4, unix]}\n"
+    assert make(f"{network}examples: {{must_allow: [{{connect: '127.0.0.1:80'}}]}}\n").examples
+    with pytest.raises(PolicyFaults) as caught:
+        make(f"{network}examples: {{must_allow: [{{connect: '[::1]:80'}}]}}\n")
+    (fault,) = caught.value.faults
+    assert "must be allowed, but the policy denies it by network.families." in fault.message
+    assert fault.help_text == "add ipv6 to network.families, or remove the example"
