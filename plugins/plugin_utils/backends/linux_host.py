@@ -131,7 +131,7 @@ class Host:
     def _links(self) -> tuple[tuple[str, str], ...]:
         """(link, directory): where systemd keeps a directory of a unit with DynamicUser= (systemd.exec(5)).
 
-        A mount on the link itself fails, on 252 and 257: systemd puts the link there (tried).
+        A mount on the link itself fails, as systemd puts the link there (tried on 252).
         """
         bases = dict(DIRECTORY_KEYS)
         return tuple(
