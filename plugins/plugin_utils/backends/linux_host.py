@@ -13,7 +13,7 @@ from ..policy.model import OS, Manifest
 from . import linux_vendor
 from .base import BackendError, Features
 from .features import LinuxFeatures, UnitFacts
-from .linux_names import dropin_path, is_instance, merged, plain
+from .linux_names import dropin_path, is_instance, merged, plain, within
 
 EXEC_KEYS = (
     "ExecCondition",
@@ -123,7 +123,22 @@ class Host:
     def real(self, path: str) -> str:
         """``path`` as it lies on this host: /bin and its like are links into /usr where the trees are merged."""
         text = plain(path)
+        for link, place in self._links():
+            if within(text, link):
+                text = place + text[len(link) :]
         return merged(text) if self.facts.get("merged_usr") else text
+
+    def _links(self) -> tuple[tuple[str, str], ...]:
+        """(link, directory): where systemd keeps a directory of a unit with DynamicUser= (systemd.exec(5)).
+
+        A mount on the link itself fails, as systemd puts the link there (tried on 252).
+        """
+        bases = dict(DIRECTORY_KEYS)
+        return tuple(
+            (plain(f"{bases[key]}/{name}"), plain(f"{bases[key]}/private/{name}"))
+            for key in self._private_keys()
+            for name in self._directory_names(key)
+        )
 
     def expanded(self, value: str) -> str:
         """A directive's value with its specifiers replaced; one that cannot be told stays as it is written."""
@@ -237,16 +252,16 @@ class Host:
 
     def directories(self) -> tuple[tuple[str, str], ...]:
         """(directive, path) of the directories that systemd makes for the unit and leaves writable."""
-        found: list[tuple[str, str]] = []
-        for key, base in DIRECTORY_KEYS:
-            for word in (word for value in self.values(key) for word in self.expanded(value).split()):
-                name = word.split(":")[0]
-                if ".." in name.split("/"):
-                    continue  # systemd makes none of these
-                found.append((key, plain(f"{base}/{name}")))
-                if key in self._private_keys():
-                    found.append((key, plain(f"{base}/private/{name}")))
-        return tuple(found)
+        return tuple(
+            (key, self.real(f"{base}/{name}"))
+            for key, base in DIRECTORY_KEYS
+            for name in self._directory_names(key)
+        )
+
+    def _directory_names(self, key: str) -> list[str]:
+        words = [word for value in self.values(key) for word in self.expanded(value).split()]
+        names = [word.split(":")[0] for word in words]
+        return [name for name in names if ".." not in name.split("/")]  # systemd makes none of these
 
     def _private_keys(self) -> tuple[str, ...]:
         """Directives whose directories lie in a folder 'private', and only a link to them where they are named.

@@ -192,7 +192,7 @@ FORMS: dict[str, Form] = {
     **dict.fromkeys(("FailureAction", "StartLimitAction", "SuccessAction"), _ACTION),
 }  # fmt: skip
 
-# Directives that ``systemctl show`` prints under their own name and as they were written (252 and 257).
+# Directives that ``systemctl show`` prints under their own name and as they were written (tried on 252).
 _SHOWN = (
     "CPUSchedulingPriority",
     "ExitType",

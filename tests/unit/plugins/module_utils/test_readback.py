@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ansible_collections.bulkhead.fleet.plugins.module_utils import readback
+from ansible_collections.bulkhead.fleet.plugins.module_utils import readback, readback_facts
 from ansible_collections.bulkhead.fleet.plugins.module_utils.command import Completed
 from ansible_collections.bulkhead.fleet.plugins.module_utils.readback_facts import (
     Facts,
@@ -152,3 +152,17 @@ def test_refusals_count_through_goto_and_not_through_chains_that_also_accept():
         "rule (handle 3)": 1,
     }
     assert Facts(Machine()).refusals(["gone"]) is None
+
+
+@pytest.mark.parametrize(
+    ("main", "listed", "want"), [("7", "9\n8\n", 7), ("0", "9\n8\n", 8), ("0", "", 0), ("", "", 0)]
+)
+def test_a_unit_without_a_main_process_is_read_by_its_first(
+    tmp_path, monkeypatch, main: str, listed: str, want: int
+) -> None:
+    (tmp_path / "sysv").mkdir()
+    (tmp_path / "sysv/cgroup.procs").write_text(listed)
+    monkeypatch.setattr(readback_facts, "CGROUP", str(tmp_path))
+    shown = f"MainPID={main}\nControlGroup=/sysv\nActiveState=active\n"
+    facts = Facts(run=lambda _argv: Completed(0, shown, ""))
+    assert facts.main_pid("sysv.service") == want

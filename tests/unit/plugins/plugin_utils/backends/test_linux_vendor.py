@@ -316,3 +316,13 @@ def test_groups_of_the_account_count_too() -> None:
     ]
     assert "-/etc/shadow" in values(made, "InaccessiblePaths")
     assert by_systemd(*CLOSURES, m.User("identity.user", name="demo"), on=on).holes == ()
+
+
+def test_a_dynamic_account_has_its_directories_behind_links() -> None:
+    on = host(service={"DynamicUser": ["yes"], "StateDirectory": ["x"], "RuntimeDirectory": ["x"]})
+    made = by_systemd(*CLOSURES, m.Write("w", path=path("/var/lib/x/data")), on=on)
+    # A mount on the link would fail: what counts is where systemd keeps the directory.
+    assert values(made, "BindPaths") == ["-/var/lib/private/x"]
+    for key in ("NoExecPaths", "ReadWritePaths", "BindPaths", "BindReadOnlyPaths"):
+        assert not [value for value in values(made, key) if value.startswith("-/var/lib/x")]
+    assert "-/run/x" in values(made, "ReadWritePaths")
