@@ -14,7 +14,7 @@ BASE_READ: dict[OS, tuple[str, ...]] = {
     OS.LINUX: (
         "/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero",
         "/etc/gai.conf", "/etc/group", "/etc/host.conf", "/etc/hosts", "/etc/ld.so.cache", "/etc/localtime",
-        "/etc/nsswitch.conf", "/etc/passwd", "/etc/protocols", "/etc/resolv.conf", "/etc/services",
+        "/etc/mime.types", "/etc/nsswitch.conf", "/etc/passwd", "/etc/protocols", "/etc/resolv.conf", "/etc/services",
         "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/lib", "/lib32", "/lib64", "/proc/self",
         "/sys/devices/system/cpu", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib",
         "/usr/share/ca-certificates", "/usr/share/locale", "/usr/share/zoneinfo",
