@@ -7,8 +7,6 @@ from __future__ import annotations
 import glob
 import os
 
-from .errors import HostError
-
 KERNEL = "/sys/kernel/security/apparmor"
 PROC = "/proc"
 # apparmor.service compiles every profile of /etc/apparmor.d into a folder of this one.
@@ -71,15 +69,18 @@ def confines(artifacts, facts):
 
 
 def forget(artifacts):
-    """Take the profiles out of the kernel, where no unit of ours did so, and out of the distribution's cache."""
+    """Take the profiles out of the kernel, where no unit of ours did so, and out of the distribution's cache.
+
+    What could not be done, as sentences.
+    """
+    faults = []
     for name in profiles(artifacts):
-        if name in loaded():
-            try:
+        try:
+            if name in loaded():
                 with open(KERNEL + "/.remove", "w", encoding="ascii") as stream:
                     stream.write(name)
-            except OSError as problem:
-                raise HostError(
-                    "the AppArmor profile %s stays loaded (%s)." % (name, problem.strerror)
-                ) from None
-        for path in glob.glob("%s/%s" % (CACHE, name)) + glob.glob("%s/*/%s" % (CACHE, name)):
-            os.unlink(path)
+            for path in glob.glob("%s/%s" % (CACHE, name)) + glob.glob("%s/*/%s" % (CACHE, name)):
+                os.unlink(path)
+        except OSError as problem:
+            faults.append("the AppArmor profile %s stays (%s)." % (name, problem.strerror))
+    return faults

@@ -162,8 +162,8 @@ switch_back() {
     fi
     only_new systemd_unit | sed 's,.*/,,' >"$state/stop"
     control stop "$state/stop"
-    unload_new
     remove_new '' || return 1
+    unload_new
     while read -r directory_made; do
         keeping_time "${directory_made%/*}" rmdir "$directory_made" 2>/dev/null
     done <"$base/made"

@@ -24,6 +24,7 @@ from .store import Store
 BASE = "/run/bulkhead"
 FORMAT = 1
 WATCHED = ("ActiveState", "Type", "MainPID", "InvocationID")
+LIBRARIES = ("/usr/lib/", "/usr/lib64/")  # whose files a profile lets every program read and map
 # Modules that only some acts need; loading them shows which libraries have to be executable inside.
 HEAVY = {"syscall": ("ctypes",), "mmap_wx": ("mmap",)}
 
@@ -111,6 +112,7 @@ def run_probes(bundle, facts, method):
     outside = inside = None
     try:
         python = os.path.realpath(sys.executable)
+        _check_library(bundle, os.path.dirname(os.path.realpath(os.__file__)))
         outside = Outside(os.path.join(folder, "outside"), python)
         heavy = sorted({name for probe in wanted for name in HEAVY.get(probe["action"], ())})
         found.openings = executables(outside.ask("confinement", load=heavy)["maps"])
@@ -132,6 +134,16 @@ def run_probes(bundle, facts, method):
     note = "audit mode denies nothing" if bundle["mode"] == "audit" else "it was not tried"
     found.probes += [_untried(probe, note) for probe in probes if probe["id"] not in tried]
     return found
+
+
+def _check_library(bundle, folder):
+    """Under an AppArmor profile only an interpreter whose library every program may read can start."""
+    profiled = any(item["kind"] == "apparmor" for item in bundle.get("artifacts", ()))
+    if profiled and not folder.startswith(LIBRARIES):
+        raise HostError(
+            "Python's library in %s is closed by the policy's AppArmor profile: set ansible_python_interpreter to "
+            "the distribution's own Python" % folder
+        )
 
 
 def _talk(bundle, facts, found, inside, outside, wanted):

@@ -60,9 +60,10 @@ class Trials:
         program = _program(target)
         if program is None:
             return decide.Decision("unknown", "", "there is no program to start below %s" % target)
-        if os.path.realpath(program) in self.openings:
-            return self._execute_by_mounts(program)
         decision = decide.plain(self.inside.ask("execute", program), self.outside.ask("execute", program))
+        # Only mounts are opened for the probe program: what is denied all the same, a profile denies.
+        if os.path.realpath(program) in self.openings and decision.got != "deny":
+            return self._execute_by_mounts(program)
         return decision._replace(
             note=decision.note or ("tried with %s" % program if program != target else "")
         )

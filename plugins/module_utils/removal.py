@@ -109,7 +109,7 @@ def _withdraw(place, planned):
             plan.switch(
                 switch._replace(restart=[], remove=[i for i in switch.remove if os.path.lexists(i.path)])
             )
-    apparmor.forget(everything.artifacts)
+    kept = apparmor.forget(everything.artifacts)
     for family, name in sorted({table for found in plan.tables(everything).values() for table in found}):
         run(["nft", "delete", "table", family, name])  # gone already where the unit's ExecStop did it
     run(["systemctl", "reset-failed", "--"] + switch.stop + [guard.unit_name(place.policy)])
@@ -121,7 +121,7 @@ def _withdraw(place, planned):
             health.settled(everything.unit, before, began)
         except HostError as problem:
             faults.append(str(problem))
-    return faults
+    return faults + kept
 
 
 def _tidy(last):

@@ -37,6 +37,11 @@ _MAY: dict[type[m.PathClause], frozenset[str]] = {
 }
 _HIDDEN = (*DATA_TREES, *HOME_TREES, *SENSITIVE, *SENSITIVE_OF_ROOT)
 
+# Tried on kernels 6.1 and 6.12: exec of a memfd is denied, mapping it is no file access that is mediated.
+_MAPPED = (
+    "no program but these starts; a process can still map code that it holds in memory (memfd) into itself"
+)
+
 
 class Files:
     """File rules and verdicts of one policy."""
@@ -213,7 +218,7 @@ class Files:
         return self._weigh(clause, "file rules", [*self.opened, *self._undone()])
 
     def execute_closure(self, clause: m.ExecuteClosure | m.SpawnClosure) -> Verdict:
-        return self._weigh(clause, "file rules ix and m", self._undone())
+        return self._weigh(clause, "file rules ix and m", self._undone(), _MAPPED)
 
     def device_closure(self, clause: m.DeviceClosure) -> Verdict:
         return self._weigh(clause, "file rules", self._undone())
@@ -222,9 +227,9 @@ class Files:
         outside_ = [f"{path} runs outside of the sandbox (prefix '+')" for path in self.rights.escapes]
         return [*outside_, *undone(self.rights)]
 
-    def _weigh(self, clause: m.Clause, mechanism: str, missing: list[str]) -> Verdict:
+    def _weigh(self, clause: m.Clause, mechanism: str, missing: list[str], *notes: str) -> Verdict:
         vendor = self.host.values("AppArmorProfile")
-        said = list(missing)
+        said = [*missing, *notes]
         if vendor and isinstance(clause, m.ReadClosure):
             said.append(f"replaces the unit's own AppArmorProfile={vendor[-1]}")
         status = Status.PARTIAL if missing else Status.ENFORCED

@@ -14,10 +14,10 @@ BASE_READ: dict[OS, tuple[str, ...]] = {
     OS.LINUX: (
         "/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero",
         "/etc/gai.conf", "/etc/group", "/etc/host.conf", "/etc/hosts", "/etc/ld.so.cache", "/etc/localtime",
-        "/etc/nsswitch.conf", "/etc/passwd", "/etc/protocols", "/etc/resolv.conf", "/etc/services",
-        "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/lib", "/lib32", "/lib64", "/proc/self", "/usr/lib",
-        "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/share/ca-certificates", "/usr/share/locale",
-        "/usr/share/zoneinfo",
+        "/etc/mime.types", "/etc/nsswitch.conf", "/etc/passwd", "/etc/protocols", "/etc/resolv.conf", "/etc/services",
+        "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/lib", "/lib32", "/lib64", "/proc/self",
+        "/sys/devices/system/cpu", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib",
+        "/usr/share/ca-certificates", "/usr/share/locale", "/usr/share/zoneinfo",
     ),
     OS.WINDOWS: (
         r"C:\Windows\Globalization", r"C:\Windows\SysWOW64", r"C:\Windows\System32", r"C:\Windows\WinSxS",

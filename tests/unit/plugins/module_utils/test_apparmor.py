@@ -76,11 +76,18 @@ def test_an_application_under_another_profile_is_told(kernel: Path) -> None:
     assert apparmor.wrong_label(bundle(), {"MainPID": "0"}) == ""
 
 
+def test_a_profile_that_stays_is_told(kernel: Path) -> None:
+    (kernel / "kernel/.remove").mkdir()
+    assert apparmor.forget(bundle().artifacts) == [
+        "the AppArmor profile bulkhead.web stays (Is a directory)."
+    ]
+
+
 def test_a_profile_is_forgotten_with_what_was_compiled_of_it(kernel: Path) -> None:
     (kernel / "cache/1a2b.0").mkdir(parents=True)
     for name in ("bulkhead.web", "bulkhead.web2"):
         (kernel / "cache/1a2b.0" / name).write_text("binary")
-    apparmor.forget(bundle().artifacts)
+    assert apparmor.forget(bundle().artifacts) == []
     assert (kernel / "kernel/.remove").read_text() == "bulkhead.web"
     assert [path.name for path in (kernel / "cache/1a2b.0").iterdir()] == ["bulkhead.web2"]
 

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.bulkhead.fleet.plugins.module_utils import probing
+from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostError
 
 MAPS = """00400000-0041f000 r--p 00000000 fe:00 1 /usr/bin/python3.11
 0041f000-006b6000 r-xp 0001f000 fe:00 1 /usr/bin/python3.11
@@ -39,3 +42,13 @@ def test_audit_mode_expects_no_denial(monkeypatch):
     assert [(item["clause"], item["outcome"], item["probes"]) for item in evidence["clauses"]] == [
         ("c", "partial", [])
     ]
+
+
+def test_under_a_profile_only_the_distributions_python_can_probe():
+    profiled = {"artifacts": [{"kind": "apparmor"}]}
+    probing._check_library(profiled, "/usr/lib/python3.13")
+    probing._check_library({"artifacts": [{"kind": "nftables"}]}, "/opt/python/lib/python3.13")
+    with pytest.raises(
+        HostError, match=r"library in /opt/lib is closed by the policy's AppArmor profile: set ansible_p"
+    ):
+        probing._check_library(profiled, "/opt/lib")
