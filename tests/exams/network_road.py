@@ -50,7 +50,7 @@ class Road(Flows):
 
     def __init__(self, host: LabHost, peer: LabHost, work: Path, say: Callable[[str], None]) -> None:
         self.host, self.peer_host, self.work, self.say = host, peer, work, say
-        self.nets, self.found = Nets(host), Findings()
+        self.nets, self.found = Nets(host), Findings(say)
         self.lines: list[Line] = []
         self.device = DEVICES[host.kind]
 

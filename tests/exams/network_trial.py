@@ -22,6 +22,7 @@ PATIENCE = 8.0  # seconds that an emulated host gets for what is allowed
 class Findings:
     """What one host showed. ``able``: probes that had an effect before the policy came, so that its absence counts."""
 
+    say: Callable[[str], None]
     acts: int = 0
     kinds: set[str] = field(default_factory=set)
     mute: set[str] = field(default_factory=set)
@@ -61,6 +62,8 @@ class Findings:
         if allowed and not reached:
             word = "false block"
             self.blocks.append(text)
+        if word in ("leak", "false block"):
+            self.say(f"{word}: {text}")
         self.table.setdefault(name, Counter())[word] += 1
 
 
@@ -89,7 +92,9 @@ class Trial:
             }[row.end]
             self.found.judge(when, row.name + name, row.allowed, reached, row.declared, str(result))
             if spec["act"] == "tcp" and not row.allowed and result == "ETIMEDOUT" and when != "unconfined":
-                self.found.faults.append(f"{when}: {row.name}{name}: the service waits instead of being refused")
+                self.found.faults.append(
+                    f"{when}: {row.name}{name}: the service waits instead of being refused"
+                )
 
     def settled(self) -> tuple[set[str], set[str]]:
         """What was seen once a last, allowed datagram of the service has come: the rest came before, or never will."""
@@ -151,9 +156,7 @@ class Trial:
         specs = [self.nets.spec({**row.listens, "name": row.name}) for row in rows]
         self.reset()
         shared = [
-            ["shared " + str(spec["port"]), "udp", "0.0.0.0", spec["port"]]
-            for spec in specs
-            if "shared" in spec
+            ["shared " + spec["token"], "udp", "0.0.0.0", spec["port"]] for spec in specs if "shared" in spec
         ]
         ports = self.outside.ask("open", sockets=specs)
         self.outside("listen", places=shared)
