@@ -68,12 +68,8 @@ class Flows:
             spec = self.nets.spec({"act": "name", "dst": "exam-name.test", "port": "granted"})
             self.trial.reset()
             told = self.outside.ask("acts", via="service", acts=[spec])[0]
-            self.found.judge(when, name, allowed, spec["token"] in self.settled(), ("", ""), told)
+            self.found.judge(when, name, allowed, spec["token"] in self.trial.settled()[0], ("", ""), told)
         self.outside.shell(f"cp {PLACE}/hosts /etc/hosts")
-
-    def settled(self) -> set[str]:
-        self.outside.shell("sleep 0.5")
-        return self.trial.seen()[0]
 
     def narrowed(self) -> None:
         """What stands while the policy comes to grant less: what it no longer grants ends, the rest goes on."""

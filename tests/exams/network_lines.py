@@ -17,6 +17,7 @@ from lab_host import LabHost
 PLACE = "/opt/exam-network"
 SENT = Path(__file__).parent / "network_host"
 # The peer's addresses on the exam's nets: two beside the network of the policy, four in it.
+DEVICES = {"qemu": "eth1", "nspawn": "host0"}
 PEER = (15, 16, 17, 18, 19, 20)
 
 
@@ -81,7 +82,7 @@ class Nets:
 
     def address(self, word: str) -> str:
         if word == "link":
-            return f"{self.link}%eth1"
+            return f"{self.link}%"
         if word == "self:4":
             return self.four(1)
         found = re.fullmatch(r"([46m]):(\d+)", word)
@@ -114,12 +115,13 @@ class Nets:
         (folder / "exam-network.yml").write_text(text)
         return folder
 
-    def addresses(self, peer: bool, command: str) -> str:
+    def addresses(self, peer: bool, command: str, device: str) -> str:
         """Shell text that gives a host its addresses on the exam's nets, or takes them away."""
         lasts = PEER if peer else (1,)
-        lines = [f"ip addr {command} {self.four(last)}/24 dev eth1" for last in lasts]
+        lines = [f"ip addr {command} {self.four(last)}/24 dev {device}" for last in lasts]
         lines += [
-            f"ip -6 addr {command} {self.six(last)}/64 dev eth1" + (" nodad" if command == "replace" else "")
+            f"ip -6 addr {command} {self.six(last)}/64 dev {device}"
+            + (" nodad" if command == "replace" else "")
             for last in lasts
         ]
         return "; ".join(lines)
@@ -132,4 +134,5 @@ def send_programs(host: LabHost) -> None:
         capture_output=True, check=True,
     )  # fmt: skip
     command = f"mkdir -p {PLACE} && tar -C {PLACE} --no-same-owner -x && chmod -R a+rX {PLACE}"
+    command += f" && echo {DEVICES[host.kind]} >{PLACE}/device"
     subprocess.run([*host.ssh_words(), command], input=packed.stdout, check=True, timeout=180)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab_host import LabHost
 from network_flows import Flows
-from network_lines import PLACE, Line, Nets, send_programs
+from network_lines import DEVICES, PLACE, Line, Nets, send_programs
 from network_rows import CORE_IN, CORE_OUT, HANDED, MORE_IN, MORE_OUT
 from network_trial import Findings, Trial
 
@@ -50,8 +50,9 @@ class Road(Flows):
 
     def __init__(self, host: LabHost, peer: LabHost, work: Path, say: Callable[[str], None]) -> None:
         self.host, self.peer_host, self.work, self.say = host, peer, work, say
-        self.nets, self.found = Nets(host), Findings()
+        self.nets, self.found = Nets(host), Findings(say)
         self.lines: list[Line] = []
+        self.device = DEVICES[host.kind]
 
     def run(self) -> Findings:
         try:
@@ -78,12 +79,12 @@ class Road(Flows):
         self.peer, self.outside = Line(self.peer_host), Line(self.host)
         self.lines = [self.peer, self.outside]
         self.trial = Trial(self.nets, self.peer, self.outside, self.found)
-        self.peer.shell(self.nets.addresses(True, "replace"))
+        self.peer.shell(self.nets.addresses(True, "replace", self.device))
         self.nets.link = self.peer.shell(
-            "ip -6 -o addr show dev eth1 scope link | sed 's,.*inet6 ,,;s,/.*,,' | head -n1"
+            f"ip -6 -o addr show dev {self.device} scope link | sed 's,.*inet6 ,,;s,/.*,,' | head -n1"
         )
         self.outside.shell(
-            f"{self.nets.addresses(False, 'replace')}; cp -p /etc/hosts {PLACE}/hosts; "
+            f"{self.nets.addresses(False, 'replace', self.device)}; cp -p /etc/hosts {PLACE}/hosts; "
             f"cat {PING} >{PLACE}/ping; echo 0 2147483647 >{PING}; "
             f"cp {PLACE}/exam-network.service /etc/systemd/system/; mkdir -p /run/exam-granted /run/exam-outside; "
             f"printf '%s\\n' {shlex.quote(setting)} >/etc/exam-network.conf; "
@@ -135,7 +136,9 @@ class Road(Flows):
             raise AssertionError(
                 f"{self.host.name}: the policy is {result.get('state')}: {result.get('msg')}"
             )
-        self.found.verdicts = {verdict["clause"]: verdict for verdict in result["verdicts"]}
+        place = f"/var/lib/bulkhead/exam-network/generations/{result['digest']}/bundle.json"
+        bundle = json.loads(self.outside.shell(f"cat {place}"))
+        self.found.verdicts = {verdict["clause"]: verdict for verdict in bundle["verdicts"]}
         self.say(f"{name}: {result['state']}")
 
     def confined(self) -> None:
@@ -176,7 +179,7 @@ class Road(Flows):
         self.outside = self.trial.outside = Line(self.host)
         self.lines.append(self.outside)
         self.outside.shell(
-            f"{self.nets.addresses(False, 'replace')}; mkdir -p /run/exam-granted /run/exam-outside"
+            f"{self.nets.addresses(False, 'replace', self.device)}; mkdir -p /run/exam-granted /run/exam-outside"
         )
         self.listeners()
         seen = self.trial.seen()[0]
@@ -198,9 +201,9 @@ class Road(Flows):
             f"systemctl disable --now {UNIT}; cp -p {PLACE}/hosts /etc/hosts; "
             f"cat {PLACE}/ping >{PING}; rm -rf {PLACE} /etc/exam-network.conf "
             f"/etc/systemd/system/{UNIT} /run/exam-granted /run/exam-outside; systemctl daemon-reload; "
-            f"systemctl reset-failed {UNIT}; {self.nets.addresses(False, 'del')}",
+            f"systemctl reset-failed {UNIT}; {self.nets.addresses(False, 'del', self.device)}",
             check=False,
         )
-        self.peer_host.ssh(self.nets.addresses(True, "del"), check=False)
+        self.peer_host.ssh(self.nets.addresses(True, "del", self.device), check=False)
         for line in self.lines:
             line.close()

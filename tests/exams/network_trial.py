@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +14,15 @@ from network_lines import Line, LineError, Nets
 from network_rows import In, Out
 
 NAMES = {132: "sctp", 136: "udplite", 262: "tcp"}
-SETTLE = 0.6
+SETTLE = 0.6  # seconds
+PATIENCE = 8.0  # seconds that an emulated host gets for what is allowed
 
 
 @dataclass
 class Findings:
     """What one host showed. ``able``: probes that had an effect before the policy came, so that its absence counts."""
 
+    say: Callable[[str], None]
     acts: int = 0
     kinds: set[str] = field(default_factory=set)
     mute: set[str] = field(default_factory=set)
@@ -59,6 +62,8 @@ class Findings:
         if allowed and not reached:
             word = "false block"
             self.blocks.append(text)
+        if word in ("leak", "false block"):
+            self.say(f"{word}: {text}")
         self.table.setdefault(name, Counter())[word] += 1
 
 
@@ -78,8 +83,7 @@ class Trial:
         self.reset()
         self._expect(rows, specs)
         results = self._run(rows, specs, via)
-        time.sleep(SETTLE)
-        seen, told = self.seen()
+        seen, told = self.settled()
         for row, spec, result in zip(rows, specs, results, strict=True):
             reached = {
                 "peer": self._reached(row, spec, seen),
@@ -87,6 +91,27 @@ class Trial:
                 "itself": result == "",
             }[row.end]
             self.found.judge(when, row.name + name, row.allowed, reached, row.declared, str(result))
+            if spec["act"] == "tcp" and not row.allowed and result == "ETIMEDOUT" and when != "unconfined":
+                self.found.faults.append(
+                    f"{when}: {row.name}{name}: the service waits instead of being refused"
+                )
+
+    def settled(self) -> tuple[set[str], set[str]]:
+        """What was seen once a last, allowed datagram of the service has come: the rest came before, or never will."""
+        last = self.nets.spec({"act": "udp", "dst": "4:17", "port": "granted"})
+        self.outside.ask("acts", via="service", acts=[last])
+        self.until(lambda: last["token"] in self.seen()[0])
+        time.sleep(SETTLE)
+        return self.seen()
+
+    @staticmethod
+    def until(condition: Callable[[], bool]) -> bool:
+        limit = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > limit:
+                return False
+            time.sleep(0.2)
+        return True
 
     def seen(self) -> tuple[set[str], set[str]]:
         report = self.peer("report")
@@ -131,9 +156,7 @@ class Trial:
         specs = [self.nets.spec({**row.listens, "name": row.name}) for row in rows]
         self.reset()
         shared = [
-            ["shared " + str(spec["port"]), "udp", "0.0.0.0", spec["port"]]
-            for spec in specs
-            if "shared" in spec
+            ["shared " + spec["token"], "udp", "0.0.0.0", spec["port"]] for spec in specs if "shared" in spec
         ]
         ports = self.outside.ask("open", sockets=specs)
         self.outside("listen", places=shared)
@@ -148,8 +171,18 @@ class Trial:
             elif row.allowed:
                 self.found.faults.append(f"{when}: {row.name} cannot listen: {knock['port']}")
         answers = {**self.peer("poke", acts=knocks[False]), **self.outside("poke", acts=knocks[True])}
+        came: dict[str, list[str]] = {row.name: [] for row in rows}
+
+        def all_allowed() -> bool:
+            for name, texts in self.outside.ask("collect", names=list(came)).items():
+                came[name] += texts
+            return all(any(spec["token"] in text for text in came[row.name])
+                       for row, spec in zip(rows, specs, strict=True)
+                       if row.allowed and row.name not in self.found.mute)  # fmt: skip
+
+        self.until(all_allowed)
         time.sleep(SETTLE)
-        came = self.outside.ask("collect", names=[row.name for row in rows])
+        all_allowed()
         for row, spec in zip(rows, specs, strict=True):
             arrived = any(spec["token"] in text or text.startswith("accepted") for text in came[row.name])
             # A connection that the other end made counts as well, whether or not the service has taken it.
@@ -171,16 +204,23 @@ class Trial:
         spec = self.nets.spec({"act": "say", **more})
         self.reset()
         told = self.outside.ask("say", **{**spec, "name": held})
-        time.sleep(SETTLE)
-        self.found.judge(when, name, allowed, spec["token"] in self.seen()[0], declared, told)
+        self.found.judge(when, name, allowed, spec["token"] in self.settled()[0], declared, told)
 
     def hear(self, when: str, name: str, allowed: bool, held: str, mine: str) -> None:
         """The peer sends on what it holds as ``mine``; the service must get it, or not."""
         spec = self.nets.spec({})
         told = self.peer("say", name=mine, token=spec["token"])
-        time.sleep(SETTLE)
-        came = self.outside.ask("collect", names=[held])[held]
-        self.found.judge(when, name, allowed, any(spec["token"] in text for text in came), ("", ""), told)
+        came: list[str] = []
+
+        def heard() -> bool:
+            came.extend(self.outside.ask("collect", names=[held])[held])
+            return any(spec["token"] in text for text in came)
+
+        if allowed:
+            self.until(heard)
+        else:
+            time.sleep(2 * SETTLE)
+        self.found.judge(when, name, allowed, heard(), ("", ""), told)
 
 
 __all__ = ["Findings", "LineError", "Trial"]

@@ -278,7 +278,9 @@ def _write(
         _replies(
             table, {clause.id: _matches(clause, table.host, True) for clause, _unused in outgoing}, connects
         )
+        # Errors and resets carry no data to the service; our own refusals come to it as such.
         line("meta l4proto { icmp, ipv6-icmp } ct state related accept", depth=2)
+        line("ct direction reply tcp flags & rst == rst accept", depth=2)
         for limit in table.manifest.of(MaxConnections):
             table.deny(limit.id, f"meta l4proto tcp ct state new ct count over {limit.count}")
         for listen, matches in incoming:

@@ -70,6 +70,7 @@ def net_service(policy: str, application: str, clause: str) -> Artifact:
         "ExecReload": load,
         "StandardOutput": "null",
         "Restart": "always",
+        "RestartSec": "0",
         "TimeoutStartSec": "60",
         "OOMScoreAdjust": "-1000",
         "CapabilityBoundingSet": "CAP_NET_ADMIN",

@@ -15,9 +15,10 @@ import os
 import socket
 import struct
 import time
+from pathlib import Path
 
-LIMIT = 1.5
-DEVICE = "eth1"
+LIMIT = 4.0
+DEVICE = Path(__file__).with_name("device").read_text().strip()  # of the net between the hosts
 SCTP, UDPLITE, DCCP, MPTCP = 132, 136, 33, 262
 IP_OPTIONS, IP_ADD_MEMBERSHIP, SO_BINDTODEVICE, SO_MARK, MSG_FASTOPEN, MSG_DONTROUTE = (
     4,
@@ -36,8 +37,8 @@ def _address(spec, port=None):
     dst = spec["dst"]
     if ":" not in dst:
         return socket.AF_INET, (dst, port)
-    host, _percent, scope = dst.partition("%")
-    return socket.AF_INET6, (host, port, 0, socket.if_nametoindex(scope) if scope else 0)
+    host, percent, _scope = dst.partition("%")
+    return socket.AF_INET6, (host, port, 0, socket.if_nametoindex(DEVICE) if percent else 0)
 
 
 def _socket(spec, sort, protocol=0):
@@ -45,7 +46,7 @@ def _socket(spec, sort, protocol=0):
     made = socket.socket(family, sort, protocol)
     made.settimeout(LIMIT)
     if "device" in spec:
-        made.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, spec["device"].encode())
+        made.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, DEVICE.encode())
     if "mark" in spec:
         with contextlib.suppress(OSError):  # the act goes on without it
             made.setsockopt(socket.SOL_SOCKET, SO_MARK, spec["mark"])

@@ -62,7 +62,7 @@ def _endpoint(spec):
             made.sendto(b"", (spec["to"], 7))
     if "group" in spec:
         choice = struct.pack(
-            "4s4si", socket.inet_aton(spec["group"]), bytes(4), socket.if_nametoindex("eth1")
+            "4s4si", socket.inet_aton(spec["group"]), bytes(4), socket.if_nametoindex(acts.DEVICE)
         )
         made.setsockopt(socket.IPPROTO_IP, acts.IP_ADD_MEMBERSHIP, choice)
     if not spec.get("datagram"):
@@ -103,9 +103,10 @@ def collect(names):
                     found.append(data.decode(errors="replace"))
                     continue
                 client, _address = made.accept()
-                client.settimeout(0.5)
                 held[name + "+"] = client
-                found.append("accepted " + client.recv(2048).decode(errors="replace"))
+                client.settimeout(2)
+                found.append("accepted")
+                found.append(client.recv(2048).decode(errors="replace"))
                 client.setblocking(False)
             except ConnectionRefusedError:
                 continue  # about an earlier datagram of ours

@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-DEVICE = "eth1"
+DEVICE = Path(__file__).with_name("device").read_text().strip()
 CONTROL = "/run/exam-network/control"
 TOKEN = re.compile(rb"bk:[a-z0-9-]+;")
 PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp", 136: "udplite", 33: "dccp"}
@@ -127,7 +127,7 @@ def poke(request):
             made = socket.socket(family, sort, spec.get("protocol", 0))
             made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.settimeout(spec.get("limit", 1.5))
+            made.settimeout(4.0)
             if "device" in spec:
                 made.setsockopt(socket.SOL_SOCKET, 25, DEVICE.encode())
             if "from" in spec:

@@ -36,6 +36,7 @@ def test_nothing_granted_nothing_passes():
     assert 'counter goto refuse comment "network.listen"' in text
     assert [line.strip() for line in text.split("\n") if "accept" in line and "type filter" not in line] == [
         "meta l4proto { icmp, ipv6-icmp } ct state related accept",
+        "ct direction reply tcp flags & rst == rst accept",
     ]
 
 
@@ -68,7 +69,7 @@ def test_answers_pass_only_where_the_flow_is_granted():
         "ct direction reply ip saddr { 10.0.0.1 } udp sport { 53 } accept",
         "ct direction reply ip6 saddr { 2001:db8::1 } udp sport { 53 } accept",
     ]
-    assert text.count("ct direction reply") == 3
+    assert text.count("ct direction reply") == 4  # and resets, by which a refusal reaches the service at once
 
 
 def test_answers_pass_where_the_other_side_is_not_closed():
