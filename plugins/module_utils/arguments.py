@@ -29,3 +29,18 @@ SANDBOX_INFO = {
     "health": {"type": "bool", "default": False},
     "features": {"type": "bool", "default": False},
 }
+
+DEBUG = {
+    "policy": {"type": "str", "required": True},
+    "state": {"type": "str", "default": "open", "choices": ["open", "closed"]},
+    "openings": {
+        "type": "list",
+        "elements": "str",
+        "default": [],
+        "choices": ["ptrace", "perf", "core_dumps", "shell"],
+    },
+    "duration": {"type": "str", "default": "30m"},
+    "by": {"type": "str", "default": ""},
+    "reason": {"type": "str", "default": ""},
+    "restart": {"type": "str", "default": "auto", "choices": ["auto", "never"]},
+}

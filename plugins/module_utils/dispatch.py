@@ -52,6 +52,21 @@ def sandbox_info(params, _check):
     return survey.survey(params["policy"], params["health"], params["features"])
 
 
+def debug(params, check):
+    """Open or close the debug overlay of one policy."""
+    from . import overlay
+
+    policy = bundles.check_name(params["policy"])
+    if params["state"] == "closed":
+        return overlay.close(policy, check)
+    seconds = overlay.seconds_of(params["duration"])
+    words = sorted(set(params["openings"]))
+    return overlay.open_(
+        policy,
+        overlay.Wish(words, seconds, params["by"], params["reason"], params["restart"] == "auto", check),
+    )
+
+
 def _features(request, _check):
     from . import features
 

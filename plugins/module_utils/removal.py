@@ -36,6 +36,7 @@ def absent(policy, wish):
                 state="refused",
             )
         place.sign()
+        transaction.close_debug(place, wish)
         answer = _answer(place, planned)
         # A pending change stays pending until its files are gone: cut off before that, the guard finishes the way back.
         faults = _withdraw(place, planned)
