@@ -72,10 +72,15 @@ def refusals(looks: Mapping[str, Result | None]) -> list[str]:
 def diff_lines(look: Result) -> list[str]:
     """What a check-mode apply would change: one line a file, with the lines that it gains and loses."""
     entries = look.get("diff") or ()
-    debug = opened(_mapping(look, "debug"))
-    return ([f"is {debug}; the rollout closes it"] if debug else []) + [
+    return note_lines(look) + [
         text for entry in ([entries] if isinstance(entries, Mapping) else entries) if (text := _diff(entry))
     ]
+
+
+def note_lines(look: Result) -> list[str]:
+    """What a plan names besides the change."""
+    debug = opened(_mapping(look, "debug"))
+    return [f"is {debug}; the rollout closes it"] if debug else []
 
 
 def _diff(entry: Result) -> str:
