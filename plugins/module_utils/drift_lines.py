@@ -54,7 +54,9 @@ def of_content(bundle, item, now):
         keys.setdefault(key_of(line), set()).update(clauses.get(number, ()))
     found = set()
     there = now.decode("utf-8", "replace").splitlines()
-    for tag, first, last, begin, end in difflib.SequenceMatcher(a=wanted, b=there, autojunk=False).get_opcodes():
+    for tag, first, last, begin, end in difflib.SequenceMatcher(
+        a=wanted, b=there, autojunk=False
+    ).get_opcodes():
         if tag == "equal":
             continue
         for number in range(first + 1, last + 1):

@@ -85,10 +85,17 @@ def _explain(bundle, item, text, there, everything):
         if tag == "equal":
             continue
         stale = stale or any("socket cgroupv2" in line for line in old[first:last])
-        for lines, place, gone in ((old[first:last], (old, first), True), (new[begin:end], (new, begin), False)):
+        for lines, place, gone in (
+            (old[first:last], (old, first), True),
+            (new[begin:end], (new, begin), False),
+        ):
             for line in lines:
                 found |= _of_line(line, place, chains, gone) or set(everything)
-    why = "its match on the slice is stale: it matches nothing" if stale else "its rules are not those of the policy"
+    why = (
+        "its match on the slice is stale: it matches nothing"
+        if stale
+        else "its rules are not those of the policy"
+    )
     return why, sorted(found)
 
 

@@ -44,7 +44,9 @@ def seconds_of(text):
         raise HostError("%r is no duration: write 90s, 30m or 2h." % (text,), state="refused")
     seconds = int(match.group(1)) * _SECONDS[match.group(2)]
     if not SHORTEST <= seconds <= LONGEST:
-        raise HostError("%s is out of bounds: give %d seconds to 8 hours." % (text, SHORTEST), state="refused")
+        raise HostError(
+            "%s is out of bounds: give %d seconds to 8 hours." % (text, SHORTEST), state="refused"
+        )
     return seconds
 
 
@@ -57,7 +59,7 @@ def at(policy, *parts):
 
 
 def facts(policy, unit=""):
-    """What reports say: ``open`` and, while it is, ``words``, ``until``, ``by``, ``reason``, ``left`` (seconds), ``trouble``.
+    """What reports say: ``open`` and, while it is, ``words``, ``until``, ``by``, ``reason``, ``left`` (s), ``trouble``.
 
     A drop-in of that name that nobody recorded is open as well.
     """
@@ -94,7 +96,9 @@ def open_(policy, wish):
     """Open the sandbox of ``policy``; the answer is plain data for the module's result."""
     place = store.Store(policy)
     if not place.exists() or not place.active():
-        raise HostError("policy %s is not applied on this host, so nothing can be opened." % policy, state="refused")
+        raise HostError(
+            "policy %s is not applied on this host, so nothing can be opened." % policy, state="refused"
+        )
     overlay_words.check(wish.words, wish.restart)
     for name, text in (("by", wish.by), ("reason", wish.reason)):
         if not text or len(text) > 200 or not text.isprintable():
@@ -119,7 +123,9 @@ def _settled(place):
     entries, _fault = receipts.load(place.at("receipts.jsonl"))
     changes = [entry for entry in entries if not str(entry.get("event")).startswith("DEBUG_")]
     if changes and changes[-1].get("event") == "REVERT_FAILED":
-        raise HostError("the last way back of policy %s failed: apply it first." % place.policy, state="refused")
+        raise HostError(
+            "the last way back of policy %s failed: apply it first." % place.policy, state="refused"
+        )
 
 
 def _plan(place, wish):
@@ -133,7 +139,14 @@ def _plan(place, wish):
         same = {"words": sorted(wish.words), "by": wish.by, "reason": wish.reason}
         if any(now.get(key) != value for key, value in same.items()):
             raise HostError("policy %s is %s. Close it first." % (policy, sentence(now)), state="refused")
-        return {"changed": False, "state": "open", "debug": now, "diff": [], "restarted": [], "notes": []}, None
+        return {
+            "changed": False,
+            "state": "open",
+            "debug": now,
+            "diff": [],
+            "restarted": [],
+            "notes": [],
+        }, None
     done = command.must(["systemctl", "show", "-p", WATCHED, "--", unit], "reading %s" % unit)
     shown = parse_show(done.stdout, [unit])[unit]
     cores = overlay_words.Cores(shown.get("WorkingDirectory", ""), os.path.join(CORES, policy))
@@ -141,7 +154,9 @@ def _plan(place, wish):
     lines = overlay_files.service_lines(words, shown, cores)
     made, shell = [], ""
     if lines and wish.restart:
-        made.append(overlay_files.artifact(overlay_files.dropin_path(unit), overlay_files.dropin_text(policy, lines)))
+        made.append(
+            overlay_files.artifact(overlay_files.dropin_path(unit), overlay_files.dropin_text(policy, lines))
+        )
     if "shell" in words:
         shell = overlay_files.shell_unit(policy, unit)
         original = command.must(["systemctl", "cat", "--", unit], "reading %s" % unit).stdout
@@ -192,7 +207,8 @@ def _open_locked(place, wish, answer, made):
         # From here on it counts as open: the last thing that goes when it closes.
         files.write(at(policy, "state.json"), json.dumps(state, sort_keys=True, indent=1).encode() + b"\n")
         place.receipt(
-            "DEBUG_OPENED", **{key: state[key] for key in ("words", "by", "reason", "until", "digest", "clauses")}
+            "DEBUG_OPENED",
+            **{key: state[key] for key in ("words", "by", "reason", "until", "digest", "clauses")},
         )
         for item in artifacts:
             files.write(item.path, item.content, item.mode)
@@ -246,8 +262,22 @@ def _arm(policy, seconds):
     service = timer.replace(".timer", ".service")
     command.run(["systemctl", "stop", "--", timer])
     command.run(["systemctl", "reset-failed", "--", timer, service])
-    argv = ["systemd-run", "--quiet", "--unit=" + service, "--on-active=%ds" % seconds, "--on-unit-inactive=60s"]
-    argv += ["--timer-property=AccuracySec=1s", "-p", "Type=oneshot", "-p", "Restart=on-failure", "-p", "RestartSec=2"]
+    argv = [
+        "systemd-run",
+        "--quiet",
+        "--unit=" + service,
+        "--on-active=%ds" % seconds,
+        "--on-unit-inactive=60s",
+    ]
+    argv += [
+        "--timer-property=AccuracySec=1s",
+        "-p",
+        "Type=oneshot",
+        "-p",
+        "Restart=on-failure",
+        "-p",
+        "RestartSec=2",
+    ]
     argv += ["-p", "StartLimitIntervalSec=0", "/bin/sh", os.path.join(HOME, "close"), policy]
     try:
         command.must(argv, "arming the closer of the debug overlay")
@@ -264,7 +294,14 @@ def _arm(policy, seconds):
 def close(policy, check=False, why="by hand"):
     """Close it now, for the module. Done twice, the second time changes nothing."""
     place = store.Store(policy)
-    answer = {"changed": False, "state": "closed", "debug": {"open": False}, "diff": [], "restarted": [], "notes": []}
+    answer = {
+        "changed": False,
+        "state": "closed",
+        "debug": {"open": False},
+        "diff": [],
+        "restarted": [],
+        "notes": [],
+    }
     if not place.exists():
         return answer
     if check:
@@ -282,14 +319,18 @@ def close_plan(place):
     now = facts(place.policy, unit)
     if not now["open"]:
         return {}
-    paths = files.read_text(at(place.policy, "files")).split("\n") + ([overlay_files.dropin_path(unit)] if unit else [])
+    paths = files.read_text(at(place.policy, "files")).split("\n") + (
+        [overlay_files.dropin_path(unit)] if unit else []
+    )
     restarts = [unit] if restarts_at_close(place.policy, unit) else []
     changed = diffing.of_change([], sorted(path for path in set(paths) if os.path.exists(path)))
     return {"changed": True, "diff": changed, "restarted": restarts, "notes": ["it was " + sentence(now)]}
 
 
 def restarts_at_close(policy, unit):
-    return os.path.exists(at(policy, "restart")) or bool(unit and os.path.exists(overlay_files.dropin_path(unit)))
+    return os.path.exists(at(policy, "restart")) or bool(
+        unit and os.path.exists(overlay_files.dropin_path(unit))
+    )
 
 
 def close_locked(place, why, unit=None):

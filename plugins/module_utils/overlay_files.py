@@ -69,7 +69,15 @@ def shell_text(policy, unit, original, lines):
             kept.append(line)
     programs = ["ExecPaths=-%s" % path for path in overlay_words.PROGRAMS]
     # RuntimeDirectory= would go with the shell's end, and with it the live service's.
-    tail = ["", "[Unit]", "JoinsNamespaceOf=" + unit, "", "[Service]", "RuntimeDirectoryPreserve=yes", "Restart=no"]
+    tail = [
+        "",
+        "[Unit]",
+        "JoinsNamespaceOf=" + unit,
+        "",
+        "[Service]",
+        "RuntimeDirectoryPreserve=yes",
+        "Restart=no",
+    ]
     return HEAD % policy + "\n".join(kept + tail + programs + lines) + "\n"
 
 

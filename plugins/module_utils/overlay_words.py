@@ -16,7 +16,7 @@ Word = namedtuple("Word", "syscalls clauses restart warning")
 
 WORDS = {
     "ptrace": Word(
-        # ptrace(2), process_vm_readv(2), pidfd_getfd(2), kcmp(2): what gdb and strace call on processes of their own user.
+        # What gdb and strace call on processes of their own user: ptrace(2), process_vm_readv(2), kcmp(2).
         ("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp"),
         ("processes.syscalls",),
         True,
@@ -43,7 +43,16 @@ WORDS = {
 }
 
 # Programs of the shell, and the libraries that they need.
-PROGRAMS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/usr/lib", "/usr/lib64", "/bin", "/sbin")
+PROGRAMS = (
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/usr/lib",
+    "/usr/lib64",
+    "/bin",
+    "/sbin",
+)
 PROC_SYS = "/proc/sys"
 
 
@@ -64,15 +73,20 @@ def objections(words, restart):
         if level is not None and level > 2:
             found.append(
                 "perf: kernel.perf_event_paranoid is %d, which refuses perf_event_open inside whatever is opened, and is"
-                " the whole host's. Profile from outside instead: 'perf record -p PID' as root needs no opening." % level
+                " the whole host's. Profile from outside instead: 'perf record -p PID' as root needs no opening."
+                % level
             )
     if "ptrace" in words and _level("kernel/yama/ptrace_scope") == 3:
-        found.append("ptrace: kernel.yama.ptrace_scope is 3, which refuses ptrace on the whole host until it reboots.")
+        found.append(
+            "ptrace: kernel.yama.ptrace_scope is 3, which refuses it to the whole host until a reboot."
+        )
     if "core_dumps" in words and not _sysctl("kernel/core_pattern"):
         found.append("core_dumps: kernel.core_pattern is empty, so this host writes no cores.")
     if not restart:
         # The shell is a unit of its own: what is opened for it alone needs no restart of the service.
-        stuck = [word for word in words if WORDS[word].restart and (word == "core_dumps" or "shell" not in words)]
+        stuck = [
+            word for word in words if WORDS[word].restart and (word == "core_dumps" or "shell" not in words)
+        ]
         if stuck:
             found.append("%s: needs a restart of the service, and restart is 'never'." % ", ".join(stuck))
     return found
@@ -93,7 +107,7 @@ def check(words, restart):
 
 
 class Cores:
-    """Where a core goes on this host: ``folder`` that has to be writable inside ("" for none), and ``where`` in words."""
+    """Where a core goes: ``folder`` that has to be writable inside ("" for none), and ``where`` in words."""
 
     def __init__(self, working_directory, own_folder):
         pattern = _sysctl("kernel/core_pattern")

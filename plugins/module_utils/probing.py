@@ -175,7 +175,9 @@ def verify(bundle, host, method="auto", probes=True):
         found.probes = [probe for probe in found.probes if probe["expect"] == "allow"]
     clauses = probing_judge.judge(bundle["verdicts"], readbacks, found.probes, found.troubles)
     debug, drifts = _besides(bundle)
-    probing_judge.opened(clauses, debug.get("clauses") or (), overlay.sentence(debug) if debug["open"] else "")
+    probing_judge.opened(
+        clauses, debug.get("clauses") or (), overlay.sentence(debug) if debug["open"] else ""
+    )
     probing_judge.drifted(clauses, drifts)
     return {
         "format": FORMAT,

@@ -89,7 +89,11 @@ def judge(verdicts, readbacks, probes, troubles=()):
 def opened(results, clauses, sentence):
     """What a debug overlay opens is not in force as written while it is open, whatever else was found."""
     for result in results:
-        if sentence and result["clause"] in clauses and result["outcome"] in ("enforced", "partial", "failed"):
+        if (
+            sentence
+            and result["clause"] in clauses
+            and result["outcome"] in ("enforced", "partial", "failed")
+        ):
             if result["outcome"] == "enforced":
                 result.update(outcome="partial", proven=None, by=[])
             result["detail"] = "; ".join(filter(None, (sentence, result["detail"])))

@@ -65,7 +65,9 @@ def look(bundle, place, host, debug):
     found = drift.find(bundle, place, host, debug.get("clauses") or ())
     if debug["open"] and not debug["words"]:
         clauses = drift_lines.of_unit(bundle, bundle.unit)
-        found.append(drift.finding(overlay_files.dropin_path(bundle.unit), debug["trouble"], clauses, "write"))
+        found.append(
+            drift.finding(overlay_files.dropin_path(bundle.unit), debug["trouble"], clauses, "write")
+        )
     return found
 
 

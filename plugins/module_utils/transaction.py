@@ -79,7 +79,6 @@ def _with_debug(answer, place, bundle):
 
 
 def _apply_locked(place, wish, facts):
-    bundle = wish.bundle
     fence(place, wish)
     closed = close_debug(place, wish)
     answer = _converge(place, wish, facts)
@@ -136,9 +135,7 @@ def _renew_guard():
 
 
 def _plan(place, bundle, wish):
-    return plan.make(
-        place.load(place.active()), bundle, wish.restart, drift.remembered(place, bundle.digest)
-    )
+    return plan.make(place.load(place.active()), bundle, wish.restart, drift.remembered(place, bundle.digest))
 
 
 def fence(place, wish):

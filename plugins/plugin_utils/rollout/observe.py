@@ -135,7 +135,7 @@ def observation(state: HostState, apply: Result | None, probe: Result | None) ->
 
 
 def opened(debug: Result | None) -> str:
-    """"" where no debug overlay is open, else until when, by whom and why."""
+    """ "" where no debug overlay is open, else until when, by whom and why."""
     if not debug or not debug.get("open"):
         return ""
     until, who, why = (str(debug.get(key) or "?") for key in ("until", "by", "reason"))

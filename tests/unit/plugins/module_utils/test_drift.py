@@ -34,7 +34,12 @@ NFT = """table inet bulkhead_web {
 }
 """
 LINES = {
-    DROPIN: [[3, "memory.core_dumps"], [4, "filesystem.write"], [5, "filesystem.write[/a]"], [6, "processes.max"]],
+    DROPIN: [
+        [3, "memory.core_dumps"],
+        [4, "filesystem.write"],
+        [5, "filesystem.write[/a]"],
+        [6, "processes.max"],
+    ],
     RULES: [[3, "network.listen[tcp/80]"], [4, "network.listen"], [7, "network.listen"]],
     "/etc/systemd/system/bulkhead-web.slice": [[1, "network.listen"]],
 }
@@ -61,7 +66,10 @@ def dropin(text: str | None) -> list[str]:
         (TEXT.replace("LimitCORE=0\n", ""), ["memory.core_dumps"]),
         (TEXT + "ReadWritePaths=/\n", ["filesystem.write", "filesystem.write[/a]"]),
         (TEXT + "# by hand\n\n", []),
-        (TEXT + "User=root\n", ["filesystem.write", "filesystem.write[/a]", "memory.core_dumps", "processes.max"]),
+        (
+            TEXT + "User=root\n",
+            ["filesystem.write", "filesystem.write[/a]", "memory.core_dumps", "processes.max"],
+        ),
         (None, ["filesystem.write", "filesystem.write[/a]", "memory.core_dumps", "processes.max"]),
     ],
 )
@@ -87,7 +95,10 @@ def test_rules_that_differ_name_their_clauses(monkeypatch: pytest.MonkeyPatch) -
     more = NFT.replace("\t\tcounter drop", "\t\taccept\n\t\tcounter drop")
     assert tables(monkeypatch, more) == (wrong, ["network.listen"])
     stale = NFT.replace('"bulkhead.slice/bulkhead-web.slice"', "4711")
-    assert tables(monkeypatch, stale) == ("its match on the slice is stale: it matches nothing", ["network.listen"])
+    assert tables(monkeypatch, stale) == (
+        "its match on the slice is stale: it matches nothing",
+        ["network.listen"],
+    )
 
 
 def test_a_listing_is_remembered_for_these_rules_and_this_nft_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +130,14 @@ def test_a_process_older_than_its_files(began: str, seen: dict[str, Any], expect
 
 
 READBACKS = [
-    {"clause": "processes.max", "kind": "unit_property", "key": "TasksMax", "value": "5", "unit": "", "relation": "equals"}
+    {
+        "clause": "processes.max",
+        "kind": "unit_property",
+        "key": "TasksMax",
+        "value": "5",
+        "unit": "",
+        "relation": "equals",
+    }
 ]
 
 

@@ -88,7 +88,13 @@ def test_what_is_prepared_but_not_armed_is_not_open(place: store.Store) -> None:
 
 def test_an_open_overlay_is_told_with_who_and_why(place: store.Store) -> None:
     Path(overlay.at("web")).mkdir(parents=True)
-    state = {"words": ["ptrace"], "by": "alice", "reason": "4711", "until": "T", "clauses": ["processes.syscalls"]}
+    state = {
+        "words": ["ptrace"],
+        "by": "alice",
+        "reason": "4711",
+        "until": "T",
+        "clauses": ["processes.syscalls"],
+    }
     Path(overlay.at("web", "state.json")).write_text(json.dumps({**state, "deadline": store.uptime() + 60}))
     found = overlay.facts("web")
     assert found["open"] and 55 <= found["left"] <= 60 and found["clauses"] == ["processes.syscalls"]
@@ -118,7 +124,9 @@ def test_where_there_is_no_filter_none_is_made(filters: str, lines: list[str]) -
     assert overlay_files.filter_lines(["perf"], filters) == lines
 
 
-def test_a_folder_for_cores_is_writable_and_not_executable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_for_cores_is_writable_and_not_executable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "kernel").mkdir()
     (tmp_path / "kernel/core_pattern").write_text("core\n")
     monkeypatch.setattr(overlay_words, "PROC_SYS", str(tmp_path))
@@ -151,7 +159,12 @@ SystemCallFilter=@system-service
 def test_the_shell_has_all_that_confines_the_service_and_nothing_that_starts_it() -> None:
     text = overlay_files.shell_text("web", "web.service", ORIGINAL, ["SystemCallFilter=ptrace"])
     lines = text.splitlines()
-    for line in ("User=web", "NoExecPaths=/", "SystemCallFilter=@system-service", "RuntimeDirectoryPreserve=yes"):
+    for line in (
+        "User=web",
+        "NoExecPaths=/",
+        "SystemCallFilter=@system-service",
+        "RuntimeDirectoryPreserve=yes",
+    ):
         assert line in lines
     assert lines.index("SystemCallFilter=@system-service") < lines.index("SystemCallFilter=ptrace")
     assert lines.index("NoExecPaths=/") < lines.index("ExecPaths=-/usr/bin")

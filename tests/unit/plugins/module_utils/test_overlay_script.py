@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The closer itself, run by a real sh on real files. Only systemctl and chown are stand-ins: they note what they are told.
+"""The closer itself, run by a real sh on real files. Only systemctl and chown are stand-ins.
 
 tests/lab/test_debug.py runs it with the real ones, by its timer.
 """
@@ -8,7 +8,6 @@ tests/lab/test_debug.py runs it with the real ones, by its timer.
 from __future__ import annotations
 
 import fcntl
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +142,7 @@ def test_cores_stay_and_an_empty_folder_for_them_goes(overlay: Overlay) -> None:
         overlay.close("locked", "by hand")
         assert (cores / "core").exists() is kept and cores.exists() is kept
         if kept:
-            assert os.stat(cores).st_mode & 0o777 == 0o700
+            assert cores.stat().st_mode & 0o777 == 0o700
 
 
 def test_another_policys_overlay_keeps_the_closer(overlay: Overlay) -> None:
@@ -154,7 +153,9 @@ def test_another_policys_overlay_keeps_the_closer(overlay: Overlay) -> None:
 
 def test_somebody_who_holds_the_lock_does_not_keep_it_open(overlay: Overlay) -> None:
     script = (overlay.home / "close").read_text()
-    (overlay.home / "close").write_text(script.replace("flock -w 30", "flock -w 1").replace("flock -w 300", "flock -w 1"))
+    (overlay.home / "close").write_text(
+        script.replace("flock -w 30", "flock -w 1").replace("flock -w 300", "flock -w 1")
+    )
     with open(overlay.place.at("lock"), "w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         assert overlay.close().returncode == 0

@@ -28,9 +28,15 @@ def test_the_module_offers_the_words_that_there_are() -> None:
     assert set(arguments.DEBUG["openings"]["choices"]) == set(overlay_words.WORDS)
 
 
-@pytest.mark.parametrize(("words", "message"), [([], "no opening without a word"), (["gdb"], "no opening 'gdb'")])
-def test_unknown_words_are_refused_with_those_that_there_are(sysctl: Path, words: list[str], message: str) -> None:
-    with pytest.raises(HostError, match=f"there is {message}; there are core_dumps, perf, ptrace, shell.") as caught:
+@pytest.mark.parametrize(
+    ("words", "message"), [([], "no opening without a word"), (["gdb"], "no opening 'gdb'")]
+)
+def test_unknown_words_are_refused_with_those_that_there_are(
+    sysctl: Path, words: list[str], message: str
+) -> None:
+    with pytest.raises(
+        HostError, match=f"there is {message}; there are core_dumps, perf, ptrace, shell."
+    ) as caught:
         overlay_words.check(words, True)
     assert caught.value.state == "refused"
 
