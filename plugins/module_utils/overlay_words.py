@@ -72,8 +72,8 @@ def objections(words, restart):
         level = _level("kernel/perf_event_paranoid")
         if level is not None and level > 2:
             found.append(
-                "perf: kernel.perf_event_paranoid is %d, which refuses perf_event_open inside whatever is opened, and is"
-                " the whole host's. Profile from outside instead: 'perf record -p PID' as root needs no opening."
+                "perf: kernel.perf_event_paranoid is %d on the whole host, which refuses perf_event_open inside"
+                " whatever is opened. Profile from outside instead: 'perf record -p PID' as root needs none."
                 % level
             )
     if "ptrace" in words and _level("kernel/yama/ptrace_scope") == 3:

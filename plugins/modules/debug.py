@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: debug
 short_description: Open a sandbox for debugging, for a limited time
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The Bulkhead authors (@bulkhead)
 description:

@@ -44,7 +44,7 @@ def test_unknown_words_are_refused_with_those_that_there_are(
 @pytest.mark.parametrize(
     ("name", "value", "word", "message"),
     [
-        ("kernel/perf_event_paranoid", "3", "perf", "kernel.perf_event_paranoid is 3, which refuses"),
+        ("kernel/perf_event_paranoid", "3", "perf", "kernel.perf_event_paranoid is 3 on the whole host"),
         ("kernel/yama/ptrace_scope", "3", "ptrace", "kernel.yama.ptrace_scope is 3"),
         ("kernel/core_pattern", "", "core_dumps", "kernel.core_pattern is empty"),
     ],
