@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import os
 
-from . import drift_lines, drift_tables, files, readback, store, units
+from . import apparmor, drift_lines, drift_tables, files, readback, store, units
 from .errors import HostError
 from .readback_facts import Facts
 
 # Read-backs that tell what systemd and the main process have, beyond what files say.
 _OF_MANAGER = ("unit_property",)
-_OF_PROCESS = ("process_status", "mount_option", "cgroup_file")
+_OF_PROCESS = ("process_status", "mount_option", "cgroup_file", "process_label")
 _TIMES = ("ExecMainStartTimestampMonotonic",)
 # Which mechanisms a fact of the host bears on; any other concerns what systemd carries.
 _MECHANISMS = {"nft": "nftables", "resolvers": "nftables", "apparmor": "apparmor", "lsm": "apparmor"}
@@ -81,7 +81,7 @@ def find(bundle, place, features=None, opened=()):
     shown = units.show(names + sorted(set(wanted) - set(names)), sorted(set().union(*wanted.values())))
     seen = remembered(place, bundle.digest)
     found = of_files(bundle) + of_units(bundle, own, shown)
-    found += of_tables(bundle, seen)
+    found += of_tables(bundle, seen) + of_profiles(bundle)
     found += of_process(bundle, shown, seen, opened)
     return found + (of_features(bundle, place, features) if features else [])
 
@@ -126,6 +126,16 @@ def of_tables(bundle, seen):
         why, clauses = drift_tables.difference(bundle, item, family, name, seen)
         if why:
             found.append(finding("%s %s" % (family, name), why, clauses, "reload"))
+    return found
+
+
+def of_profiles(bundle):
+    """AppArmor profiles that the kernel does not hold, or not in the mode of the policy."""
+    found = []
+    for name, why in apparmor.faults(bundle):
+        paths = [item.path for item in bundle.artifacts if os.path.basename(item.path) == name]
+        clauses = [clause for path in paths for clause in drift_lines.of_file(bundle, path)]
+        found.append(finding(name, why, clauses, "reload"))
     return found
 
 

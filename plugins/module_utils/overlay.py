@@ -163,6 +163,7 @@ def _plan(place, wish):
         text = overlay_files.shell_text(policy, unit, original, lines)
         made.append(overlay_files.artifact(overlay_files.dropin_path(shell), text))
     running = units.running(shown)
+    profile = _profile(bundle, words, cores)
     restarted = [unit] if running and lines and wish.restart else []
     state = {
         "words": words,
@@ -178,11 +179,24 @@ def _plan(place, wish):
         "changed": True,
         "state": "closed",
         "debug": {"open": False, **state},
-        "diff": diffing.of_change(made, []),
+        "diff": diffing.of_change(made + ([profile] if profile else []), []),
         "restarted": restarted,
         "notes": _notes(words, cores, shell, restarted, policy),
     }
-    return answer, (bundle, state, made, cores, shown)
+    return answer, (bundle, state, made, cores, shown, profile)
+
+
+def _profile(bundle, words, cores):
+    """The opened copy of the policy's AppArmor profile, None where it has none or the words ask nothing of it.
+
+    It is loaded under the same name, so that it holds for what runs already; the closer loads the policy's own again.
+    """
+    own = [item for item in bundle.artifacts if item.kind == "apparmor"]
+    if not own or not any(word in overlay_words.PROFILE_RULES for word in words):
+        return None
+    name = os.path.basename(own[0].path)
+    text = overlay_files.profile_text(words, name, own[0].content.decode(), cores.folder or "/dev/null")
+    return overlay_files.artifact(at(bundle.policy, name), text)
 
 
 def _notes(words, cores, shell, restarted, policy):
@@ -197,11 +211,15 @@ def _notes(words, cores, shell, restarted, policy):
 
 
 def _open_locked(place, wish, answer, made):
-    bundle, state, artifacts, cores, shown = made
+    bundle, state, artifacts, cores, shown, profile = made
     policy, unit = place.policy, bundle.unit
     deadline = store.uptime() + wish.seconds
     state.update(deadline=deadline, boot_id=store.boot_id(), opened=_time(0), until=_time(wish.seconds))
     _prepare(policy, state, artifacts, cores if "core_dumps" in wish.words else None, shown)
+    if profile:
+        own = next(item.path for item in bundle.artifacts if item.kind == "apparmor")
+        files.write(profile.path, profile.content)
+        files.write(at(policy, "profile"), own.encode() + b"\n")
     try:
         _arm(policy, wish.seconds)
         # From here on it counts as open: the last thing that goes when it closes.
@@ -212,6 +230,10 @@ def _open_locked(place, wish, answer, made):
         )
         for item in artifacts:
             files.write(item.path, item.content, item.mode)
+        if profile:
+            command.must(
+                ["apparmor_parser", "-K", "-r", profile.path], "opening the AppArmor profile", timeout=60
+            )
         units.reload_manager()
         if answer["restarted"]:
             units.restart([unit])

@@ -47,13 +47,11 @@ def core_lines(cores):
     return lines
 
 
-def service_lines(words, shown, cores, profile=""):
-    """[Service] lines for the service itself. ``shown``: its properties; ``profile``: an opened AppArmor profile."""
+def service_lines(words, shown, cores):
+    """[Service] lines for the service itself. ``shown``: its properties."""
     lines = filter_lines(words, shown.get("SystemCallFilter", ""))
     if "core_dumps" in words:
         lines += core_lines(cores)
-    if profile and lines:
-        lines.append("AppArmorProfile=" + profile)
     return lines
 
 
@@ -79,6 +77,14 @@ def shell_text(policy, unit, original, lines):
         "Restart=no",
     ]
     return HEAD % policy + "\n".join(kept + tail + programs + lines) + "\n"
+
+
+def profile_text(words, name, text, folder):
+    """The policy's AppArmor profile with the rules that ``words`` open, before the brace that ends it."""
+    names = {"profile": name, "cores": folder}
+    rules = ["  " + rule % names for word in words for rule in overlay_words.PROFILE_RULES.get(word, ())]
+    body, _brace, _rest = text.rpartition("}")
+    return body + "  # Bulkhead: open for debugging\n" + "".join(rule + "\n" for rule in rules) + "}\n"
 
 
 def dropin_text(policy, lines):

@@ -64,14 +64,14 @@ while read -r path; do
     rm -f -- "$path" || exit 1
     rmdir -- "${path%/*}" 2>/dev/null
 done <"$here/files"
+# The policy's own profile takes the place of the opened one, for what runs too. Where the policy is gone so is it.
+if [ -s "$here/profile" ] && read -r profile <"$here/profile" && [ -e "$profile" ]; then
+    apparmor_parser -K -r "$profile" 9>&- || exit 1
+fi
 systemctl daemon-reload 9>&- || exit 1
 if [ -e "$here/restart" ]; then
     systemctl try-restart -- "$unit" 9>&- || trouble="the application did not start again"
     rm -f "$here/restart"
-fi
-if [ -s "$here/profile" ]; then
-    # Only now that nothing runs under it: what is removed makes its processes unconfined.
-    apparmor_parser -R "$here/profile" 9>&- || trouble="$trouble the opened profile is still loaded"
 fi
 if [ -s "$here/cores" ]; then
     read -r cores <"$here/cores"

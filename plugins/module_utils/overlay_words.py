@@ -42,6 +42,19 @@ WORDS = {
     ),
 }
 
+# Rules that an opened AppArmor profile has more; %(profile)s is its name, %(cores)s a folder.
+PROFILE_RULES = {
+    "ptrace": ("ptrace (trace, tracedby, read, readby) peer=%(profile)s,",),
+    "core_dumps": ('"%(cores)s/{,**}" rw,',),
+    "shell": (
+        '"/{,usr/,usr/local/}{bin,sbin}/{,**}" mrix,',
+        '"/{,usr/,usr/local/}lib{,64}/{,**}" mrix,',
+        '"/{etc,usr/share,usr/lib}/terminfo/{,**}" r,',
+        '"/etc/{profile,bash.bashrc,inputrc,profile.d/**}" r,',
+        '"/dev/{tty,pts/*}" rw,',
+    ),
+}
+
 # Programs of the shell, and the libraries that they need.
 PROGRAMS = (
     "/usr/bin",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections import namedtuple
 
-from . import drift, drift_tables, files, units
+from . import apparmor, drift, drift_tables, files, units
 from .errors import HostError
 from .validators import UNIT_KINDS
 
@@ -50,14 +50,23 @@ def make(old, new, restart=True, seen=None):
         elif made_of & touched and name.endswith(".service"):
             pass
         else:
-            faults = table_faults(new, name, seen)
+            faults = [(name, why) for why in table_faults(new, name, seen)] + apparmor.faults(new, name)
             if not faults:
                 continue
-            reasons.append("%s: %s" % (name, faults[0]))
+            reasons += ["%s: %s" % fault for fault in faults]
         reload.append(name)
     for name in applications:
         if misplaced(facts[name], removing=new is None):
             reasons.append("%s: runs in %s" % (name, facts[name].get("ControlGroup")))
+    wrong = apparmor.wrong_label(new, facts[new.unit]) if new else ""
+    if wrong:
+        reasons.append("%s: %s" % (new.unit, wrong))
+    # A profile takes effect on what runs at once, but that the application starts with it only a restart shows.
+    profiled = (
+        {bundle.unit for bundle in (old, new) if bundle} if _holds(write + remove, "apparmor") else set()
+    )
+    if wrong:
+        profiled.add(new.unit)
     # What the process and systemd have is compared where files alone would say that all is well.
     found = drift.of_process(new, facts, seen) if new and old and old.digest == new.digest else []
     stale = [item for item in found if item["repair"] == "restart"]
@@ -70,6 +79,7 @@ def make(old, new, restart=True, seen=None):
         if any(item.kind == "systemd_dropin" and item.unit == name for item in write + remove)
         or misplaced(facts[name], removing=new is None)
         or (new is not None and name == new.unit and bool(stale))
+        or name in profiled
     ]
     return Plan(
         write,
@@ -81,6 +91,10 @@ def make(old, new, restart=True, seen=None):
         facts,
         bool(unread or (stale and restart)),
     )
+
+
+def _holds(items, kind):
+    return any(item.kind == kind for item in items)
 
 
 def own_units(bundle):

@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 
-from . import command, features, overlay, probing_judge, probing_unit, readback, survey
+from . import bundles, command, features, overlay, probing_judge, probing_unit, readback, survey
 from .errors import HostError
 from .probing_confinement import compare, explain, facts_of
 from .probing_session import Outside, Session
@@ -208,4 +208,4 @@ def _besides(bundle):
     active = place.load(place.active()) if place.exists() else None
     if active is None or active.digest != bundle["digest"]:
         return debug, []
-    return debug, survey.look(active, place, features.collect(unit), debug)
+    return debug, survey.look(active, place, features.collect(unit, bundles.paths(active)), debug)

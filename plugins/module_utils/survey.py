@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from . import drift, drift_lines, features, health, overlay, overlay_files, receipts, store, units
+from . import bundles, drift, drift_lines, features, health, overlay, overlay_files, receipts, store, units
 from .errors import HostError
 
 
@@ -31,7 +31,7 @@ def _policy(place, with_health, with_features):
     entries, fault = receipts.load(place.at("receipts.jsonl"))
     current = _last(entries, place.active())
     debug = overlay.facts(place.policy, bundle.unit if bundle else "")
-    host = features.collect(bundle.unit) if bundle else None
+    host = features.collect(bundle.unit, bundles.paths(bundle)) if bundle else None
     facts = {
         "active": place.active(),
         "version": bundle.version if bundle else None,

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -177,3 +179,26 @@ def test_the_shell_of_an_instance_keeps_its_name() -> None:
         "bulkhead-debug-postgresql@15-main.service"
     )
     assert overlay_files.shell_unit("web", "web.service") == "bulkhead-debug-web.service"
+
+
+PROFILE = """abi <abi/3.0>,
+
+profile bulkhead.web flags=(mediate_deleted) {
+  "/a{,/,/**}" r,
+}
+"""
+
+
+def test_an_opened_profile_is_the_policys_own_with_rules_more(tmp_path: Path) -> None:
+    text = overlay_files.profile_text(
+        ["core_dumps", "ptrace", "shell"], "bulkhead.web", PROFILE, "/run/cores/web"
+    )
+    assert text.startswith(PROFILE.rpartition("}")[0]) and text.endswith("\n}\n")
+    assert "  ptrace (trace, tracedby, read, readby) peer=bulkhead.web,\n" in text
+    assert '  "/run/cores/web/{,**}" rw,\n' in text
+    if not shutil.which("apparmor_parser"):
+        pytest.skip("this machine has no apparmor_parser")
+    done = subprocess.run(
+        ["apparmor_parser", "-Q", "-K"], input=text, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

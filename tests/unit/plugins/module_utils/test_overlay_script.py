@@ -47,10 +47,11 @@ class Overlay:
 def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Overlay:
     found = Overlay(tmp_path, state_below(monkeypatch, tmp_path))
     (tmp_path / "bin").mkdir()
-    for name in ("systemctl", "chown"):
+    for name in ("systemctl", "chown", "apparmor_parser"):
         stub = tmp_path / "bin" / name
         stub.write_text(
-            f'#!/bin/sh\n[ {name} = chown ] && exit 0\necho "$*" >>"${{0%/*}}/told"\n'
+            f"#!/bin/sh\n[ {name} = chown ] && exit 0\n"
+            f'echo "{"" if name == "systemctl" else name + " "}$*" >>"${{0%/*}}/told"\n'
             'case "$*" in *"$(cat "${0%/*}/fails" 2>/dev/null || echo none)"*) exit 1 ;; esac\n'
         )
         stub.chmod(0o755)
@@ -124,6 +125,19 @@ def test_without_lines_for_the_service_it_is_not_restarted_and_the_shell_is_ende
     overlay.close()
     assert overlay.told()[:2] == ["stop -- bulkhead-debug-web.service", "daemon-reload"]
     assert not any("restart" in line for line in overlay.told())
+
+
+def test_the_policys_own_profile_is_loaded_again_before_anything_else_or_it_is_tried_again(
+    overlay: Overlay,
+) -> None:
+    own = overlay.root / "bulkhead.web"
+    own.write_text("profile\n")
+    (overlay.home / "web/profile").write_text(f"{own}\n")
+    overlay.fail("-K -r")
+    assert overlay.close().returncode == 1 and (overlay.home / "web/state.json").exists()
+    overlay.fail("nothing at all")
+    assert overlay.close().returncode == 0
+    assert overlay.told()[:3] == [f"apparmor_parser -K -r {own}"] * 2 + ["daemon-reload"]
 
 
 def test_cores_stay_and_an_empty_folder_for_them_goes(overlay: Overlay) -> None:
