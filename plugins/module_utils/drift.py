@@ -17,7 +17,7 @@ from .readback_facts import Facts
 
 # Read-backs that tell what systemd and the main process have, beyond what files say.
 _OF_MANAGER = ("unit_property",)
-_OF_PROCESS = ("process_status", "mount_option", "cgroup_file", "process_label")
+_OF_PROCESS = ("process_status", "mount_option", "cgroup_file")
 _TIMES = ("ExecMainStartTimestampMonotonic",)
 # Which mechanisms a fact of the host bears on; any other concerns what systemd carries.
 _MECHANISMS = {"nft": "nftables", "resolvers": "nftables", "apparmor": "apparmor", "lsm": "apparmor"}
@@ -81,7 +81,7 @@ def find(bundle, place, features=None, opened=()):
     shown = units.show(names + sorted(set(wanted) - set(names)), sorted(set().union(*wanted.values())))
     seen = remembered(place, bundle.digest)
     found = of_files(bundle) + of_units(bundle, own, shown)
-    found += of_tables(bundle, seen) + of_profiles(bundle)
+    found += of_tables(bundle, seen) + of_profiles(bundle, shown[bundle.unit])
     found += of_process(bundle, shown, seen, opened)
     return found + (of_features(bundle, place, features) if features else [])
 
@@ -129,14 +129,27 @@ def of_tables(bundle, seen):
     return found
 
 
-def of_profiles(bundle):
-    """AppArmor profiles that the kernel does not hold, or not in the mode of the policy."""
+def of_profiles(bundle, application):
+    """AppArmor profiles that the kernel does not hold, or not in the mode of the policy; a process without its own."""
     found = []
     for name, why in apparmor.faults(bundle):
         paths = [item.path for item in bundle.artifacts if os.path.basename(item.path) == name]
         clauses = [clause for path in paths for clause in drift_lines.of_file(bundle, path)]
         found.append(finding(name, why, clauses, "reload"))
+    wrong = apparmor.wrong_label(bundle, application)
+    if wrong:
+        clauses = [
+            clause
+            for item in bundle.artifacts
+            if item.kind == "apparmor"
+            for clause in _clauses(bundle, item)
+        ]
+        found.append(finding(bundle.unit, wrong, clauses, "restart"))
     return found
+
+
+def _clauses(bundle, item):
+    return drift_lines.of_file(bundle, item.path)
 
 
 def of_process(bundle, shown, seen, opened=()):
