@@ -35,7 +35,8 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     host = OverlayHost(request.param, tmp_path_factory.mktemp(request.param))
     host.install()
     try:
-        assert host.apply()["state"] == "confirmed"
+        answer = host.apply()
+        assert answer.get("state") == "confirmed", answer.get("msg")
         host.before = host.marks()  # type: ignore[attr-defined]
         yield host
     finally:
