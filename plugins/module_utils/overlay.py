@@ -301,13 +301,9 @@ def _arm(policy, seconds):
         "RestartSec=2",
     ]
     argv += ["-p", "StartLimitIntervalSec=0", "/bin/sh", os.path.join(HOME, "close"), policy]
-    try:
-        command.must(argv, "arming the closer of the debug overlay")
-        if units.show([timer])[timer].get("ActiveState") != "active":
-            raise HostError("the closer of the debug overlay is not armed, so nothing is opened.")
-    except HostError:
-        shutil.rmtree(at(policy), ignore_errors=True)
-        raise
+    command.must(argv, "arming the closer of the debug overlay")
+    if units.show([timer])[timer].get("ActiveState") != "active":
+        raise HostError("the closer of the debug overlay is not armed.")
 
 
 # --- closing ---
@@ -362,6 +358,9 @@ def close_locked(place, why, unit=None):
         unit = bundle.unit if bundle else ""
     now = facts(place.policy, unit)
     if not now["open"]:
+        # An opening that was killed before it was armed leaves its notes, and nothing open.
+        if os.path.isdir(at(place.policy)):
+            shutil.rmtree(at(place.policy), ignore_errors=True)
         return ""
     if not os.path.exists(at(place.policy, "state.json")):
         # Nobody recorded it: write down what the closer needs and let it do the same work.
