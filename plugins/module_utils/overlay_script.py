@@ -71,7 +71,6 @@ fi
 systemctl daemon-reload 9>&- || exit 1
 if [ -e "$here/restart" ]; then
     systemctl try-restart -- "$unit" 9>&- || trouble="the application did not start again"
-    rm -f "$here/restart"
 fi
 if [ -s "$here/cores" ]; then
     read -r cores <"$here/cores"
@@ -79,6 +78,11 @@ if [ -s "$here/cores" ]; then
     rmdir -- "$cores" "${cores%/*}" 2>/dev/null
 fi
 if [ "$locked" = locked ] || [ ! -d "$state" ] || flock -w 300 9; then receipt; fi
+# Whoever opens writes first and looks for the state then: one of us two sees the other, however slow the host is.
+rm -f -- "$here/state.json"
+while read -r path; do
+    if [ -e "$path" ]; then exec sh "$0" "$policy" "$held" "$why"; fi
+done <"$here/files"
 printf 'bulkhead: debug overlay of %s is closed, %s %s\n' "$policy" "$why" "$trouble" >&2
 rm -rf -- "$here"
 set -- "$home"/*/

@@ -111,6 +111,18 @@ def test_killed_half_way_it_goes_on_where_it_was(overlay: Overlay) -> None:
     assert "try-restart -- web.service" in overlay.told() and not overlay.home.exists()
 
 
+def test_a_file_that_is_written_while_it_closes_goes_as_well(overlay: Overlay) -> None:
+    """The opener was so slow that its time is over: its file comes while the closer is at work."""
+    stub, mark = overlay.root / "bin/systemctl", overlay.root / "bin/late"
+    write = f"mkdir -p {overlay.dropin.parent}; echo late >{overlay.dropin}; : >{mark}"
+    stub.write_text(
+        stub.read_text() + f'case "$*" in try-restart*) [ -e {mark} ] || {{ {write}; }} ;; esac\n'
+    )
+    assert overlay.close().returncode == 0
+    assert not overlay.dropin.exists() and not overlay.home.exists()
+    assert overlay.told().count("daemon-reload") == 2
+
+
 def test_an_application_that_does_not_start_again_is_told_in_the_receipt(overlay: Overlay) -> None:
     overlay.fail("try-restart")
     assert overlay.close().returncode == 0
