@@ -75,7 +75,7 @@ def test_without_a_reason_nothing_is_opened(host: OverlayHost) -> None:
 
 
 def test_it_opens_shows_in_every_report_and_closes_by_itself(host: OverlayHost) -> None:
-    answer = host.debug(openings=["ptrace", "core_dumps"], duration="150s", **WHO)
+    answer = host.debug(openings=["ptrace", "core_dumps"], duration="240s", **WHO)
     assert answer["state"] == "open" and answer["restarted"] == [UNIT]
     assert host.act("ptrace") == "attached" and host.act("core") == "core"
     info = host.info()
@@ -89,7 +89,7 @@ def test_it_opens_shows_in_every_report_and_closes_by_itself(host: OverlayHost) 
         assert "open for debugging (core_dumps, ptrace)" in by_clause[name]["detail"]
     assert by_clause["processes.max"]["outcome"] == "enforced"
     assert proof["notes"] and "by tester: ticket 4711" in proof["notes"][0]
-    assert host.until(lambda: closed(host), 200)
+    assert host.until(lambda: closed(host), 400)
     assert host.act("ptrace") == "Operation not permitted" and host.act("core") == "none"
     assert host.info()["debug"] == {"open": False}
     assert events(host)[-2:] == ["DEBUG_OPENED", "DEBUG_CLOSED"]
@@ -128,18 +128,18 @@ def test_a_shell_has_all_that_confines_the_service_and_restarts_nothing(host: Ov
 
 
 def test_it_closes_when_the_controller_and_the_closer_are_killed(host: OverlayHost) -> None:
-    process, _answer = host.start(module="debug", policy=POLICY, openings=["ptrace"], duration="60s", **WHO)
+    process, _answer = host.start(module="debug", policy=POLICY, openings=["ptrace"], duration="240s", **WHO)
     # Killed in the middle of the opening: as soon as the overlay's file is there.
-    assert host.until(lambda: host.ssh(f"test -e {OVERLAY} && echo there || true") == "there", 120)
+    assert host.until(lambda: host.ssh(f"test -e {OVERLAY} && echo there || true") == "there", 220)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     # Somebody holds the policy's lock, so that the closer waits; it is killed there.
-    host.ssh(f"systemd-run --quiet --collect --unit=ovl-lock flock /var/lib/bulkhead/{POLICY}/lock sleep 150")
+    host.ssh(f"systemd-run --quiet --collect --unit=ovl-lock flock /var/lib/bulkhead/{POLICY}/lock sleep 400")
     assert host.until(
         lambda: "activ" in host.ssh(f"systemctl show --value -p ActiveState {CLOSER}.service"), 120
     )
     host.ssh(f"systemctl kill -s KILL {CLOSER}.service", check=False)
-    assert host.until(lambda: closed(host), 240)
+    assert host.until(lambda: closed(host), 300)
     host.ssh("systemctl stop ovl-lock.service", check=False)
     assert host.act("ptrace") == "Operation not permitted"
     assert host.marks() == host.before  # type: ignore[attr-defined]
