@@ -77,5 +77,6 @@ class ActionModule(ActionBase):
                 place.journal(made.rollout),
                 journal.Record("plan", "made", made.rollout, epoch, detail=f"plan {made.digest}"),
             )
-        diffs = {name: observe.diff_lines(look) for name, look in looks.items() if look}
-        return summary.for_playbook(made, place.journal(made.rollout), diffs if check else None)
+        told = observe.diff_lines if check else observe.note_lines
+        lines = {name: told(look) for name, look in looks.items() if look}
+        return summary.for_playbook(made, place.journal(made.rollout), lines)

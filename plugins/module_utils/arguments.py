@@ -41,3 +41,18 @@ DENIALS_RECORD = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     "persistent": {"type": "bool", "default": False},
 }
+
+DEBUG = {
+    "policy": {"type": "str", "required": True},
+    "state": {"type": "str", "default": "open", "choices": ["open", "closed"]},
+    "openings": {
+        "type": "list",
+        "elements": "str",
+        "default": [],
+        "choices": ["ptrace", "perf", "core_dumps", "shell"],
+    },
+    "duration": {"type": "str", "default": "30m"},
+    "by": {"type": "str", "default": ""},
+    "reason": {"type": "str", "default": ""},
+    "restart": {"type": "str", "default": "auto", "choices": ["auto", "never"]},
+}

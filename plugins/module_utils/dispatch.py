@@ -64,6 +64,21 @@ def denials_record(params, check):
     return denials_recording.settle(params["state"], params["persistent"], check)
 
 
+def debug(params, check):
+    """Open or close the debug overlay of one policy."""
+    from . import overlay
+
+    policy = bundles.check_name(params["policy"])
+    if params["state"] == "closed":
+        return overlay.close(policy, check)
+    seconds = overlay.seconds_of(params["duration"])
+    words = sorted(set(params["openings"]))
+    return overlay.open_(
+        policy,
+        overlay.Wish(words, seconds, params["by"], params["reason"], params["restart"] == "auto", check),
+    )
+
+
 def _features(request, _check):
     from . import features
 

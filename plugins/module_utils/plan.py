@@ -7,18 +7,22 @@ from __future__ import annotations
 import os
 from collections import namedtuple
 
-from . import apparmor, files, units
-from .command import run
+from . import apparmor, drift, drift_tables, files, units
 from .errors import HostError
 from .validators import UNIT_KINDS
 
 # write: artifacts; remove: artifacts of the old generation only; reload: own units to bring up or reload;
-# stop: own units of the old generation only; restart: applications; reasons: for people.
-Plan = namedtuple("Plan", "write remove reload stop restart reasons facts")
+# stop: own units of the old generation only; restart: applications; reasons: for people; reread: systemd has to read
+# its files again although we change none.
+Plan = namedtuple("Plan", "write remove reload stop restart reasons facts reread")
 
 
-def make(old, new, restart=True):
-    """A ``Plan`` out of the disk's and systemd's present state. ``old`` and ``new``: Bundle or None."""
+def make(old, new, restart=True, seen=None):
+    """A ``Plan`` out of the disk's and systemd's present state. ``old`` and ``new``: Bundle or None.
+
+    ``seen``: what the new generation remembers (``drift.remembered``), {} for one that was never active here.
+    """
+    seen = seen or {}
     wanted = {item.path: item for item in (new.artifacts if new else ())}
     write, reasons = [], []
     for item in wanted.values():
@@ -34,7 +38,9 @@ def make(old, new, restart=True):
     ]
     applications = sorted({bundle.unit for bundle in (old, new) if bundle} | {item.unit for item in dropins})
     own_new, own_old = own_units(new), own_units(old)
-    facts = units.show(sorted(set(applications) | set(own_new) | set(own_old)))
+    wanted_of = drift.properties(new) if new else {}
+    names = set(applications) | set(own_new) | set(own_old) | set(wanted_of)
+    facts = units.show(sorted(names), sorted(set().union(*wanted_of.values())))
     touched = {item.path for item in write + remove}
     reload = []
     for name in new.units if new else ():
@@ -43,12 +49,11 @@ def make(old, new, restart=True):
             reasons.append("%s: not active" % name)
         elif made_of & touched and name.endswith(".service"):
             pass
-        elif not tables_there(new, name):
-            reasons.append("%s: its nftables table is gone" % name)
-        elif apparmor.faults(new, name):
-            reasons += ["%s: %s" % fault for fault in apparmor.faults(new, name)]
         else:
-            continue
+            faults = [(name, why) for why in table_faults(new, name, seen)] + apparmor.faults(new, name)
+            if not faults:
+                continue
+            reasons += ["%s: %s" % fault for fault in faults]
         reload.append(name)
     for name in applications:
         if misplaced(facts[name], removing=new is None):
@@ -62,11 +67,18 @@ def make(old, new, restart=True):
     )
     if wrong:
         profiled.add(new.unit)
+    # What the process and systemd have is compared where files alone would say that all is well.
+    found = drift.of_process(new, facts, seen) if new and old and old.digest == new.digest else []
+    stale = [item for item in found if item["repair"] == "restart"]
+    reasons += ["%s: %s" % (item["what"], item["why"]) for item in stale]
+    unread = sorted(name for name in facts if facts[name].get("NeedDaemonReload") == "yes" and name in names)
+    reasons += ["%s: systemd has not read its files again" % name for name in unread]
     changed_applications = [
         name
         for name in applications
         if any(item.kind == "systemd_dropin" and item.unit == name for item in write + remove)
         or misplaced(facts[name], removing=new is None)
+        or (new is not None and name == new.unit and bool(stale))
         or name in profiled
     ]
     return Plan(
@@ -77,6 +89,7 @@ def make(old, new, restart=True):
         [name for name in changed_applications if restart and units.running(facts[name])],
         reasons + ["%s: no longer wanted" % item.path for item in remove],
         facts,
+        bool(unread or (stale and restart)),
     )
 
 
@@ -93,27 +106,26 @@ def own_units(bundle):
 
 
 def tables(bundle):
-    """Names ("inet bulkhead_nginx") of the tables that the bundle's rule files declare, by the unit that loads them."""
+    """{unit: {(family, table)}} of the tables that the bundle's rule files declare, by the unit that loads them."""
     found = {}
-    for item in bundle.artifacts:
-        if item.kind == "nftables":
-            for line in item.content.decode().splitlines():
-                words = line.split()
-                if len(words) >= 4 and words[0] == "table" and words[3] == "{":
-                    found.setdefault(item.unit, set()).add((words[1], words[2]))
+    for item, family, name in drift_tables.declared(bundle):
+        found.setdefault(item.unit, set()).add((family, name))
     return found
 
 
-def tables_there(bundle, unit):
-    """Every "nft flush ruleset" on the host takes our table along and leaves no record: so look."""
-    return all(
-        run(["nft", "list", "table", family, name]).returncode == 0
-        for family, name in sorted(tables(bundle).get(unit, ()))
-    )
+def table_faults(bundle, unit, seen):
+    """What is wrong with the tables that ``unit`` loads. Every "nft flush ruleset" on the host takes ours along and
+    leaves no record, and anybody may add a rule: so look."""
+    looks = [
+        drift_tables.difference(bundle, item, family, name, seen)[0]
+        for item, family, name in drift_tables.declared(bundle)
+        if item.unit == unit
+    ]
+    return [why.replace("nftables table", "its nftables table") for why in looks if why]
 
 
 def empty(plan):
-    return not (plan.write or plan.remove or plan.reload or plan.stop or plan.restart)
+    return not (plan.write or plan.remove or plan.reload or plan.stop or plan.restart or plan.reread)
 
 
 def misplaced(facts, removing=False):
@@ -141,7 +153,7 @@ def switch(plan, deadline=180.0):
     dropins = [item for item in plan.remove if item.kind == "systemd_dropin"]
     for item in dropins:
         files.remove(item.path)
-    if unit_files or dropins:
+    if unit_files or dropins or plan.reread:
         units.reload_manager()
     # A slice cannot reload, and restarting it would stop every application in it: it only starts.
     units.start([name for name in plan.reload if not name.endswith(".service")])

@@ -84,3 +84,29 @@ def judge(verdicts, readbacks, probes, troubles=()):
         )
         for verdict in claimed
     ]
+
+
+def opened(results, clauses, sentence):
+    """What a debug overlay opens is not in force as written while it is open, whatever else was found."""
+    for result in results:
+        if (
+            sentence
+            and result["clause"] in clauses
+            and result["outcome"] in ("enforced", "partial", "failed")
+        ):
+            if result["outcome"] == "enforced":
+                result.update(outcome="partial", proven=None, by=[])
+            result["detail"] = "; ".join(filter(None, (sentence, result["detail"])))
+
+
+def drifted(results, drifts):
+    """A clause whose files, rules or process are no longer those of the generation does not hold as claimed.
+
+    Features that changed say that the policy has to be compiled anew; what the host enforces they do not say.
+    """
+    for result in results:
+        for item in drifts:
+            claimed = result["outcome"] in ("enforced", "partial", "failed", "inconclusive")
+            if result["clause"] in item["clauses"] and item["repair"] != "recompile" and claimed:
+                result["failures"].append("drift: %s: %s" % (item["what"], item["why"]))
+                result.update(outcome="failed", proven=False, by=[])

@@ -12,9 +12,9 @@ Files live in /run only: a power cut takes them away.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import shutil
 import subprocess
 import time
 
@@ -120,11 +120,9 @@ class Reload:
         lines, self.argv = service_lines(session, python, openings)
         lines += ["ExecReload=", "ExecReload=" + self.argv]
         self.text = "[Service]\n" + "\n".join(lines) + "\n"
-        self.made_folder = False
         self.started = None
 
     def __enter__(self):
-        self.made_folder = not os.path.isdir(self.folder)
         os.makedirs(self.folder, mode=0o755, exist_ok=True)
         try:
             _write(self.path, self.text)
@@ -142,8 +140,8 @@ class Reload:
             self.started.finish()
         if os.path.exists(self.path):
             os.unlink(self.path)
-        if self.made_folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # the administrator's, or an overlay's that has closed meanwhile
+            os.rmdir(self.folder)
         _reload_manager()
 
 

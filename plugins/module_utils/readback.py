@@ -111,15 +111,19 @@ def holds(kind, relation, got, want):
         return False
 
 
-def evaluate(readbacks, facts, unit):
-    """Results in the order of ``readbacks``: each with ``clause``, ``want``, ``got`` and ``ok``."""
+def evaluate(readbacks, facts, unit, load=True):
+    """Results in the order of ``readbacks``: each with ``clause``, ``want``, ``got`` and ``ok``.
+
+    ``load``: ask systemd at once for all that is needed; False where ``facts`` know it already.
+    """
     wanted = {unit: {"MainPID"}}
     for item in readbacks:
         if item["kind"] == "unit_property":
             wanted.setdefault(item.get("unit") or unit, set()).add(item["key"])
         elif item["kind"] == "unit_state":
             wanted.setdefault(item["key"], set())
-    facts.load(wanted)
+    if load:
+        facts.load(wanted)
     results = []
     for item in readbacks:
         owner = item.get("unit") or unit

@@ -85,6 +85,11 @@ class Facts:
             self._shown[unit] = dict.fromkeys(properties)
             self._shown[unit].update(shown.get(unit, {}))
 
+    def know(self, shown):
+        """Take over what was read before: {unit: {property: value}}. A property that is missing is None."""
+        for unit, values in shown.items():
+            self._shown.setdefault(unit, {}).update(values)
+
     def show(self, unit, name):
         """A property as ``systemctl show`` prints it, or None where the unit has none of that name."""
         if name not in self._shown.get(unit, {}):

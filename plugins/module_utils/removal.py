@@ -32,6 +32,7 @@ def absent(policy, wish):
         if planned and not wish.restart:
             _refuse_to_let_go(*planned)
         place.sign()
+        transaction.close_debug(place, wish)
         answer = _answer(place, planned)
         # A pending change stays pending until its files are gone: cut off before that, the guard finishes the way back.
         faults = _withdraw(place, planned)

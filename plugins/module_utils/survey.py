@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import os
 
-from . import apparmor, bundles, features, files, health, plan, receipts, store, units
-from .command import run
+from . import bundles, drift, drift_lines, features, health, overlay, overlay_files, receipts, store, units
 from .errors import HostError
 
 
@@ -31,6 +30,8 @@ def _policy(place, with_health, with_features):
     pending = place.record("pending")
     entries, fault = receipts.load(place.at("receipts.jsonl"))
     current = _last(entries, place.active())
+    debug = overlay.facts(place.policy, bundle.unit if bundle else "")
+    host = features.collect(bundle.unit, bundles.paths(bundle)) if bundle else None
     facts = {
         "active": place.active(),
         "version": bundle.version if bundle else None,
@@ -42,7 +43,8 @@ def _policy(place, with_health, with_features):
         else None,
         "rollout": current.get("rollout"),
         "epoch": current.get("epoch"),
-        "drift": drift(bundle) if bundle else [],
+        "debug": debug,
+        "drift": look(bundle, place, host, debug) if bundle else [],
         "receipts": {
             "count": len(entries),
             "valid": not fault,
@@ -54,8 +56,19 @@ def _policy(place, with_health, with_features):
         "uptime": store.uptime(),
     }
     if bundle and with_features:
-        facts["features"] = features.collect(bundle.unit, bundles.paths(bundle))
+        facts["features"] = host
     return facts
+
+
+def look(bundle, place, host, debug):
+    """Drift by clause; what a debug overlay opens on purpose is none, an overlay that nobody recorded is."""
+    found = drift.find(bundle, place, host, debug.get("clauses") or ())
+    if debug["open"] and not debug["words"]:
+        clauses = drift_lines.of_unit(bundle, bundle.unit)
+        found.append(
+            drift.finding(overlay_files.dropin_path(bundle.unit), debug["trouble"], clauses, "write")
+        )
+    return found
 
 
 def _bundle(place):
@@ -77,39 +90,6 @@ def _last(entries, digest):
         if entry.get("to") == digest and entry.get("event") in ("APPLYING", "PENDING", "CONFIRMED"):
             return entry
     return {}
-
-
-def drift(bundle):
-    """[{"what", "why"}]: every way in which the host no longer is what the generation says."""
-    found = []
-    for item in bundle.artifacts:
-        why = files.difference(
-            item.path, item.content, item.mode, files.user_id(item.owner), files.group_id(item.group)
-        )
-        if why:
-            found.append({"what": item.path, "why": why})
-    own = plan.own_units(bundle)
-    facts = units.show([bundle.unit] + own)
-    for name in [bundle.unit] + own:
-        if facts[name].get("NeedDaemonReload") == "yes":
-            found.append({"what": name, "why": "systemd has not read its files again"})
-    for name in bundle.units:
-        if not units.running(facts[name]):
-            found.append({"what": name, "why": "not active"})
-    application = facts[bundle.unit]
-    slices = [name for name in own if name.endswith(".slice")]
-    if units.running(application) and slices and application.get("Slice") not in slices:
-        found.append(
-            {"what": bundle.unit, "why": "runs in %s, not in %s" % (application.get("Slice"), slices[0])}
-        )
-    found += [{"what": what, "why": why} for what, why in apparmor.faults(bundle)]
-    wrong = apparmor.wrong_label(bundle, application)
-    if wrong:
-        found.append({"what": bundle.unit, "why": wrong})
-    for family, name in sorted({table for names in plan.tables(bundle).values() for table in names}):
-        if run(["nft", "list", "table", family, name]).returncode != 0:
-            found.append({"what": "%s %s" % (family, name), "why": "nftables table is gone"})
-    return found
 
 
 def _health(bundle):

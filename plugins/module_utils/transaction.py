@@ -17,11 +17,14 @@ from . import (
     apparmor,
     bundles,
     diffing,
+    drift,
+    drift_tables,
     features,
     files,
     footprint,
     guard,
     health,
+    overlay,
     plan,
     receipts,
     store,
@@ -54,7 +57,7 @@ def apply(wish):
         plan.refuse_running_job(planned)
         if planned.write:
             validators.validate(bundle, facts["unit"]["fragment"], check=True)
-        return _answer(place, bundle, planned, "unchanged")
+        return _with_debug(_answer(place, bundle, planned, "unchanged"), place, bundle)
     footprint.note_base()
     place.create()
     with place.lock():
@@ -70,16 +73,50 @@ def apply(wish):
             raise
 
 
+def _with_debug(answer, place, bundle):
+    """In check mode: an open debug overlay would be closed, and plans name it."""
+    found = overlay.facts(place.policy, bundle.unit)
+    if found["open"]:
+        answer.update(changed=True, debug=found)
+        answer["reasons"] = ["is %s; would be closed" % overlay.sentence(found)] + answer["reasons"]
+    return answer
+
+
 def _apply_locked(place, wish, facts):
-    bundle = wish.bundle
     fence(place, wish)
+    closed = close_debug(place, wish)
+    answer = _converge(place, wish, facts)
+    if closed:
+        answer.update(changed=True, reasons=["was %s; closed" % closed] + answer["reasons"])
+    return answer
+
+
+def close_debug(place, wish):
+    """A sandbox that is open for debugging closes before anything else is decided; the sentence about it, or ""."""
+    found = overlay.facts(place.policy)
+    if found["open"] and not wish.restart and overlay.restarts_at_close(place.policy, ""):
+        raise HostError(
+            "policy %s is %s. Closing it restarts the service: allow that, or wait."
+            % (place.policy, overlay.sentence(found)),
+            state="refused",
+        )
+    unit = wish.bundle.unit if wish.bundle else None
+    return overlay.close_locked(place, "the policy was applied or taken back", unit)
+
+
+def _converge(place, wish, facts):
+    bundle = wish.bundle
     adopted = _settle_pending(place, bundle, wish)
     if adopted:
         return adopted
     planned = _plan(place, bundle, wish)
     if plan.empty(planned) and place.active() == bundle.digest:
         answer = _answer(place, bundle, planned, "unchanged")
-        return {**answer, "service": units.service(bundle.unit), **_renew_guard()}
+        renewed = _renew_guard()
+        if drift.of_features(bundle, place, facts):
+            drift.remember(place, bundle.digest, facts)
+            renewed = {"changed": True, "reasons": ["the host's features changed, what they ask for did not"]}
+        return {**answer, "service": units.service(bundle.unit), **renewed}
     plan.refuse_running_job(planned)
     return _change(place, bundle, planned, wish, facts)
 
@@ -103,7 +140,7 @@ def _renew_guard():
 
 
 def _plan(place, bundle, wish):
-    return plan.make(place.load(place.active()), bundle, wish.restart)
+    return plan.make(place.load(place.active()), bundle, wish.restart, drift.remembered(place, bundle.digest))
 
 
 def fence(place, wish):
@@ -167,14 +204,28 @@ def _change(place, bundle, planned, wish, facts):
         # From here on the guard counts the new generation as installed and takes all of it back.
         place.set_active(bundle.digest)
         paths = [item.path for item in planned.write + planned.remove]
+        dropins = any(item.kind == "systemd_dropin" for item in planned.write + planned.remove)
+        began = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         with footprint.touching(paths):
             plan.switch(planned)
         _smoke_test(bundle, planned)
+        _remember(place, bundle, facts, began if dropins else 0)
     except (HostError, OSError) as problem:
         raise _undo(place, fields, problem) from None
     _pend(place, fields, wish, phase="pending")
     place.receipt("PENDING", **_named(fields))
     return _answer(place, bundle, planned, "pending", nonce=fields["nonce"], origin=old, diff=diff)
+
+
+def _remember(place, bundle, facts, switched):
+    """What later looks at drift compare with; ``switched``: when the application's files changed, 0 for not at all."""
+    shown = units.show([bundle.unit], sorted(drift.properties(bundle)[bundle.unit]))
+    fields = {"tables": drift_tables.remember(bundle), "unread": []}
+    if units.running(shown[bundle.unit]):
+        fields["unread"] = drift.unread(bundle, shown)
+    if switched:
+        fields.update(switched=switched, boot_id=store.boot_id())
+    drift.remember(place, bundle.digest, facts, **fields)
 
 
 def _named(fields):
@@ -284,6 +335,8 @@ def revert(policy, wish, origin=None, to=""):
         return nothing
     with place.lock():
         fence(place, wish)
+        if not wish.check:
+            close_debug(place, wish)
         pending = place.record("pending")
         if pending and origin in (None, pending.get("from")):
             return _revert_pending(place, pending, wish)

@@ -12,8 +12,9 @@ import os
 from . import unit_specifiers
 
 OWN_DROPIN = "zz-bulkhead.conf"
-PROBE_DROPIN = "zzz-bulkhead-probe.conf"  # behind ours, for one reload, in /run
-OURS = (OWN_DROPIN, PROBE_DROPIN)
+DEBUG_DROPIN = "zzy-bulkhead-debug.conf"  # behind ours, while it is open for debugging, in /run
+PROBE_DROPIN = "zzz-bulkhead-probe.conf"  # behind both, for one reload, in /run
+OURS = (OWN_DROPIN, DEBUG_DROPIN, PROBE_DROPIN)
 
 
 def logical_lines(text):

@@ -9,6 +9,7 @@ import time
 
 from .command import must, run
 from .errors import HostError
+from .readback_facts import parse_show
 
 PROPERTIES = (
     "Id,Type,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,NeedDaemonReload,ControlGroup,Slice"
@@ -18,17 +19,14 @@ PROPERTIES = (
 RUNNING = ("active", "activating", "reloading", "refreshing")
 
 
-def show(names):
-    """{unit: {property: text}} of all ``names`` in one call."""
+def show(names, extra=()):
+    """{unit: {property: text}} of all ``names`` in one call; ``extra``: properties beyond ``PROPERTIES``."""
     if not names:
         return {}
-    done = must(["systemctl", "show", "-p", PROPERTIES, "--"] + list(names), "reading units")
-    blocks = [
-        dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        for block in done.stdout.strip().split("\n\n")
-    ]
+    asked = ",".join([PROPERTIES] + list(extra))
+    done = must(["systemctl", "show", "-p", asked, "--"] + list(names), "reading units")
     # One block per name, in the order asked for; Id would differ for an alias.
-    return dict(zip(names, blocks))
+    return parse_show(done.stdout.strip(), list(names))
 
 
 def service(name):

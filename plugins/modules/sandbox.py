@@ -81,6 +81,8 @@ attributes:
     support: full
     description: Shows every file before and after.
 extends_documentation_fragment: []
+notes:
+  - A sandbox that is open for debugging (M(bulkhead.fleet.debug)) is closed first, and C(reasons) says so.
 seealso:
   - module: bulkhead.fleet.sandbox_info
 """

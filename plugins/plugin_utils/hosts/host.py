@@ -76,10 +76,12 @@ def conversation(
     )
 
 
-def read(action: Any, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-    """What ``sandbox_info`` finds on the host."""
+def read(
+    action: Any, options: dict[str, Any], variables: dict[str, Any], module: str = MODULE + "_info"
+) -> dict[str, Any]:
+    """What a module that needs nothing from the controller answers, ``sandbox_info`` where no other is named."""
     refuse_windows(action)
-    result: dict[str, Any] = action._execute_module(MODULE + "_info", options, task_vars=variables)
+    result: dict[str, Any] = action._execute_module(module, options, task_vars=variables)
     result.pop("invocation", None)
     return result
 

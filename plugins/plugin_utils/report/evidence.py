@@ -70,8 +70,22 @@ class ClauseEvidence:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """One way in which the host is no longer what its generation says, and the clauses that it concerns."""
+
+    what: str
+    why: str
+    clauses: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return f"drift: {self.what}: {self.why} ({', '.join(self.clauses) or 'no clause'})"
+
+
+@dataclass(frozen=True)
 class HostEvidence:
-    """All clauses of one policy on one host. ``missing`` says why there is none."""
+    """All clauses of one policy on one host. ``missing`` says why there is none; ``notes`` what a reader has to
+    know of this host whatever its clauses say, such as a debug overlay that is open."""
 
     host: str
     policy: str
@@ -84,6 +98,8 @@ class HostEvidence:
     method: str = ""
     openings: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    drift: tuple[Drift, ...] = ()
     clauses: tuple[ClauseEvidence, ...] = ()
     missing: str = ""
     by_clause: Mapping[str, ClauseEvidence] = field(default_factory=dict, compare=False)
@@ -171,6 +187,12 @@ def parse(data: Any, where: str) -> HostEvidence:
         **{name: read.text(data, name) for name in names},
         openings=read.texts(data, "openings"),
         troubles=read.texts(data, "troubles"),
+        notes=read.texts(data, "notes"),
+        drift=read.each(
+            data,
+            "drift",
+            lambda item: Drift(read.text(item, "what"), read.text(item, "why"), read.texts(item, "clauses")),
+        ),
         clauses=clauses,
         by_clause={item.clause: item for item in clauses},
     )

@@ -27,6 +27,7 @@ def _policy(fleet: PolicyFleet) -> list[str]:
         "  " + "host".ljust(width) + "".join(name.rjust(9) for name in (*_COLUMNS, "bad")) + "  digest"
     )
     troubles: list[str] = []
+    notes: list[str] = []
     for column in fleet.hosts:
         if column.evidence.missing:
             out.append(f"  {column.name.ljust(width)}  no evidence: {column.evidence.missing}")
@@ -39,10 +40,13 @@ def _policy(fleet: PolicyFleet) -> list[str]:
             + f"  {column.evidence.digest[:12]}"
         )
         troubles += [f"{column.name}: {text}" for text in column.evidence.troubles]
+        notes += [f"{column.name}: {text}" for text in column.evidence.notes]
+        notes += [f"{column.name}: {item.text}" for item in column.evidence.drift]
         for clause in column.evidence.clauses:
             if state(clause) in BAD_STATES:
                 text = "; ".join([*clause.failures, *clause.unsure]) or clause.detail
                 troubles.append(f"{column.name} {clause.clause} {clause.outcome}: {text}")
+    out += [f"  * {text}" for text in notes]
     out += [f"  ! {text}" for text in troubles[:SHOWN]]
     if len(troubles) > SHOWN:
         out.append(f"  ! and {len(troubles) - SHOWN} more, see the report")

@@ -28,7 +28,7 @@ class Observation:
     that was applied. ``service``: active state of the unit; ``ran_before``: whether it ran before the change.
     ``restarts``: since the apply. ``health``: (id, what was wrong) with an empty string for a success.
     ``tried``: probes and read-backs; ``answered``: probes that told allowed from denied; ``failures`` and
-    ``unsure``: what spoke against a clause, and what could not tell.
+    ``unsure``: what spoke against a clause, and what could not tell. ``opened``: what a debug overlay opens.
     """
 
     host: str
@@ -44,6 +44,7 @@ class Observation:
     answered: int = 0
     failures: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
+    opened: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,14 @@ def _health(seen: Observation) -> tuple[bool | None, str]:
     return not wrong, f"health: {_first(wrong)}"
 
 
+def _closed(seen: Observation) -> tuple[bool | None, str]:
+    # A host whose sandbox somebody opened is no witness for the sandbox.
+    return (None, f"is {seen.opened}") if seen.opened else (True, "")
+
+
 def _probes(seen: Observation) -> tuple[bool | None, str]:
+    if seen.opened:
+        return None, "the probes ran in a sandbox that is open for debugging"
     if seen.failures:
         return False, f"proof: {_first(seen.failures)}"
     if seen.tried is None:
@@ -129,6 +137,7 @@ CHECKS: dict[str, Callable[[Observation], tuple[bool | None, str]]] = {
     "service": _service,
     "restarts": _restarts,
     "health": _health,
+    "closed": _closed,
     "probes": _probes,
     "exercise": _exercise,
 }

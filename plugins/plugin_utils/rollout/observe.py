@@ -72,9 +72,15 @@ def refusals(looks: Mapping[str, Result | None]) -> list[str]:
 def diff_lines(look: Result) -> list[str]:
     """What a check-mode apply would change: one line a file, with the lines that it gains and loses."""
     entries = look.get("diff") or ()
-    return [
+    return note_lines(look) + [
         text for entry in ([entries] if isinstance(entries, Mapping) else entries) if (text := _diff(entry))
     ]
+
+
+def note_lines(look: Result) -> list[str]:
+    """What a plan names besides the change."""
+    debug = opened(_mapping(look, "debug"))
+    return [f"is {debug}; the rollout closes it"] if debug else []
 
 
 def _diff(entry: Result) -> str:
@@ -124,7 +130,17 @@ def observation(state: HostState, apply: Result | None, probe: Result | None) ->
         answered=proof.answered,
         failures=proof.failures,
         unsure=proof.unsure,
+        opened=opened(_mapping(now, "debug")),
     )
+
+
+def opened(debug: Result | None) -> str:
+    """ "" where no debug overlay is open, else until when, by whom and why."""
+    if not debug or not debug.get("open"):
+        return ""
+    until, who, why = (str(debug.get(key) or "?") for key in ("until", "by", "reason"))
+    words = ", ".join(str(word) for word in debug.get("words") or ["?"])
+    return f"open for debugging ({words}) until {until}, by {who}: {why}"
 
 
 def restarts(before: Result | None, seen: Result | None) -> int | None:

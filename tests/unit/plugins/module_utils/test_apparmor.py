@@ -104,7 +104,7 @@ def test_no_other_profile_can_be_written(path: str) -> None:
 
 def made(monkeypatch: pytest.MonkeyPatch, new: bundles.Bundle, differs: str = "") -> plan.Plan:
     active = {"ActiveState": "active", "MainPID": "7"}
-    monkeypatch.setattr(units, "show", lambda names: dict.fromkeys(names, active))
+    monkeypatch.setattr(units, "show", lambda names, extra=(): dict.fromkeys(names, active))
     monkeypatch.setattr(plan.files, "difference", lambda *_given: differs)
     return plan.make(new, new)
 

@@ -25,7 +25,9 @@ def active(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """State by unit, "active" where nothing else is said."""
     states: dict[str, str] = {}
     monkeypatch.setattr(
-        units, "show", lambda names: {name: {"ActiveState": states.get(name, "active")} for name in names}
+        units,
+        "show",
+        lambda names, extra=(): {name: {"ActiveState": states.get(name, "active")} for name in names},
     )
     return states
 

@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.bulkhead.fleet.plugins.module_utils.probing_judge import judge
+from ansible_collections.bulkhead.fleet.plugins.module_utils.probing_judge import (
+    drifted,
+    judge,
+    opened,
+)
 
 VERDICT = {"clause": "filesystem.write", "status": "enforced", "mechanisms": ["ProtectSystem"], "detail": ""}
 
@@ -80,3 +84,25 @@ def test_findings_without_a_verdict_are_not_dropped():
         ("memory.limit", "unclaimed", "failed"),
         ("network.listen", "unclaimed", "unclaimed"),
     ]
+
+
+def test_what_a_debug_overlay_opens_is_never_enforced():
+    for probes, outcome in (([probe()], "partial"), ([probe(False)], "failed")):
+        results = [one(probes=probes)]
+        opened(results, ["filesystem.write"], "open for debugging (ptrace)")
+        assert results[0]["outcome"] == outcome
+        assert results[0]["detail"] == "open for debugging (ptrace)"
+    results = [one(probes=[probe()])]
+    opened(results, ["processes.syscalls"], "open for debugging (ptrace)")
+    assert results[0]["outcome"] == "enforced" and results[0]["detail"] == ""
+
+
+def test_a_clause_that_has_drifted_does_not_hold():
+    item = {"what": "/etc/x", "why": "content", "clauses": ["filesystem.write"], "repair": "write"}
+    results = [one(probes=[probe()]), one(status="waived")]
+    drifted(results, [item])
+    assert results[0]["outcome"] == "failed" and results[0]["failures"] == ["drift: /etc/x: content"]
+    assert results[1]["outcome"] == "waived" and results[1]["failures"] == []
+    results = [one(probes=[probe()])]
+    drifted(results, [{**item, "what": "features", "repair": "recompile"}])
+    assert results[0]["outcome"] == "enforced"

@@ -130,3 +130,12 @@ def test_in_a_real_browser(tmp_path):
     assert seen.pop("width") <= 390  # less where the scroll bar takes room
     assert seen == {"bad": [], "tools": 1, "loaded": 0}
     assert "CONSOLE" not in done.stderr, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def test_an_open_sandbox_is_a_notice_at_the_top_and_a_line_of_its_host():
+    drift = [{"what": "/etc/x", "why": "content", "clauses": ["memory.limit"], "repair": "write"}]
+    text = page(host("h1", notes=["open for debugging <b>"], drift=drift))
+    notice = text.index('<p class="notice" role="alert">')
+    assert notice < text.index("open for debugging &lt;b&gt;") < text.index("<h1>")
+    assert text.count("open for debugging &lt;b&gt;") == 2 and "<b>" not in text[notice : notice + 400]
+    assert "drift: /etc/x: content (memory.limit)" in text

@@ -31,3 +31,12 @@ def test_what_is_wrong_is_said_and_not_drowned():
 
 def test_no_control_character_reaches_the_terminal():
     assert all(line.isprintable() for line in lines(hostile()))
+
+
+def test_an_open_sandbox_and_drift_have_a_line_whatever_the_clauses_say():
+    drift = [{"what": "/etc/x", "why": "content", "clauses": ["memory.limit"], "repair": "write"}]
+    found = lines(host("h1", notes=["open for debugging (ptrace)"], drift=drift))
+    assert found[-2:] == [
+        "  * h1: open for debugging (ptrace)",
+        "  * h1: drift: /etc/x: content (memory.limit)",
+    ]

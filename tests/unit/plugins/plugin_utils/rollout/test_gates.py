@@ -53,6 +53,8 @@ def test_a_good_host_passes_every_check() -> None:
             "h1: unproven: read /x: no control",
         ),
         ({"unsure": ("read /x: no control",)}, "pass", "1 of 1 hosts are good. 1 probes could not tell."),
+        ({"opened": "open for debugging (ptrace)"}, "inconclusive", "h1: is open for debugging (ptrace)"),
+        ({"opened": "open", "failures": ("x",)}, "inconclusive", "the probes ran in a sandbox that is open"),
         ({"service": "inactive"}, "abort", "h1: service is 'inactive'"),
         ({"service": "inactive", "ran_before": True}, "abort", "h1: service is 'inactive'"),
         (

@@ -186,3 +186,16 @@ def test_an_intent_is_no_outcome(outcome: str) -> None:
 def test_restarts(before: tuple[int | None, str], after: tuple[int | None, str], count: int | None) -> None:
     sides = [{"restarts": number, "invocation": name} for number, name in (before, after)]
     assert observe.restarts(*sides) == count
+
+
+def test_an_open_debug_overlay_is_seen_and_named_by_the_plan() -> None:
+    debug = {"open": True, "words": ["ptrace"], "until": "T", "by": "alice", "reason": "4711"}
+    sentence = "open for debugging (ptrace) until T, by alice: 4711"
+    state_ = HostState("h1", "wave 1", "", "new", apply="changed")
+    assert observe.observation(state_, {}, {"survey": {"debug": debug}}).opened == sentence
+    assert observe.observation(state_, {}, {"survey": {"debug": {"open": False}}}).opened == ""
+    assert observe.note_lines({"debug": debug}) == [f"is {sentence}; the rollout closes it"]
+    assert (
+        observe.diff_lines({"debug": debug}) == observe.note_lines({"debug": debug})
+        and observe.note_lines({}) == []
+    )
