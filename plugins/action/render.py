@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
         else:
             name = str(variables["inventory_hostname"])
             facts = host.conversation(self, {**HOST, **options}, variables, today).features(
-                compiled.unit_of(manifest)
+                compiled.unit_of(manifest), compiled.paths_of(manifest)
             )
             found = features.from_data(facts)
         bundle = compiler.compile_bundle(manifest, found, today)

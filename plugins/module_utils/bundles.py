@@ -22,6 +22,7 @@ PLACES = {
     "systemd_unit": re.compile(
         r"/etc/systemd/system/bulkhead[A-Za-z0-9:_.@\\-]*\.(?:service|slice|socket|target)"
     ),
+    "apparmor": re.compile(r"/etc/apparmor\.d/bulkhead\.[a-z0-9_-]+"),
     "nftables": re.compile(r"/etc/bulkhead/(?:nft/)?[A-Za-z0-9_.-]+\.nft"),
 }
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?")
@@ -86,6 +87,8 @@ def parse(data):
         units = tuple(data["units"])
         for name in units:
             _need(UNIT.fullmatch(name) and name.startswith("bulkhead"), "%r is no unit of ours.", name)
+        for path in data.get("paths", ()):
+            _need(isinstance(path, str) and path.startswith("/"), "%r is no path.", path)
         for check in data["health"]:
             _need(
                 sum(bool(check.get(kind)) for kind in ("http", "tcp", "command")) == 1,
@@ -117,6 +120,11 @@ def build(data, artifacts=None):
         tuple(data["readbacks"]),
         data,
     )
+
+
+def paths(bundle):
+    """The policy's paths, for ``features.collect``."""
+    return bundle.data.get("paths", ())
 
 
 def _artifact(item):

@@ -67,7 +67,7 @@ def denials_record(params, check):
 def _features(request, _check):
     from . import features
 
-    facts = features.collect(request["unit"])
+    facts = features.collect(request["unit"], request.get("paths", ()))
     return {"changed": False, "features": facts, "fingerprint": features.fingerprint(facts)}
 
 

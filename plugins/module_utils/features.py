@@ -32,10 +32,11 @@ def fingerprint(data):
     return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def collect(unit):
+def collect(unit, paths=()):
     """All facts of this host for one unit, as plain JSON data. HostError where systemd is not PID 1.
 
-    For a template the facts are about its one instance on this host, and ``unit.name`` says which.
+    For a template the facts are about its one instance on this host, and ``unit.name`` says which. ``paths``: of the
+    policy; those that go through a link are in ``links``.
     """
     if not os.path.isdir("/run/systemd/system"):
         raise HostError(
@@ -43,6 +44,8 @@ def collect(unit):
         )
     unit = unit_instances.resolve(unit)
     virt = _virt()
+    about_unit = unit_facts(unit)
+    programs = unit_files.programs(about_unit["service"]) + sorted(about_unit["interpreters"].values())
     return {
         "os": "linux",
         "distribution": _distribution(_text("/etc/os-release")),
@@ -56,8 +59,15 @@ def collect(unit):
         "apparmor": _apparmor(),
         "resolvers": parse_resolvers(_text("/etc/resolv.conf")),
         "merged_usr": os.path.islink("/lib"),
-        "unit": unit_facts(unit),
+        "links": links(list(paths) + programs),
+        "unit": about_unit,
     }
+
+
+def links(paths):
+    """{path: its real name} of the paths that go through a link. What is in /proc changes with each look: left out."""
+    found = {path: os.path.realpath(path) for path in sorted(set(paths))}
+    return {path: real for path, real in found.items() if real != path and not real.startswith("/proc/")}
 
 
 def unit_facts(unit):

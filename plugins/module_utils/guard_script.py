@@ -21,6 +21,7 @@ LC_ALL=C
 export PATH LC_ALL
 base=${0%/*}
 zero=0000000000000000000000000000000000000000000000000000000000000000
+kernel=/sys/kernel/security/apparmor
 queued=
 
 say() { printf 'bulkhead: %s\n' "$*" >&2; }
@@ -126,6 +127,15 @@ remove_new() { # kind
     done
 }
 
+# Nothing runs under it any more. What the distribution's own service compiled of it goes as well.
+unload_new() {
+    only_new apparmor | while read -r path; do
+        profile=${path##*/}
+        if grep -q "^$profile (" "$kernel/profiles" 2>/dev/null; then printf %s "$profile" >"$kernel/.remove"; fi
+        rm -f "/var/cache/apparmor/$profile" "/var/cache/apparmor/"*"/$profile"
+    done
+}
+
 control() { # systemctl command, file with one unit a line
     [ -s "$2" ] || return 0
     # shellcheck disable=SC2046,SC2086  # unit names have no spaces, and $queued is one option or none
@@ -150,6 +160,7 @@ switch_back() {
     fi
     only_new systemd_unit | sed 's,.*/,,' >"$state/stop"
     control stop "$state/stop"
+    unload_new
     remove_new '' || return 1
     while read -r directory_made; do
         keeping_time "${directory_made%/*}" rmdir "$directory_made" 2>/dev/null

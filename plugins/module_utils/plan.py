@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections import namedtuple
 
-from . import files, units
+from . import apparmor, files, units
 from .command import run
 from .errors import HostError
 from .validators import UNIT_KINDS
@@ -45,17 +45,29 @@ def make(old, new, restart=True):
             pass
         elif not tables_there(new, name):
             reasons.append("%s: its nftables table is gone" % name)
+        elif apparmor.faults(new, name):
+            reasons += ["%s: %s" % fault for fault in apparmor.faults(new, name)]
         else:
             continue
         reload.append(name)
     for name in applications:
         if misplaced(facts[name], removing=new is None):
             reasons.append("%s: runs in %s" % (name, facts[name].get("ControlGroup")))
+    wrong = apparmor.wrong_label(new, facts[new.unit]) if new else ""
+    if wrong:
+        reasons.append("%s: %s" % (new.unit, wrong))
+    # A profile takes effect on what runs at once, but that the application starts with it only a restart shows.
+    profiled = (
+        {bundle.unit for bundle in (old, new) if bundle} if _holds(write + remove, "apparmor") else set()
+    )
+    if wrong:
+        profiled.add(new.unit)
     changed_applications = [
         name
         for name in applications
         if any(item.kind == "systemd_dropin" and item.unit == name for item in write + remove)
         or misplaced(facts[name], removing=new is None)
+        or name in profiled
     ]
     return Plan(
         write,
@@ -66,6 +78,10 @@ def make(old, new, restart=True):
         reasons + ["%s: no longer wanted" % item.path for item in remove],
         facts,
     )
+
+
+def _holds(items, kind):
+    return any(item.kind == kind for item in items)
 
 
 def own_units(bundle):

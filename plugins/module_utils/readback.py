@@ -28,6 +28,14 @@ def _nft_rule(facts, item, unit):
     return item["value"] if item["value"] in comments else "%d rules, none with this comment" % len(comments)
 
 
+def _apparmor_profile(facts, item, unit):
+    return facts.profile_mode(item["key"])
+
+
+def _process_label(facts, item, unit):
+    return facts.label(facts.main_pid(unit))
+
+
 def _cgroup_file(facts, item, unit):
     return facts.cgroup_file(unit, item["key"])
 
@@ -57,6 +65,8 @@ KINDS = {
     "mount_option": _mount_option,
     "nft_rule": _nft_rule,
     "cgroup_file": _cgroup_file,
+    "apparmor_profile": _apparmor_profile,
+    "process_label": _process_label,
     "unit_state": _unit_state,
     "slice_match": _slice_match,
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 
-from . import command
+from . import apparmor, command
 
 PROC = "/proc"
 CGROUP = "/sys/fs/cgroup"
@@ -117,6 +117,14 @@ class Facts:
         """The options of the mount that ``path`` lies on, as the process sees it; [] where there is none."""
         mount = covering(self.mounts(pid), path)
         return mount[1] if mount else []
+
+    def label(self, pid):
+        """The AppArmor profile of a process and its mode, "x (enforce)" or "unconfined"; None where there is none."""
+        return apparmor.label(pid) or None
+
+    def profile_mode(self, name):
+        """The mode in which the kernel holds a profile; None where it does not."""
+        return apparmor.loaded().get(name)
 
     def cgroup_file(self, unit, name):
         group = self.show(unit, "ControlGroup")

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections import namedtuple
 
-from . import diffing, files, footprint, guard, health, plan, store, transaction, units
+from . import apparmor, diffing, files, footprint, guard, health, plan, store, transaction, units
 from .command import run
 from .errors import HostError
 
@@ -29,12 +29,8 @@ def absent(policy, wish):
     with place.lock():
         transaction.fence(place, wish)
         planned = _plan(place, wish)
-        if planned and not wish.restart and plan.misplaced(planned[0].facts[planned[1].unit], removing=True):
-            raise HostError(
-                "%s runs in a slice that goes with the sandbox: stop it first, or allow the restart."
-                % planned[1].unit,
-                state="refused",
-            )
+        if planned and not wish.restart:
+            _refuse_to_let_go(*planned)
         place.sign()
         answer = _answer(place, planned)
         # A pending change stays pending until its files are gone: cut off before that, the guard finishes the way back.
@@ -47,6 +43,21 @@ def absent(policy, wish):
     if faults:
         raise HostError("The sandbox is gone, but %s" % " ".join(faults), state="absent", **answer)
     return answer
+
+
+def _refuse_to_let_go(switch, everything):
+    """Without a restart, what runs in a slice of ours would stop with it, under a profile of ours run on unconfined."""
+    facts = switch.facts[everything.unit]
+    if plan.misplaced(facts, removing=True):
+        what = "runs in a slice"
+    elif apparmor.confines(everything.artifacts, facts):
+        what = "runs under an AppArmor profile"
+    else:
+        return
+    raise HostError(
+        "%s %s that goes with the sandbox: stop it first, or allow the restart." % (everything.unit, what),
+        state="refused",
+    )
 
 
 def forget(place):
@@ -98,6 +109,7 @@ def _withdraw(place, planned):
             plan.switch(
                 switch._replace(restart=[], remove=[i for i in switch.remove if os.path.lexists(i.path)])
             )
+    apparmor.forget(everything.artifacts)
     for family, name in sorted({table for found in plan.tables(everything).values() for table in found}):
         run(["nft", "delete", "table", family, name])  # gone already where the unit's ExecStop did it
     run(["systemctl", "reset-failed", "--"] + switch.stop + [guard.unit_name(place.policy)])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from . import features, files, health, plan, receipts, store, units
+from . import apparmor, bundles, features, files, health, plan, receipts, store, units
 from .command import run
 from .errors import HostError
 
@@ -54,7 +54,7 @@ def _policy(place, with_health, with_features):
         "uptime": store.uptime(),
     }
     if bundle and with_features:
-        facts["features"] = features.collect(bundle.unit)
+        facts["features"] = features.collect(bundle.unit, bundles.paths(bundle))
     return facts
 
 
@@ -102,6 +102,10 @@ def drift(bundle):
         found.append(
             {"what": bundle.unit, "why": "runs in %s, not in %s" % (application.get("Slice"), slices[0])}
         )
+    found += [{"what": what, "why": why} for what, why in apparmor.faults(bundle)]
+    wrong = apparmor.wrong_label(bundle, application)
+    if wrong:
+        found.append({"what": bundle.unit, "why": wrong})
     for family, name in sorted({table for names in plan.tables(bundle).values() for table in names}):
         if run(["nft", "list", "table", family, name]).returncode != 0:
             found.append({"what": "%s %s" % (family, name), "why": "nftables table is gone"})

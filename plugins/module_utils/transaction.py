@@ -14,6 +14,7 @@ import time
 from collections import namedtuple
 
 from . import (
+    apparmor,
     bundles,
     diffing,
     features,
@@ -38,7 +39,7 @@ Wish = namedtuple("Wish", "bundle confirm_within restart rollout epoch check")
 def apply(wish):
     """Bring the host to ``wish.bundle``; the answer is plain data for the module's result."""
     bundle = wish.bundle
-    facts = features.collect(bundle.unit)
+    facts = features.collect(bundle.unit, bundles.paths(bundle))
     if facts["unit"]["load_state"] == "not-found":
         raise HostError("unit %s does not exist on this host." % bundle.unit, state="refused")
     fingerprint = features.fingerprint(facts)
@@ -189,6 +190,9 @@ def _smoke_test(bundle, planned):
     health.check_all(bundle.health)
     if bundle.unit in planned.restart:
         health.settled(bundle.unit, before, began)
+        wrong = apparmor.wrong_label(bundle, units.show([bundle.unit])[bundle.unit])
+        if wrong:
+            raise HostError("%s %s." % (bundle.unit, wrong))
 
 
 def _undo(place, fields, problem):
@@ -291,7 +295,7 @@ def revert(policy, wish, origin=None, to=""):
 
         return removal.absent(policy, wish)
     # The host itself vouches for what it ran before: the features have no say in going back.
-    fingerprint = features.fingerprint(features.collect(bundle.unit))
+    fingerprint = features.fingerprint(features.collect(bundle.unit, bundles.paths(bundle)))
     return apply(wish._replace(bundle=bundle._replace(fingerprint=fingerprint)))
 
 

@@ -21,7 +21,7 @@ def validate(bundle, fragment, check=False):
     ``fragment``: path of the application's own unit file, on which the drop-in hangs. ``check``: start nothing; what
     cannot be asked then is not asked.
     """
-    faults = _systemd(bundle, fragment) + _nftables(bundle, check)
+    faults = _systemd(bundle, fragment) + _apparmor(bundle) + _nftables(bundle, check)
     if faults:
         raise HostError(
             "the host's own parsers refuse the new files: %s" % " | ".join(faults)[:1500], state="refused"
@@ -58,6 +58,18 @@ def _systemd(bundle, fragment):
         return [line.replace(stage + "/", "") for line in lines if not line.startswith(names[0] + ":")]
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def _apparmor(bundle):
+    """Compiled as it would be loaded, but neither loaded (-Q) nor put into the cache (-K)."""
+    faults = []
+    for item in bundle.artifacts:
+        if item.kind == "apparmor":
+            done = run(["apparmor_parser", "-Q", "-K"], stdin=item.content.decode(), timeout=60)
+            if done.returncode != 0:
+                text = " ".join((done.stderr or done.stdout).split())
+                faults.append("%s: %s" % (os.path.basename(item.path), text))
+    return faults
 
 
 def _nftables(bundle, check):

@@ -41,6 +41,7 @@ class Bundle:
     readbacks: tuple[ReadBack, ...]
     probes: tuple[Probe, ...]
     verdicts: tuple[Verdict, ...]
+    paths: tuple[str, ...] = ()  # that the host looks for links in, when it says what it can do
 
     @cached_property
     def digest(self) -> str:
@@ -85,6 +86,7 @@ class Bundle:
                 }
                 for verdict in self.verdicts
             ],
+            "paths": list(self.paths),
             "lines": {artifact.path: [list(pair) for pair in artifact.lines] for artifact in self.artifacts},
         }
 
@@ -161,4 +163,5 @@ def _from_data(data: dict[str, Any]) -> Bundle:
             Verdict(item["clause"], Status(item["status"]), tuple(item["mechanisms"]), item["detail"])
             for item in data["verdicts"]
         ),
+        paths=tuple(data["paths"]),
     )

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import exam  # noqa: F401  puts the helpers below on the path
+from apparmor_model import Profile as AppArmorProfile
 from linux_support import words
 from parsers import complaints, ruleset
 from pf_model import Anchor
@@ -45,7 +46,8 @@ def shape(bundle: Bundle, by_hand: frozenset[str]) -> Shape:
     )
     for one in bundle.artifacts:
         found[f"{one.path} {one.kind} {one.mode:o} {one.owner} {one.group} {one.unit}"] += 1
-        for item, count in _of(one.kind, one.content, by_hand).items():
+        read = _apparmor(one) if one.kind == "apparmor" else _of(one.kind, one.content, by_hand)
+        for item, count in read.items():
             found[f"{one.path}: {item}"] += count
     units = tuple((one.path, one.content) for one in bundle.artifacts if one.kind.startswith("systemd_"))
     for line in _said_by_systemd(units, by_hand):
@@ -110,6 +112,19 @@ def _said_by_systemd(units: tuple[tuple[str, bytes], ...], by_hand: frozenset[st
         if not at or rows[int(at[1]) - 1].partition("=")[0] not in by_hand:
             said.append(line.replace(home, ""))
     return tuple(said)
+
+
+def _apparmor(one: Artifact) -> Shape:
+    """Rules by their kind and letters, each once for a clause: how many rules leave a tree out depends on its name."""
+    text = one.content.decode("utf-8")
+    AppArmorProfile(text)
+    lines = text.split("\n")
+    rules = {number for number, line in enumerate(lines, 1) if line.startswith("  ")}
+    owners = dict(one.lines)
+    found = Shape([f"{len(rules ^ owners.keys())} rules without a clause"])
+    kinds = {(re.sub('".*"', "PATH", lines[number - 1]), owner) for number, owner in owners.items()}
+    found.update(kind for kind, _owner in kinds)
+    return found
 
 
 def _nftables(text: str) -> Iterator[str]:

@@ -90,7 +90,9 @@ class ReadBack:
     ``process_status`` (key: field of /proc/MAINPID/status), ``mount_option`` (key: path, value: option that must
     be set in /proc/MAINPID/mountinfo), ``nft_rule`` (key: table, value: comment that must be there),
     ``cgroup_file`` (key: file below the unit's cgroup), ``unit_state`` (key: unit, value: active state),
-    ``slice_match`` (key: table, value: slice that the table's socket match must still point at).
+    ``slice_match`` (key: table, value: slice that the table's socket match must still point at),
+    ``apparmor_profile`` (key: profile, value: the mode in which the kernel holds it), ``process_label`` (key: apparmor,
+    value: the profile of the main process and its mode).
     ``relation``: equals, contains, excludes, at_most; applied to the text read.
     """
 

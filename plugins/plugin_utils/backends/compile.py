@@ -12,7 +12,7 @@ from ..bundle import Bundle
 from ..policy.model import OS, Clause, Manifest, PathClause, PathRef, Secret, Waiver
 from .base import BackendError, Compilation, Features, Status, Verdict
 from .examples import example_probes
-from .linux_names import is_instance
+from .linux_names import is_instance, plain
 from .registry import BACKENDS, OVERRIDABLE, backends
 
 _RANK = {Status.ENFORCED: 0, Status.PARTIAL: 1, Status.REFUSED: 2}
@@ -50,7 +50,16 @@ def compile_bundle(manifest: Manifest, features: Features, today: date) -> Bundl
         readbacks=tuple(readback for one in made for readback in one.readbacks),
         probes=tuple(probe for one in made for probe in one.probes) + example_probes(manifest, features.os),
         verdicts=verdicts,
+        paths=asked_paths(manifest, features.os),
     )
+
+
+def asked_paths(manifest: Manifest, os: OS) -> tuple[str, ...]:
+    """Paths of which a host has to say whether a link is in them, because a backend goes by names."""
+    if os is not OS.LINUX:
+        return ()
+    refs = [ref for clause in manifest.clauses if (ref := _path(clause)) is not None and not ref.glob]
+    return tuple(sorted({plain(path) for ref in refs if (path := ref.on(os))}))
 
 
 def _settle_paths(manifest: Manifest, os: OS) -> tuple[Manifest, tuple[Verdict, ...]]:

@@ -80,7 +80,8 @@ class LinuxFeatures(TypedDict, total=False):
     """Everything that the Linux backends read. ``virt``: output of systemd-detect-virt ("none", "kvm",
     "systemd-nspawn"); ``container``: True where it names a container. ``lsm``: names of
     /sys/kernel/security/lsm. ``resolvers``: addresses of nameserver lines of /etc/resolv.conf, in order.
-    ``merged_usr``: /lib is a link into /usr. ``distribution``: "Debian 12" for people."""
+    ``merged_usr``: /lib is a link into /usr. ``links``: {path: what it really is} for those paths of the policy, and
+    programs of the unit, that go through a link. ``distribution``: "Debian 12" for people."""
 
     os: str
     distribution: str
@@ -94,6 +95,7 @@ class LinuxFeatures(TypedDict, total=False):
     apparmor: AppArmorFacts
     resolvers: list[str]
     merged_usr: bool
+    links: dict[str, str]
     unit: UnitFacts
 
 

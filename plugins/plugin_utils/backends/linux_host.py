@@ -30,6 +30,7 @@ DIRECTORY_KEYS = (
     ("LogsDirectory", "/var/log"),
     ("ConfigurationDirectory", "/etc"),
 )
+_MERGED = frozenset({"bin", "sbin", "lib", "lib32", "lib64", "libx32"})  # links into /usr on a merged host
 _GROWING = frozenset(key for key, _unused in DIRECTORY_KEYS)  # an override adds to what the vendor wrote
 
 
@@ -124,6 +125,23 @@ class Host:
     def controller(self, name: str) -> bool:
         """Whether limits of this controller do anything; without it systemd sets them without a word."""
         return name in self.facts.get("cgroup", {}).get("controllers", [])
+
+    @property
+    def apparmor(self) -> bool:
+        """Whether a profile confines the unit: the kernel mediates, the parser knows ABI 3.0, systemd can set it."""
+        facts = self.facts.get("apparmor", {})
+        known = bool(facts.get("parser")) and "3.0" in facts.get("abis", [])
+        mediates = bool(facts.get("enabled")) and "apparmor" in self.facts.get("lsm", [])
+        return known and mediates and bool(self.flags.get("APPARMOR")) and not self.container
+
+    def real(self, path: str) -> str:
+        """What ``path`` is once all links in it are followed: the name by which the kernel knows a file."""
+        found = self.facts.get("links", {}).get(path, "")
+        if found:
+            return found
+        if self.facts.get("merged_usr") and path.split("/")[1] in _MERGED:
+            return f"/usr{path}"
+        return path
 
     @property
     def filters_bpf(self) -> bool:

@@ -12,6 +12,7 @@ from .base import BackendError
 DROPIN_NAME = "zz-bulkhead.conf"  # drop-ins apply in order of file name over all directories: last wins
 UNITS = "/etc/systemd/system"
 RULES = "/etc/bulkhead/nft"
+PROFILES = "/etc/apparmor.d"
 
 _POLICY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _LINKS = (("/var/run", "/run"), ("/var/lock", "/run/lock"))
@@ -52,6 +53,22 @@ def table_name(policy: str) -> str:
 def rules_path(policy: str) -> str:
     slug(policy)
     return f"{RULES}/{policy}.nft"
+
+
+def profile_name(policy: str) -> str:
+    """The AppArmor profile, by which denials name the policy."""
+    slug(policy)
+    return f"bulkhead.{policy}"
+
+
+def profile_path(policy: str) -> str:
+    return f"{PROFILES}/{profile_name(policy)}"
+
+
+def profile_unit(policy: str) -> str:
+    """The oneshot that loads the profile before the application starts."""
+    slug(policy)
+    return f"bulkhead-apparmor-{policy}.service"
 
 
 def dropin_path(unit: str) -> str:

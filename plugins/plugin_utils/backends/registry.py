@@ -13,7 +13,7 @@ from .base import Backend
 
 # Names of modules beside this one. Imported on first use: a run for one system loads no other's tables.
 BACKENDS: dict[OS, tuple[str, ...]] = {
-    OS.LINUX: ("systemd", "nftables"),
+    OS.LINUX: ("systemd", "apparmor", "nftables"),
     OS.WINDOWS: ("win_service", "win_firewall", "win_applocker", "win_job"),
     OS.MACOS: ("macos_sandbox", "macos_launchd", "macos_pf"),
 }

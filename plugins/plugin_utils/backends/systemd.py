@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ..policy.model import OS, Manifest, Mode
 from . import (
+    systemd_apparmor,
     systemd_audit,
     systemd_filesystem,
     systemd_identity,
@@ -35,6 +36,7 @@ _EMITTERS = (
     systemd_identity.emit,
     systemd_filesystem.emit,
     systemd_network.emit,
+    systemd_apparmor.emit,
     systemd_processes.emit,
     systemd_ipc.emit,
     systemd_resilience.emit,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ..policy.model import OS, Syscalls
+from . import systemd_apparmor
 from .base import Status, Verdict
 from .systemd_network import tie_to_slice
 from .systemd_plan import Plan
@@ -23,6 +24,7 @@ def emit(plan: Plan) -> None:
             )
             plan.verdicts[override.id] = left_out
     tie_to_slice(plan)
+    systemd_apparmor.emit(plan)
     syscalls = plan.one(Syscalls)
     if syscalls is None:
         return

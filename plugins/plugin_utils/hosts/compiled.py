@@ -46,6 +46,11 @@ def unit_of(manifest: Manifest) -> str:
     return workload.name
 
 
+def paths_of(manifest: Manifest) -> list[str]:
+    """Paths of the policy that the host is to look for links in."""
+    return list(compiler.asked_paths(manifest, OS.LINUX))
+
+
 def bundle(manifest: Manifest, facts: dict[str, Any], today: date, cache: Cache) -> dict[str, Any]:
     """The bundle as plain data, with ``features_name``. Raises BackendError where the host cannot be compiled for."""
     print_ = features.fingerprint(facts)

@@ -78,9 +78,10 @@ class Conversation:
         answer = self._ask({"op": "revert", "policy": policy, "from": origin, "to": to, **self.settings})
         return self._settle(policy, answer)
 
-    def features(self, unit: str) -> dict[str, Any]:
-        """Ask the host what it can do and how its unit is written; changes nothing there."""
-        return self._remember(unit, self._ask({"op": "features", "unit": unit})["features"])
+    def features(self, unit: str, paths: Sequence[str] = ()) -> dict[str, Any]:
+        """Ask the host what it can do, how its unit is written and which paths are links; changes nothing there."""
+        request = {"op": "features", "unit": unit, "paths": list(paths)}
+        return self._remember(unit, self._ask(request)["features"])
 
     # --- compile ---
 
@@ -91,7 +92,7 @@ class Conversation:
                 return facts, self._judged(manifest, facts)
             except (HostsError, BackendError):
                 pass  # by what we remember of it; the host itself may have changed for the better
-        facts = self.features(unit)
+        facts = self.features(unit, compiled.paths_of(manifest))
         return facts, self._judged(manifest, facts)
 
     def _judged(self, manifest: Manifest, facts: dict[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def bundle(root: Path, files: dict[str, str], digest: str, units: tuple[str, ...
     for name, text in files.items():
         kind = "systemd_dropin" if name.endswith(".conf") else "systemd_unit"
         kind = "nftables" if name.endswith(".nft") else kind
+        kind = "apparmor" if name.startswith("bulkhead.") and "/" not in name else kind
         artifacts.append(
             bundles.Artifact(str(root / name), kind, 0o644, USER, GROUP, "web.service", text.encode())
         )

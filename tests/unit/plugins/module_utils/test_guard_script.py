@@ -76,6 +76,8 @@ def make(
     )
     stub.chmod(0o755)
     script = guard_script.SCRIPT.replace("PATH=/usr/sbin", f"PATH={tmp_path}/bin:/usr/sbin", 1)
+    script = script.replace("/sys/kernel/security/apparmor", f"{tmp_path}/kernel", 1)
+    script = script.replace("/var/cache/apparmor", f"{tmp_path}/cache")
     Path(store.BASE, "guard").write_text(script)
     Path(store.BASE, "made").write_text("")
     (tmp_path / "etc/web.service.d").mkdir(parents=True)
@@ -176,6 +178,24 @@ def test_an_application_started_meanwhile_is_moved_out_of_our_slice(first: Host)
     told = first.told()
     stop = told.index("stop -- bulkhead-web.slice bulkhead-net-web.service")
     assert told.index("restart -- web.service") < stop
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_profile_that_was_not_there_leaves_the_kernel_and_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    profile = {"bulkhead.web": "profile\n"}
+    host = make(tmp_path, monkeypatch, {**OLD, **profile} if before else OLD, {**NEW, **profile})
+    host.pend()
+    for folder in ("kernel", "cache/1a.0"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "kernel/profiles").write_text("bulkhead.web2 (enforce)\nbulkhead.web (enforce)\n")
+    (tmp_path / "cache/1a.0/bulkhead.web").write_text("binary")
+    assert host.guard("revert", "web", "n1").returncode == 0
+    removed = tmp_path / "kernel/.remove"
+    assert (removed.read_text() if removed.exists() else "") == ("" if before else "bulkhead.web")
+    assert (tmp_path / "cache/1a.0/bulkhead.web").exists() is before
+    assert (tmp_path / "etc/bulkhead.web").exists() is before
 
 
 def test_a_directory_that_we_did_not_make_stays(first: Host) -> None:

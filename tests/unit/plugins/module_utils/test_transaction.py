@@ -28,7 +28,7 @@ def wish() -> transaction.Wish:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Store:
     monkeypatch.setattr(footprint, "note_base", lambda: None)
     facts = {"unit": {"load_state": "loaded", "fragment": ""}}
-    monkeypatch.setattr(transaction.features, "collect", lambda _unit: facts)
+    monkeypatch.setattr(transaction.features, "collect", lambda _unit, _paths: facts)
     monkeypatch.setattr(transaction.features, "fingerprint", lambda _facts: "f" * 64)
     return state_below(monkeypatch, tmp_path)
 

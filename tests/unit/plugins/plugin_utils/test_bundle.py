@@ -67,6 +67,7 @@ def test_the_json_has_the_keys_of_the_contract():
         "probes",
         "verdicts",
         "lines",
+        "paths",
     }
     assert data["workload"] == {"unit": "nginx.service"}
     assert data["artifacts"][0] == {
@@ -78,7 +79,7 @@ def test_the_json_has_the_keys_of_the_contract():
         "unit": "nginx.service",
         "content": bundle().artifacts[0].content.decode(),
     }
-    assert data["units"] == ["bulkhead-net-nginx.service"]
+    assert data["units"] == ["bulkhead-apparmor-nginx.service", "bulkhead-net-nginx.service"]
 
 
 @pytest.mark.parametrize(

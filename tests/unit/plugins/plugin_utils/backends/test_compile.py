@@ -114,7 +114,7 @@ def test_every_override_has_a_verdict_and_none_is_lost():
     )
     assert found["overrides.linux.sysctl.Nice"] == Verdict(
         *("overrides.linux.sysctl.Nice", Status.REFUSED, ()),
-        "'sysctl' is no backend of linux (overrides.linux.sysctl.Nice): known are systemd, nftables; "
+        "'sysctl' is no backend of linux (overrides.linux.sysctl.Nice): known are systemd, apparmor, nftables; "
         "of these systemd takes overrides.",
     )
 

@@ -163,7 +163,7 @@ def test_audit_renders_nothing_that_denies():
     everything = (*CLOSED, m.Syscalls("s"), m.MemoryLimit("c", bytes=1), m.User("identity.user", name="x"))
     made = by_systemd(*everything, m.ConnectClosure("network.connect"), mode=m.Mode.AUDIT)
     keys = {key for _, key, _ in directives(content(made, "zz-bulkhead.conf"))}
-    assert keys == {"Slice", "Requires", "After", "SystemCallLog"}
+    assert keys == {"Slice", "Requires", "After", "SystemCallLog", "AppArmorProfile"}
     assert {item.status for item in made.verdicts} == {Status.PARTIAL}
     assert len(made.verdicts) == len(everything) + 1
 
