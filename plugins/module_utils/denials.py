@@ -58,7 +58,7 @@ def read(policy, cursor="", limit=5000):
         "sources": reading.sources,
         "notes": reading.notes,
         "unrecorded": denials_unrecorded.unrecorded(
-            bundle.data.get("verdicts", []), denials_unrecorded.seccomp_recorded()
+            bundle.data.get("verdicts", []), denials_unrecorded.seccomp_recorded(), os.uname().release
         ),
         "calls": calls(reading.facts.show(bundle.unit, "SystemCallFilter")),
         "links": links(bundle.data.get("probes", [])),
