@@ -215,6 +215,7 @@ def examine(name: str, folder: Path) -> Findings:
         for number in (1, 2):
             second(bench, acts, rows, answers, number, found)
     except (AssertionError, OSError, KeyError, subprocess.SubprocessError) as problem:
+        bench.say(f"stopped: {problem}")
         found.broken.append(f"{name}: {problem}")
     finally:
         try:
