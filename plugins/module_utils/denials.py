@@ -25,6 +25,7 @@ from .errors import HostError
 from .readback_facts import Facts
 
 LIMITS = (1, 100000)
+_EVENTS = (("memory.killed", "memory"), ("tasks.refused", "processes"))
 _PROPERTIES = {"ControlGroup", "MainPID", "InvocationID", "User", "UID", "SystemCallFilter"}
 
 
@@ -43,6 +44,8 @@ def read(policy, cursor="", limit=5000):
     reading.lines()
     if reading.whole:
         reading.counters()
+    else:
+        reading.told()
     return {
         "changed": False,
         "policy": policy,
@@ -58,7 +61,7 @@ def read(policy, cursor="", limit=5000):
         "sources": reading.sources,
         "notes": reading.notes,
         "unrecorded": denials_unrecorded.unrecorded(
-            bundle.data.get("verdicts", []), denials_unrecorded.seccomp_recorded()
+            bundle.data.get("verdicts", []), denials_unrecorded.seccomp_recorded(), os.uname().release
         ),
         "calls": calls(reading.facts.show(bundle.unit, "SystemCallFilter")),
         "links": links(bundle.data.get("probes", [])),
@@ -186,7 +189,7 @@ class _Reading:
         if refused is not None:
             facts, peer = refused
             if not self._seen(line.boot, line.micros, line.text):
-                self.tally.add(self._enforced(facts), line.stamp, peers=denials_audit.printable(peer, 60))
+                self.tally.add(self._enforced(facts), line.stamp, peers=peer)
             return
         facts = denials_cgroup.denial(line.text, self.bundle.unit)
         if facts is not None and not self._seen(line.boot, line.micros, line.text):
@@ -196,6 +199,25 @@ class _Reading:
         return dict(facts, enforced=self.bundle.mode == "enforce")
 
     # --- counters ---
+
+    def told(self):
+        """More lines are to come: what the counters have of those that this call gave is not to be given again."""
+        for label, count in self.packets.items():
+            given = self.tally.counted(mechanism="nftables", label=label)
+            self.position.packets[label] = min(count, self.position.packets.get(label, 0) + given)
+        events, before = self._events()
+        for name, act in _EVENTS:
+            given = self.tally.counted(mechanism="cgroup", act=act)
+            before[name] = min(events.get(name, 0), before.get(name, 0) + given)
+        self.position.events = before
+
+    def _events(self):
+        """Counters of the unit's control group now, and before; they belong to one start of the unit."""
+        group = self.facts.show(self.bundle.unit, "ControlGroup") or ""
+        invocation = self.facts.show(self.bundle.unit, "InvocationID") or ""
+        before = dict(self.position.events) if self.position.invocation == invocation else {}
+        self.position.invocation = invocation
+        return denials_cgroup.counters(group), before
 
     def counters(self):
         """What the rate-limited lines did not tell, and events that leave one line or none."""
@@ -213,14 +235,10 @@ class _Reading:
         self.position.packets = self.packets
         if self.has_table and not self.packets:
             self.notes.append("the policy's nftables table is gone: nothing is refused or counted")
-        group = self.facts.show(self.bundle.unit, "ControlGroup") or ""
-        events = denials_cgroup.counters(group)
-        invocation = self.facts.show(self.bundle.unit, "InvocationID") or ""
-        # The counters belong to one start of the unit.
-        before = self.position.events if self.position.invocation == invocation else {}
+        events, before = self._events()
         grown = denials_cursor.grown(events, before)
         told = {"memory.killed": len(self._killed)}
-        for name, act in (("memory.killed", "memory"), ("tasks.refused", "processes")):
+        for name, act in _EVENTS:
             rest = max(grown.get(name, 0), told.get(name, 0)) - self.tally.counted(
                 mechanism="cgroup", act=act
             )
@@ -234,4 +252,4 @@ class _Reading:
                 "the memory limit was reached %d times and the kernel made room: nothing was killed"
                 % grown["memory.reached"]
             )
-        self.position.events, self.position.invocation = events, invocation
+        self.position.events = events

@@ -7,6 +7,7 @@ The lines tell who and where, at most 5 in a second for each rule. The counters 
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 
@@ -35,7 +36,7 @@ def denial(policy, text, prefixes):
     for name, value in _WORD.findall(text[end:]):
         words.setdefault(name, value)
     outgoing = bool(words.get("OUT"))
-    peer = words.get("DST" if outgoing else "SRC", "")
+    peer = address(words.get("DST" if outgoing else "SRC", ""))
     facts = {
         "mechanism": "nftables",
         "act": "connect" if outgoing else "listen",
@@ -47,6 +48,14 @@ def denial(policy, text, prefixes):
     if outgoing:
         facts["address"] = peer
     return facts, peer
+
+
+def address(text):
+    """An address as people write it: the kernel spells out every zero of IPv6."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return denials_audit.printable(text, 60)
 
 
 def table(name):

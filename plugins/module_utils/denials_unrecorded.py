@@ -45,6 +45,12 @@ SILENT = (
         "a variable is left out and nothing is refused",
     ),
 )
+# From kernel 6.3 and systemd 253 on this is prctl(PR_SET_MDWE) and no filter: the kernel answers EACCES itself.
+WRITABLE_CODE = (
+    "writable_code",
+    "MemoryDenyWriteExecute",
+    "the kernel refuses it by itself, without a filter, and tells nobody",
+)
 SECCOMP = (
     "seccomp",
     "SystemCallFilter RestrictAddressFamilies RestrictNamespaces RestrictSUIDSGID RestrictRealtime "
@@ -69,10 +75,21 @@ def seccomp_recorded(patterns=_CONFIGURATION, actions=_ACTIONS):
     return asked and "errno" in files.read_text(actions).split()
 
 
-def unrecorded(verdicts, recorded):
+def refuses_writable_code(release):
+    """Whether a kernel of this release (uname -r) has PR_SET_MDWE, which systemd takes where it is there."""
+    found = re.match(r"(\d+)\.(\d+)", release)
+    return bool(found) and (int(found.group(1)), int(found.group(2))) >= (6, 3)
+
+
+def unrecorded(verdicts, recorded, release):
     """[{"mechanism", "clauses", "reason"}] of a bundle's verdicts. ``recorded``: see ``seccomp_recorded``."""
     found = []
-    for name, directives, reason in SILENT if recorded else (*SILENT, SECCOMP):
+    silent = (
+        SILENT
+        + ((WRITABLE_CODE,) if refuses_writable_code(release) else ())
+        + (() if recorded else (SECCOMP,))
+    )
+    for name, directives, reason in silent:
         known = set(directives.split())
         clauses = sorted(
             verdict["clause"]

@@ -39,7 +39,7 @@ attributes:
     description: There is one file with one setting.
 notes:
   - Needs root.
-  - What a record costs is measured in docs/denials.md. The kernel limits what reaches its ring, not the calls.
+  - Each refused call then costs one audit record. The kernel limits what reaches its ring, not the calls.
 seealso:
   - module: bulkhead.fleet.denials_info
 """

@@ -22,6 +22,12 @@ _ALIASES = (
     ("/run/lock/", "/var/lock/"), ("/run/", "/var/run/"),
 )  # fmt: skip
 # Of AppArmor's words for families those that the kernel's own are not (security/apparmor/net.c)
+# AppArmor's operations on other processes and on mounts -> the privilege that opens them
+OPERATIONS = {
+    "ptrace": "trace_processes",
+    "signal": "signal_any_process",
+    **dict.fromkeys(("mount", "umount", "pivotroot"), "administer_system"),
+}
 _FAMILY_WORDS = {"inet": "ipv4", "inet6": "ipv6"} | {
     word: word for word in FAMILIES if word not in ("ipv4", "ipv6")
 }
@@ -51,6 +57,8 @@ def attribute(manifest: m.Manifest, act: Act, allowed_calls: Collection[str] | N
         if act.detail == "raw" and family_of(act.subject) in _families(manifest):
             return _privilege(manifest, "raw_network", "a raw socket")
         return _setting(manifest, m.Families, m.ConnectClosure)
+    if act.kind == "other" and act.detail in OPERATIONS:
+        return _privilege(manifest, OPERATIONS[act.detail], act.detail)
     if act.kind == "memory":
         return _setting(manifest, m.MemoryLimit)
     if act.kind == "processes":

@@ -13,6 +13,8 @@ import posixpath
 import re
 from collections.abc import Callable
 
+from ..backends.linux_names import within
+from ..backends.linux_tables import SENSITIVE, SENSITIVE_OF_ROOT
 from ..policy import model as m
 from ..policy.evaluate import Outcome, connect_act, listen_act
 from ..policy.words import FAMILIES
@@ -59,6 +61,8 @@ def _file(act: Act) -> Wish:
             lambda manifest: any(clause.path.on(m.OS.LINUX) == path for clause in manifest.of(m.Device)),
         )
     opens = [_GIVES[act.kind]] if _GIVES[act.kind] else []
+    if any(within(path, secret) for secret in (*SENSITIVE, *SENSITIVE_OF_ROOT)):
+        opens.append("what is known to hold secrets of the system")
     entry: object = path
     process = _PROCESS.fullmatch(path)
     if process:
@@ -191,6 +195,7 @@ _MAKERS: dict[str, Callable[[Policy, Act, Attribution], Wish]] = {
     "socket": _socket,
     "call": call_wish,
     "privilege": capability_wish,
+    "other": capability_wish,
     "memory": _memory,
     "processes": _processes,
 }

@@ -9,7 +9,7 @@ from ..policy import model as m
 from ..policy.words import PRIVILEGES, SYSCALL_GROUPS
 from . import calls
 from .acts import Act
-from .attribute import Attribution, privilege_of
+from .attribute import OPERATIONS, Attribution, privilege_of
 from .change import Change, Policy
 from .wishes import NoChange, Wish, names
 
@@ -84,10 +84,12 @@ def privilege_wish(policy: Policy, name: str) -> Wish:
 
 
 def capability_wish(policy: Policy, act: Act, found: Attribution) -> Wish:
-    """The privilege that holds a capability."""
-    name = privilege_of(act.subject)
+    """The privilege that holds a capability, or that opens an operation on other processes."""
+    name = OPERATIONS.get(act.detail, "") if act.kind == "other" else privilege_of(act.subject)
     if not name:
-        raise NoChange(found.note)
+        raise NoChange(found.note or "the language has no words for it")
+    if act.kind == "other" and name == "administer_system":
+        return _words(policy, {"namespaces"}, {name})  # mounting needs its calls as well
     return privilege_wish(policy, name)
 
 

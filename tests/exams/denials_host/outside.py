@@ -47,8 +47,6 @@ def attempt(act) -> str:
     kind = socket.SOCK_DGRAM if act["protocol"] == "udp" else socket.SOCK_STREAM
     one = socket.socket(socket.AF_INET, kind)
     one.settimeout(5)
-    if act.get("hold"):
-        HELD.append(one)
     try:
         one.connect(("127.0.0.1", act["port"]))
         one.send(b"hello")
@@ -57,9 +55,6 @@ def attempt(act) -> str:
         return "timeout"
     except OSError as problem:
         return errno.errorcode.get(problem.errno, str(problem.errno))
-
-
-HELD: list[socket.socket] = []
 
 
 def main() -> None:

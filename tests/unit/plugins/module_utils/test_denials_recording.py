@@ -71,11 +71,25 @@ def test_clauses_whose_mechanisms_leave_no_record_are_named_with_the_reason() ->
         {"clause": "network.connect", "mechanisms": ["nftables output chain by slice"]},
         {"clause": "files.max_open", "mechanisms": ["systemd LimitNOFILE"]},
     ]
-    found = {one["mechanism"]: one for one in denials_unrecorded.unrecorded(verdicts, recorded=False)}
+    found = {
+        one["mechanism"]: one for one in denials_unrecorded.unrecorded(verdicts, False, "6.1.0-49-amd64")
+    }
     assert found["mounts"]["clauses"] == ["filesystem.write"]
     assert found["limits"]["clauses"] == ["files.max_open"]
     assert found["seccomp"]["clauses"] == ["processes.syscalls"]
     assert "denials_record" in found["seccomp"]["reason"]
     assert "seccomp" not in {
-        one["mechanism"] for one in denials_unrecorded.unrecorded(verdicts, recorded=True)
+        one["mechanism"] for one in denials_unrecorded.unrecorded(verdicts, True, "6.1.0-49-amd64")
     }
+
+
+@pytest.mark.parametrize(
+    ("release", "silent"),
+    [("6.1.0-49-cloud-amd64", False), ("6.12.117+deb13-cloud-amd64", True), ("strange", False)],
+)
+def test_a_kernel_that_refuses_writable_code_itself_leaves_no_record(release: str, silent: bool) -> None:
+    verdicts = [
+        {"clause": "memory.writable_and_executable", "mechanisms": ["systemd MemoryDenyWriteExecute"]}
+    ]
+    found = denials_unrecorded.unrecorded(verdicts, True, release)
+    assert [one["mechanism"] for one in found] == (["writable_code"] if silent else [])

@@ -43,7 +43,9 @@ NET = {"mechanism": "nftables", "protocol": "tcp", "port": 443}
         ),
         ({"mechanism": "cgroup", "act": "memory"}, "memory.limit"),
         ({"mechanism": "cgroup", "act": "processes"}, "processes.max"),
-        ({"mechanism": "apparmor", "act": "other", "operation": "mount"}, ""),
+        ({"mechanism": "apparmor", "act": "other", "operation": "mount"}, "identity.privileges"),
+        ({"mechanism": "apparmor", "act": "other", "operation": "ptrace"}, "identity.privileges"),
+        ({"mechanism": "apparmor", "act": "other", "operation": "userns_create"}, ""),
     ],
 )
 def test_an_act_is_the_doing_of_one_clause(tmp_path: Path, row: dict[str, Any], clause: str) -> None:

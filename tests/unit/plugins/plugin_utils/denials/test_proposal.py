@@ -20,6 +20,11 @@ LISTEN = {"mechanism": "nftables", "act": "listen", "protocol": "tcp", "label": 
     ("row", "change", "opens"),
     [
         (file("read", "/etc/fstab"), "filesystem: {read: [/etc/fstab]}", []),
+        (
+            file("read", "/etc/ssh/sshd_config"),
+            "filesystem: {read: [/etc/ssh/sshd_config]}",
+            ["what is known to hold secrets of the system"],
+        ),
         (file("execute", "/usr/bin/id"), "filesystem: {execute: [/usr/bin/id]}", ["reading it"]),
         (
             file("read", "/etc/apt/"),
@@ -154,7 +159,10 @@ def test_a_group_is_added_to_those_that_the_document_writes(tmp_path: Path) -> N
             "stands for the capability",
         ),
         ({"mechanism": "nftables", "act": "packet", "label": "network.connect"}, "nobody knows where"),
-        ({"mechanism": "apparmor", "act": "other", "operation": "mount"}, "no clause of the language"),
+        (
+            {"mechanism": "apparmor", "act": "other", "operation": "userns_create"},
+            "no clause of the language",
+        ),
     ],
 )
 def test_nothing_is_proposed_and_the_reason_is_plain(tmp_path: Path, row: dict[str, Any], why: str) -> None:
