@@ -132,8 +132,8 @@ def _quota(plan: Plan, clause: CpuLimit) -> ReadBack:
 
 # A weight counts among the children of one cgroup (cgroup-v2.rst, "Weights"): the unit has no sibling there.
 _NO_SIBLING = (
-    "the unit is alone in the slice that its network rules need: it weighs against other units of this policy, while all "
-    "confined services together weigh as much as all other services together"
+    "the unit is alone in the slice that its network rules need: it weighs against other units of this policy, while "
+    "all confined services together weigh as much as all other services together"
 )
 
 
@@ -149,7 +149,10 @@ def _weight(plan: Plan, clause: CpuWeight) -> None:
 
 def _io(plan: Plan, clause: IoWeight) -> None:
     if _limit(plan, clause, "io", "IOWeight", str(clause.weight)):
-        missing = ["has an effect only where the disk's scheduler is bfq or io.cost is configured", *_alone(plan)]
+        missing = [
+            "has an effect only where the disk's scheduler is bfq or io.cost is configured",
+            *_alone(plan),
+        ]
         plan.weigh(clause, "IOWeight", missing=missing)
 
 
@@ -190,5 +193,7 @@ def _wx(plan: Plan, clause: WritableAndExecutable) -> None:
     if not clause.allow:
         plan.probe(clause, "mmap_wx", "", "memory is writable or executable, never both")
     # systemd.exec(5) says so of MemoryDenyWriteExecute=: memfd_create(2) gives memory that no mount option covers.
-    missing = [] if clause.allow else ["memory without a file (memfd) can be mapped twice, writable and executable"]
+    missing = (
+        [] if clause.allow else ["memory without a file (memfd) can be mapped twice, writable and executable"]
+    )
     plan.weigh(clause, "MemoryDenyWriteExecute", missing=missing)

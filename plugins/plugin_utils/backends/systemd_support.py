@@ -9,7 +9,7 @@ from .base import Grade, Support
 
 EXACT, COARSER, NEVER = Grade.EXACT, Grade.COARSER, Grade.NEVER
 
-_EXEC_MISSING = "programs inside library directories, held in memory, or renamed into place can be run"
+_EXEC_MISSING = "programs inside library directories or held in memory can be run"
 _RENAME = "a path put in place by rename while the unit runs is open until the next restart"
 
 SUPPORT: dict[type[m.Clause], Support] = {
@@ -55,10 +55,16 @@ SUPPORT: dict[type[m.Clause], Support] = {
     m.CoreDumps: Support(EXACT, "LimitCORE", "247", "not where kernel.core_pattern hands cores to a program"),
     m.CpuLimit: Support(EXACT, "CPUQuota", "247", "needs the cpu controller"),
     m.CpuWeight: Support(
-        COARSER, "CPUWeight", "247", "needs the cpu controller; next to no rival in a slice of the policy's own"
+        COARSER,
+        "CPUWeight",
+        "247",
+        "needs the cpu controller; next to no rival in a slice of the policy's own",
     ),
     m.IoWeight: Support(
-        COARSER, "IOWeight", "247", "only with the bfq scheduler or io.cost; as CPUWeight in a slice of its own"
+        COARSER,
+        "IOWeight",
+        "247",
+        "only with the bfq scheduler or io.cost; as CPUWeight in a slice of its own",
     ),
     m.MaxOpenFiles: Support(EXACT, "LimitNOFILE", "247"),
     m.MaxFileSize: Support(EXACT, "LimitFSIZE", "247"),
