@@ -85,7 +85,9 @@ def test_an_unknown_owner_is_told() -> None:
         files.user_id("nobody-of-that-name")
 
 
-def test_a_read_only_file_system_is_told_by_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_read_only_file_system_is_told_by_its_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "etc").mkdir()
     wanted = [str(tmp_path / "var/lib/a"), str(tmp_path / "etc/new/folder/b")]
     files.check_writable(wanted)
