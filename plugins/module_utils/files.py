@@ -60,7 +60,7 @@ def write(path, content, mode=0o600, uid=0, gid=0):
 
 
 def check_writable(paths):
-    """HostError where one of these files could not be made: its file system is read-only (access(2) says so to root)."""
+    """HostError where one of these files could not be made: its file system is read-only (access(2) tells root so)."""
     for path in paths:
         folder = os.path.dirname(path)
         while not os.path.isdir(folder):

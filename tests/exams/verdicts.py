@@ -177,10 +177,10 @@ def one_turn(
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default="", help="kinds whose name holds this text")
+    parser.add_argument("--only", default="", help="kinds whose name matches this")
     parser.add_argument("--keep", action="store_true", help="leave the lab up")
     options = parser.parse_args()
-    wanted = [kind for kind in KINDS if options.only in kind.name]
+    wanted = [kind for kind in KINDS if re.search(options.only, kind.name)]
     missing: dict[str, str] = {}
     found = []
     LAB_DIR.mkdir(parents=True, exist_ok=True)

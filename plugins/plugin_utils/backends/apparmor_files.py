@@ -206,8 +206,8 @@ class Files:
             missing.append("a pattern inside of a grant cannot be told apart without denying it")
         if not clause.path.glob and path in self.host.facts.get("links", {}):
             missing.append(
-                f"'{path}' goes through a link to '{self.host.resolved(path)}': holds for both, and not for another place "
-                "that the link is set to later"
+                f"'{path}' goes through a link to '{self.host.resolved(path)}': holds for both, and not for another "
+                "place that the link is set to later"
             )
         return self._weigh(clause, "audit deny", [*missing, *self._undone()])
 

@@ -226,6 +226,13 @@ def _write_mounts(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
         text.add("ReadWritePaths", quote(f"-{path}", clause), clause)
     for path, clause in layout.read_only:
         text.add("ReadOnlyPaths", quote(f"-{path}", clause), clause)
+    if plan.host.container and not any(
+        grant.kind == WRITE and within("/run", grant.path) for grant in grants
+    ):
+        # With a /proc of the unit's own, systemd 252 in a container leaves /run writable where other mounts of /run lie
+        # hidden below one, as nspawn has them; named by itself it is closed.
+        text.add("ReadOnlyPaths", "-/run", write)
+        plan.mount(write, "/run", "ro")
     for key in ("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "BindPaths"):
         if not text.values(key):
             text.clear(key, write)  # what the vendor opens or binds is not the policy's
@@ -264,8 +271,7 @@ def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
     missing = [
         "programs inside of the library directories can be run",
         "a program held in memory only (memfd) can be run",
-        "a program put in place of an allowed one by rename can be run until the next restart",
-    ]
+    ]  # not one put in place of an allowed one by rename: the mount that allows goes with the old one
     own = _programs(plan)
     if own:
         missing.append(f"the unit's own programs can be run: {', '.join(own)}")

@@ -23,6 +23,7 @@ from ..policy.model import (
 )
 from .base import BackendError
 from .linux_names import within
+from .linux_network import offline
 from .linux_tables import BUS, PLAIN_DEVICES
 from .systemd_plan import Plan
 from .systemd_text import quote
@@ -63,8 +64,10 @@ def _unix(plan: Plan) -> None:
         closure,
         "InaccessiblePaths",
         detail="sockets through which one acts as root (container engines, snapd, systemd) and those of well-known "
-        "services are hidden; abstract sockets and other path sockets that file permissions allow can be reached, and "
-        "whoever is there may act for the service or hand in a socket of its own, which no rule of this policy matches",
+        # Abstract sockets belong to a network namespace (unix(7)), and without a network the unit has its own.
+        f"services are hidden; {'' if offline(plan.manifest) else 'abstract sockets and '}other path sockets that file "
+        "permissions allow can be reached, and whoever is there may act for the service or hand in a socket of its own, "
+        "which no rule of this policy matches",
     )
 
 
@@ -166,6 +169,10 @@ def _environment(plan: Plan, clause: EnvironmentClosure) -> None:
         plan.text.clear("PassEnvironment", clause.id)
     own = [key for key in ("Environment", "EnvironmentFile") if plan.host.values(key)]
     missing = [f"what the unit itself sets by {key}= stays" for key in own]
+    # No directive takes away what is not known by name (UnsetEnvironment=); the manager's block can grow at any time.
+    missing.append(
+        "variables that the administrator sets for all services stay (DefaultEnvironment=, systemctl set-environment)"
+    )
     plan.weigh(clause, "PassEnvironment", missing=missing)
 
 

@@ -139,8 +139,8 @@ def _quota(plan: Plan, clause: CpuLimit) -> ReadBack:
 
 # A weight counts among the children of one cgroup (cgroup-v2.rst, "Weights"): the unit has no sibling there.
 _NO_SIBLING = (
-    "the unit is alone in the slice that its network rules need: it weighs against other units of this policy, while all "
-    "confined services together weigh as much as all other services together"
+    "the unit is alone in the slice that its network rules need: it weighs against other units of this policy, while "
+    "all confined services together weigh as much as all other services together"
 )
 
 

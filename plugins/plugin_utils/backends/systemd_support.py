@@ -9,7 +9,7 @@ from .base import Grade, Support
 
 EXACT, COARSER, NEVER = Grade.EXACT, Grade.COARSER, Grade.NEVER
 
-_EXEC_MISSING = "programs inside library directories, held in memory, or renamed into place can be run"
+_EXEC_MISSING = "programs inside library directories or held in memory can be run"
 _RENAME = "a path put in place by rename while the unit runs is open until the next restart"
 
 SUPPORT: dict[type[m.Clause], Support] = {

@@ -99,7 +99,7 @@ KINDS = (
          "chmod 755 /usr/local/sbin/exam-core; sysctl -q -w kernel.core_pattern='|/usr/local/sbin/exam-core %p'",
          mend="sysctl -q -w kernel.core_pattern=core"),
     Kind("12, /etc read-only", cripple="mount --bind /etc /etc && mount -o remount,bind,ro /etc", mend="umount /etc",
-         refuses="read-only|Read-only"),
+         refuses="read-only"),
     Kind("12, no systemd to be seen", cripple=f"printf %s {shlex.quote(BLIND_TEXT)} >{BLIND}; chmod 755 {BLIND}",
          refuses="does not run systemd", variables={"ansible_python_interpreter": BLIND}),
     Kind("Debian 13", "trixie"),
@@ -113,12 +113,22 @@ KINDS = (
     Kind("Debian 11", "bullseye"),
     Kind("Debian sid", "sid"),
     Kind("12 in a container (nspawn)", "nspawn:bookworm"),
+    Kind("12 in a container, without nft", "nspawn:bookworm", cripple=ASIDE.format("/usr/sbin/nft"),
+         mend=BACK.format("/usr/sbin/nft")),
     Kind("13 in a container (nspawn)", "nspawn:trixie"),
+    Kind("13 in a container, a vendor that opens everything", "nspawn:trixie", opened=True),
+    Kind("11 in a container (nspawn)", "nspawn:bullseye"),
+    Kind("11 in a container, /etc read-only", "nspawn:bullseye",
+         cripple="mount --bind /etc /etc && mount -o remount,bind,ro /etc", mend="umount /etc", refuses="read-only"),
+    Kind("sid in a container (nspawn)", "nspawn:sid"),
+    Kind("sid in a container, no systemd to be seen", "nspawn:sid",
+         cripple=f"printf %s {shlex.quote(BLIND_TEXT)} >{BLIND}; chmod 755 {BLIND}",
+         refuses="does not run systemd", variables={"ansible_python_interpreter": BLIND}),
 )  # fmt: skip
 # Hosts that are up at the same time, by turns: a machine with two processors emulates no more than three.
 TURNS = (
     ("bookworm", "trixie", "bookworm+noapparmor"),
     ("bookworm+cgroup1", "bookworm+hybrid", "bullseye"),
     ("sid", "bookworm+nomemory", "bookworm+noipv6"),
-    ("nspawn:bookworm", "nspawn:trixie"),
+    ("nspawn:bookworm", "nspawn:trixie", "nspawn:bullseye", "nspawn:sid"),
 )

@@ -27,7 +27,9 @@ class Row:
     @property
     def needs_control(self) -> bool:
         """What only a policy gives is not there without one."""
-        return not (self.works and self.act in ("has_user", "variable_is", "credential"))
+        return not (self.works and self.act in ("has_user", "variable_is", "credential")) and (
+            self.act != "start_forever"  # a unit that is never started again has no such limit either
+        )
 
     @property
     def key(self) -> str:
@@ -125,6 +127,7 @@ _CLOSED: tuple[tuple[tuple[str, ...], str, str, tuple[Any, ...], str], ...] = (
             ("listen", ("udp", "127.0.0.1", 7203), ""),
             ("listen", ("tcp", "::1", 7203), ""),
             ("listen_unbound", (), ""),
+            ("bind", ("udp", "127.0.0.1", 7204), r"bind\(\) and listen\(\) of another port succeed"),
             ("bind", ("tcp", "127.0.0.1", 7204), r"bind\(\) and listen\(\) of another port succeed"),
         )
     ),
@@ -152,9 +155,10 @@ _CLOSED: tuple[tuple[tuple[str, ...], str, str, tuple[Any, ...], str], ...] = (
             ("set_user", (1,)), ("make_node", ("*",)), ("host_name", ()), ("kernel_log", ()),
             ("new_user_namespace", ()), ("personality", ()), ("real_time", ()), ("raise_priority", ()),
             ("change_root", ()), ("setuid_file", ("*",)), ("raw_socket", ()), ("memory_of_init", ()),
-            ("other_processes", ()),
         )
     ),
+    (_OWN, "identity.privileges", "other_processes", (), ""),
+    ((_ROOT,), "filesystem.read", "other_processes", (), "and /proc stay readable"),
     (_OWN, "identity.privileges", "signal_other", (), ""),
     (_OWN, "identity.privileges", "change_owner", ("*",), ""),
     ((_USER,), "identity.privileges", "setuid_run", ("/opt/exam/bin/setuid",), ""),

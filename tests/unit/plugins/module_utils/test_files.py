@@ -93,8 +93,6 @@ def test_a_read_only_file_system_is_told_by_its_folder(
     files.check_writable(wanted)
     # access(2) of root: the one thing that it cannot write to is a read-only file system.
     monkeypatch.setattr(files.os, "access", lambda folder, _mode: not folder.endswith("/etc"))
-    with pytest.raises(
-        HostError, match=r"/etc/new/folder/b cannot be written on this host: .*/etc is read-only"
-    ) as told:
+    with pytest.raises(HostError, match=r"/etc/new/folder/b cannot be written .*/etc is read-only") as told:
         files.check_writable(wanted)
     assert told.value.state == "refused"
