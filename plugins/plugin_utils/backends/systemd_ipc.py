@@ -66,8 +66,8 @@ def _unix(plan: Plan) -> None:
         detail="sockets through which one acts as root (container engines, snapd, systemd) and those of well-known "
         # Abstract sockets belong to a network namespace (unix(7)), and without a network the unit has its own.
         f"services are hidden; {'' if offline(plan.manifest) else 'abstract sockets and '}other path sockets that file "
-        "permissions allow can be reached, and whoever is there may act for the service or hand in a socket of its own, "
-        "which no rule of this policy matches",
+        "permissions allow can be reached, and whoever is there may act for the service or hand in a socket of its "
+        "own, which no rule of this policy matches",
     )
 
 

@@ -194,7 +194,7 @@ def test_a_job_at_work_is_not_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, state: str, refused: bool
 ) -> None:
     monkeypatch.setattr(
-        units, "show", lambda names: {name: {"ActiveState": state, "Type": kind} for name in names}
+        units, "show", lambda names, _more=(): {name: {"ActiveState": state, "Type": kind} for name in names}
     )
     new = bundle(tmp_path, {**OLD, "web.service.d/zz-bulkhead.conf": "new\n"}, "b", OWN)
     made = plan.make(installed(tmp_path, OLD), new)
