@@ -57,7 +57,7 @@ def compile(manifest: Manifest, features: Features) -> Compilation:
         ReadBack(closure, "unit_state", unit, "active", unit=unit),
         ReadBack(closure, "apparmor_profile", profile_name(policy), _MODE[manifest.mode], unit=host.unit),
     ]
-    if not any(program.escapes and program.key == "ExecStart" for program in host.programs()):
+    if not any(program.escapes and program.key == "ExecStart" for program in host.programs):
         readbacks.append(ReadBack(closure, "process_label", "apparmor", label, unit=host.unit))
     return Compilation(
         artifacts=(

@@ -123,7 +123,7 @@ class Files:
                 yield Layer(parts_of(path, closure), closure, WRITE)
         # systemd starts the unit's programs itself, which needs no rule; a script is read by its interpreter.
         closure = self._closure(m.ExecuteClosure)
-        for program in self.host.programs():
+        for program in self.host.programs:
             if self.host.interpreter(program.path):
                 for path in sorted({program.path, self.host.resolved(program.path)}):
                     yield Layer(parts_of(path, closure), closure, READ, base=True)

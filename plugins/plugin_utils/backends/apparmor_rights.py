@@ -19,7 +19,7 @@ class Rights:
     def __init__(self, manifest: Manifest, host: Host) -> None:
         self.manifest = manifest
         self.granted = {privilege.name for privilege in manifest.of(Privilege)}
-        self.escapes = sorted({program.path for program in host.programs() if program.escapes})
+        self.escapes = sorted({program.path for program in host.programs if program.escapes})
         syscalls = manifest.of(Syscalls)
         # Mounting needs the privilege and the calls; who has both is meant to mount.
         self.mounts = "administer_system" in self.granted and any(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from ..policy import peers
 from ..policy.evaluate import BASE, path_act
 from ..policy.model import (
     OS,
@@ -89,5 +90,5 @@ def _reaches(clause: Connect, example: Example) -> bool:
         return True
     if clause.peer.kind is PeerKind.LOOPBACK:
         return address.is_loopback
-    networks = [ipaddress.ip_network(text, strict=False) for text in clause.peer.addresses]
+    networks = [peers.parsed(text) for text in clause.peer.addresses]
     return any(address in network for network in networks)

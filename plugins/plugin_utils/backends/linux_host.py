@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from ...module_utils import unit_groups, unit_specifiers
@@ -223,9 +224,10 @@ class Host:
             sorted(n for n in {*self._unit.get("triggered_by", []), *named} if n.endswith(".socket"))
         )
 
+    @cached_property
     def programs(self) -> tuple[Program, ...]:
         """Programs of all Exec lines, in the order of a unit's life."""
-        found = []
+        found: list[Program] = []
         # The old way to start only ExecStart= in the sandbox (service_spawn() of systemd's service.c).
         start_only = linux_vendor.is_true(self.value("PermissionsStartOnly"))
         for key in EXEC_KEYS:

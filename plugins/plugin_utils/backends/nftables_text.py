@@ -9,6 +9,7 @@ import ipaddress
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+from ..policy import peers
 from ..policy.model import Port
 from .base import BackendError
 
@@ -58,7 +59,7 @@ def destinations(addresses: Iterable[str] | None, clause: str, side: str = "dadd
     six: list[ipaddress.IPv6Network] = []
     for address in addresses:
         try:
-            network = ipaddress.ip_network(address, strict=False)
+            network = peers.parsed(address)
         except ValueError:
             raise BackendError(
                 f"'{address}' is no address or network ({clause}): resolve it first."

@@ -158,7 +158,7 @@ def _make_before_start(plan: Plan, clause: Clause, path: str) -> None:
 def _programs(plan: Plan) -> list[str]:
     """Programs (and their interpreters) that the unit itself names: it does not start without them."""
     found: list[str] = []
-    for program in plan.host.programs():
+    for program in plan.host.programs:
         for path in (program.path, plan.host.interpreter(program.path)):
             if path and path not in found:
                 found.append(path)
@@ -267,7 +267,7 @@ def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
         plan.mount(closure, path, "ro")
     plan.mount(closure, "/", "noexec")
     plan.mount(closure, "/dev/shm", "noexec")
-    escapes = sorted({program.path for program in plan.host.programs() if program.escapes})
+    escapes = sorted({program.path for program in plan.host.programs if program.escapes})
     missing = [
         "programs inside of the library directories can be run",
         "a program held in memory only (memfd) can be run",
@@ -285,7 +285,7 @@ def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
 def _judge_write(plan: Plan, opened: list[str]) -> None:
     closure = plan.one(WriteClosure)
     if closure:
-        escapes = [program.path for program in plan.host.programs() if program.escapes]
+        escapes = [program.path for program in plan.host.programs if program.escapes]
         for clause in plan.manifest.of(Write):
             if clause.path.on(OS.LINUX) == "/":
                 plan.hole(WriteClosure, f"{clause.id} opens all of the file system")

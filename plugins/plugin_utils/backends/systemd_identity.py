@@ -99,7 +99,7 @@ def _user(plan: Plan) -> str:
         plan.text.set("User", clause.name, clause.id)
         plan.property(clause, "User", clause.name)
         changers = [
-            program.path for program in plan.host.programs() if program.escapes or program.keeps_privileges
+            program.path for program in plan.host.programs if program.escapes or program.keeps_privileges
         ]
         missing = [f"{path} runs as root (prefix '+' or '!')" for path in changers]
         plan.weigh(clause, "User", missing=missing)
@@ -153,7 +153,7 @@ def _capabilities(plan: Plan, account: str) -> None:
     plan.probe(closure, "setuid_exec", "", "a setuid program gives no privilege")
     missing = [
         f"{program.path} runs with all privileges (prefix '+')"
-        for program in plan.host.programs()
+        for program in plan.host.programs
         if program.escapes
     ]
     if "administer_system" in plan.granted(Privilege):

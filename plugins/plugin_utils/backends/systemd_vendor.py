@@ -106,7 +106,7 @@ def _stored(plan: Plan) -> None:
 
 def _outside(plan: Plan) -> None:
     """Programs outside of the sandbox are outside of every mechanism, not of systemd's alone."""
-    for path in sorted({program.path for program in plan.host.programs() if program.escapes}):
+    for path in sorted({program.path for program in plan.host.programs if program.escapes}):
         for kind in (m.WriteClosure, m.ReadClosure, m.ExecuteClosure, m.DeviceClosure):
             plan.hole(kind, f"{path} runs outside of the sandbox (prefix '+')")
         plan.hole(m.PrivilegeClosure, f"{path} runs with all privileges (prefix '+')")

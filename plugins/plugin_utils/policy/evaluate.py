@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from . import model as m
+from . import peers
 from .base import BASE_READ
 from .paths import covers
 
@@ -132,4 +133,4 @@ def _reaches(peer: m.Peer, there: Address) -> bool:
         return True
     if peer.kind is m.PeerKind.LOOPBACK:
         return there.is_loopback
-    return any(there in ipaddress.ip_network(network) for network in peer.addresses)
+    return any(there in peers.parsed(network) for network in peer.addresses)

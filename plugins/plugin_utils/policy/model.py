@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeVar
+from functools import cached_property
+from typing import TypeVar, cast
 
 from .kinds import *  # noqa: F403  # pylint: disable=wildcard-import,unused-wildcard-import
 from .kinds import OS, Clause, Origin, PathRef, Port
@@ -123,4 +124,11 @@ class Manifest:
 
     def of(self, kind: type[C]) -> tuple[C, ...]:
         """All clauses of exactly this type, in canonical order."""
-        return tuple(c for c in self.clauses if type(c) is kind)  # pylint: disable=unidiomatic-typecheck
+        return cast("tuple[C, ...]", self._by_kind.get(kind, ()))
+
+    @cached_property
+    def _by_kind(self) -> dict[type[Clause], tuple[Clause, ...]]:
+        found: dict[type[Clause], list[Clause]] = {}
+        for clause in self.clauses:
+            found.setdefault(type(clause), []).append(clause)
+        return {kind: tuple(clauses) for kind, clauses in found.items()}

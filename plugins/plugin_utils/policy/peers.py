@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from .faults import Refusal, did_you_mean, quote
@@ -17,6 +18,12 @@ _WORDS = {"any": PeerKind.ANY, "loopback": PeerKind.LOOPBACK, "dns": PeerKind.DN
 # RFC 1123, section 2.1; the last label holds a letter, so that 300.1.1.1 is a bad address and no name.
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"({_LABEL}\.)*(?=[A-Za-z0-9-]*[A-Za-z]){_LABEL}")
+
+
+@lru_cache(maxsize=65536)
+def parsed(text: str) -> Network:
+    """An address, or a network less its bits below the mask. Raises ``ValueError`` where ``text`` is neither."""
+    return ipaddress.ip_network(text, strict=False)
 
 
 def peer(text: str, groups: Mapping[str, Sequence[str]]) -> Peer:

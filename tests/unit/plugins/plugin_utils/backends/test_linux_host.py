@@ -52,7 +52,7 @@ def test_a_policy_of_a_template_is_about_the_instance_in_the_facts() -> None:
 def test_a_program_without_a_path_may_be_in_each_folder_that_is_searched() -> None:
     overrides = (override("ExecSearchPath", SEARCH), override("ExecStart", "demo --serve"))
     found = Host(manifest(overrides=overrides), host())
-    assert [program.path for program in found.programs()] == [
+    assert [program.path for program in found.programs] == [
         "/usr/lib/demo/2/bin/demo",
         "/usr/lib/demo/1/bin/demo",
     ]

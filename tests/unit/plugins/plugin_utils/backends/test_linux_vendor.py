@@ -294,7 +294,7 @@ def test_directories_are_those_that_systemd_makes(value: str, want: str) -> None
 
 def test_programs_are_those_that_systemd_starts() -> None:
     on = host(service={"ExecStart": ["@/usr/lib/%p/serve serve %i"]})
-    assert [program.path for program in Host(manifest(), on).programs()] == ["/usr/lib/demo/serve"]
+    assert [program.path for program in Host(manifest(), on).programs] == ["/usr/lib/demo/serve"]
 
 
 @pytest.mark.parametrize(
