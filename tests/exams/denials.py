@@ -195,6 +195,9 @@ def examine(name: str, folder: Path) -> Findings:
         apparmor = any(
             "apparmor" in mechanism for one in result["verdicts"].values() for mechanism in one["mechanisms"]
         )
+        bench.shell(
+            f"systemctl start {table.UNIT}"
+        )  # an application that does not run is not started by a policy
         acts = table.acts(uid, gid, apparmor, release)
         bench.say(f"applied, {len(acts)} acts{' with AppArmor' if apparmor else ''}")
         before = bench.denials()
