@@ -110,7 +110,11 @@ def test_second_run_writes_nothing_and_restarts_nothing(host: LabHost) -> None:
 
 def test_drift_is_told_and_put_right(host: LabHost) -> None:
     settle(host)
-    host.ssh(f"echo '# by hand' >>{DROPIN}; nft delete table inet bulkhead_nginx")
+    assert "not permitted" in host.ssh("nft delete table inet bulkhead_nginx 2>&1 || true")
+    host.ssh("nft flush ruleset && nft list table inet bulkhead_nginx")
+    # Only its owner can delete the table.
+    owner = "/run/bulkhead-net-nginx/commands"
+    host.ssh(f"echo '# by hand' >>{DROPIN}; echo 'delete table inet bulkhead_nginx' >{owner}; sleep 2")
     info, _text = host.run(module="sandbox_info", policy="nginx")
     told = {(item["what"], item["why"]) for item in info["drift"]}
     assert {(DROPIN, "content"), ("inet bulkhead_nginx", "nftables table is gone")} <= told

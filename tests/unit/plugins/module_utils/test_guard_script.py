@@ -161,6 +161,13 @@ def test_the_application_lets_go_before_our_units_stop(host: Host) -> None:
     ]
 
 
+def test_a_unit_of_ours_that_cannot_reload_with_its_old_file_starts_anew(host: Host) -> None:
+    (host.root / "bin/fails").write_text("reload-or-restart")
+    assert host.guard("revert", "web", "n1").returncode == 0
+    assert "restart -- bulkhead-net-web.service" in host.told()
+    assert host.events() == ["REVERTED"]
+
+
 def test_a_first_change_is_taken_away_altogether(first: Host) -> None:
     etc = first.root / "etc"
     Path(store.BASE, "made").write_text(f"{etc}/web.service.d\n")
