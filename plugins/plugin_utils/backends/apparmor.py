@@ -29,9 +29,10 @@ __all__ = ["NAME", "PLATFORM", "SUPPORT", "compile"]
 NAME = "apparmor"
 PLATFORM = OS.LINUX
 _FLAGS = {
-    # A file that was removed while it is open goes by the name that it had; without it O_TMPFILE fails.
-    Mode.ENFORCE: ("mediate_deleted",),
-    # Attached: in complain mode a name that cannot be told would still be refused.
+    # A file that was removed while it is open goes by the name that it had; without it O_TMPFILE fails. Attached: the
+    # /dev/null that systemd opens as standard input is not in the unit's own /dev; it goes by the name that it has
+    # there, and without it the service may not even ask what its standard input is, in complain mode neither.
+    Mode.ENFORCE: ("attach_disconnected", "mediate_deleted"),
     Mode.AUDIT: ("complain", "attach_disconnected", "mediate_deleted"),
 }
 _MODE = {Mode.ENFORCE: "enforce", Mode.AUDIT: "complain"}

@@ -166,6 +166,11 @@ class Host:
         return links.get(path) or links.get(plain(path)) or self.real(path)
 
     @property
+    def bars_programs(self) -> bool:
+        """NoExecPaths= is there (systemd 248)."""
+        return self.systemd >= 248
+
+    @property
     def filters_bpf(self) -> bool:
         """SocketBind and the like: built in only with BPF_FRAMEWORK; a container may not call bpf()."""
         return bool(self.flags.get("BPF_FRAMEWORK")) and not self.container

@@ -242,7 +242,8 @@ def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
     closure = _closure_id(plan, ExecuteClosure)
     text = plan.text
     libraries = libraries_of(plan)
-    text.add("NoExecPaths", "/", closure)
+    carried = plan.host.bars_programs
+    barred = ["/"] if carried else []
     # Every other mount of the unit would be executable again: name each of them once more.
     programs = [(path, closure) for path in libraries]
     programs += [(grant.path, grant.clause) for grant in grants if grant.kind == EXECUTE]
@@ -250,14 +251,15 @@ def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
     asked = {grant.path for grant in grants if grant.kind == EXECUTE and grant.clause != closure}
     both = asked & {grant.path for grant in grants if grant.kind == WRITE}
     for path, _unused in (*layout.writable, *layout.bound, *layout.bound_read_only, *layout.read_only):
-        if path not in runnable:
-            text.add("NoExecPaths", quote(f"-{path}", closure), closure)
-    for path in ("/tmp", "/var/tmp"):
-        text.add("NoExecPaths", f"-{path}", closure)
+        if path not in runnable and carried:
+            barred.append(f"-{path}")
+    for path in (*barred, *(("-/tmp", "-/var/tmp") if carried else ())):
+        text.add("NoExecPaths", quote(path, closure), closure)
     text.add("TemporaryFileSystem", "/dev/shm:mode=1777,noexec", closure)
-    text.clear("ExecPaths", closure)
+    if carried:
+        text.clear("ExecPaths", closure)
     for path, clause in programs:
-        if path in both:  # only where the policy asks for it by name, and holds a waiver
+        if path in both and carried:  # only where the policy asks for it by name, and holds a waiver
             text.add("ExecPaths", quote(f"-{path}", clause), clause)
             continue
         # Not ExecPaths=: its mount is writable again under ProtectSystem=strict, and ReadOnlyPaths= on the same path
@@ -265,8 +267,16 @@ def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
         text.add("BindReadOnlyPaths", quote(f"-{path}", clause), clause)
     for path in LIBRARIES[:1]:
         plan.mount(closure, path, "ro")
-    plan.mount(closure, "/", "noexec")
     plan.mount(closure, "/dev/shm", "noexec")
+    if not carried:
+        for kind in (ExecuteClosure, SpawnClosure):
+            for found in plan.manifest.of(kind):
+                plan.refuse(
+                    found,
+                    f"NoExecPaths= begins with systemd 248, this host has {plan.host.systemd}",
+                )
+        return
+    plan.mount(closure, "/", "noexec")
     escapes = sorted({program.path for program in plan.host.programs if program.escapes})
     missing = [
         "programs inside of the library directories can be run",

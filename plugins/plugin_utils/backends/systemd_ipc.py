@@ -143,7 +143,8 @@ def _devices(plan: Plan) -> None:
     else:
         # ProtectSystem=strict leaves /dev writable: root could put files and links there. Nodes stay usable.
         text.add("ReadOnlyPaths", "/dev", name)
-        text.add("NoExecPaths", "/dev", name)
+        if plan.host.bars_programs:
+            text.add("NoExecPaths", "/dev", name)
         plan.mount(name, "/dev", "ro")
     plan.property(name, "DevicePolicy", "closed")
     plan.property(name, "PrivateDevices", "no" if special else "yes")

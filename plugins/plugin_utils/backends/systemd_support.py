@@ -27,7 +27,7 @@ SUPPORT: dict[type[m.Clause], Support] = {
     m.Read: Support(EXACT, "BindReadOnlyPaths", "247"),
     m.WriteClosure: Support(EXACT, "ProtectSystem=strict, ProtectHome, PrivateTmp, ReadWritePaths", "247"),
     m.Write: Support(EXACT, "ReadWritePaths, BindPaths", "247", ""),
-    m.ExecuteClosure: Support(COARSER, "NoExecPaths, BindReadOnlyPaths", "247", _EXEC_MISSING),
+    m.ExecuteClosure: Support(COARSER, "NoExecPaths, BindReadOnlyPaths", "248", _EXEC_MISSING),
     m.Execute: Support(EXACT, "BindReadOnlyPaths", "247"),
     m.Deny: Support(COARSER, "InaccessiblePaths", "247", _RENAME),
     m.ConnectClosure: Support(
@@ -44,7 +44,7 @@ SUPPORT: dict[type[m.Clause], Support] = {
         "only on builds with BPF_FRAMEWORK, not in containers",
     ),
     m.Families: Support(EXACT, "RestrictAddressFamilies", "247"),
-    m.SpawnClosure: Support(COARSER, "NoExecPaths, BindReadOnlyPaths", "247", _EXEC_MISSING),
+    m.SpawnClosure: Support(COARSER, "NoExecPaths, BindReadOnlyPaths", "248", _EXEC_MISSING),
     m.Spawn: Support(EXACT, "BindReadOnlyPaths", "247"),
     m.Syscalls: Support(EXACT, "SystemCallFilter, SystemCallArchitectures", "247"),
     m.MaxProcesses: Support(EXACT, "TasksMax", "247", "needs the pids controller"),

@@ -26,6 +26,7 @@ UNTIL = "2099-01-01"
 PLAY = """
 - hosts: {host}
   gather_facts: false
+  vars: {variables}
   tasks:
     - bulkhead.fleet.sandbox:
         policy: "{{{{ item }}}}"
@@ -134,7 +135,7 @@ class ExamHost(lab_host.LabHost):
         play.write_text(
             PLAY.format(
                 host=self.name, dirs=json.dumps([str(folder)]), state=state, policies=json.dumps(list(PLACES)),
-                answer=answer, python=sys.executable,
+                answer=answer, python=sys.executable, variables=json.dumps(variables or {}),
             )
         )  # fmt: skip
         argv = [
@@ -144,8 +145,6 @@ class ExamHost(lab_host.LabHost):
             str(play),
             *(["--check"] if check else []),
         ]
-        for name, value in (variables or {}).items():
-            argv += ["-e", f"{name}={value}"]
         done = subprocess.run(
             argv, cwd=lab_host.ROOT, env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"},
             capture_output=True, text=True, timeout=900, stdin=subprocess.DEVNULL,

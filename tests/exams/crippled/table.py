@@ -69,9 +69,6 @@ _CLOSED: tuple[tuple[tuple[str, ...], str, str, tuple[Any, ...], str], ...] = (
     (_ALL, "filesystem.write identity.privileges", "write_setting", ("/sys/kernel/mm/ksm/sleep_millisecs",), ""),
     ((_ROOT,), "filesystem.write identity.privileges", "write_setting",
      ("/sys/fs/cgroup/system.slice/cgroup.max.depth",), ""),
-    ((_USER,), "filesystem.write[/srv/exam/data]", "execute_written", ("*",), ""),
-    ((_ROOT,), "filesystem.write[/srv/exam/root]", "execute_written", ("*",), ""),
-    ((_ALONE,), "filesystem.write[/srv/exam/alone]", "execute_written", ("*",), ""),
     *(
         (_ALL, _EXECUTE, act, arguments, hole)
         for act, arguments, hole in (

@@ -22,6 +22,7 @@ for file in /etc/exam/token /etc/exam/of-root; do
   printf 'the token' >"$file" && chmod 0600 "$file"
 done
 echo content >/srv/exam/root/of-another && chmod 0600 /srv/exam/root/of-another && chown 1:1 /srv/exam/root/of-another
+rm -f /srv/exam/*/hang-* /srv/exam/*/go
 mkdir -p /opt/exam/bin
 program /bin/true /opt/exam/bin/granted 0777
 program /bin/true /opt/exam/bin/spawned 0777
@@ -65,5 +66,7 @@ for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
   [ -S /run/memcached/exam.sock ] && break
   sleep 0.5
 done
+# shellcheck disable=SC2086
+systemctl reset-failed $units 2>/dev/null || true
 # shellcheck disable=SC2086
 systemctl restart $units

@@ -50,3 +50,15 @@ def test_without_a_network_no_abstract_socket_of_others_is_there(
 def test_a_renamed_program_is_no_hole_as_its_mount_goes_along() -> None:
     found = verdict(by_systemd(m.ExecuteClosure("filesystem.execute")), "filesystem.execute")
     assert "memory only" in found.detail and "rename" not in found.detail
+
+
+@pytest.mark.parametrize(("version", "carried"), [(247, False), (248, True)])
+def test_a_systemd_that_does_not_know_a_directive_is_not_handed_it(version: int, carried: bool) -> None:
+    clauses = (m.ExecuteClosure("filesystem.execute"), m.SpawnClosure("processes.spawn"))
+    flags = {"SECCOMP": True}
+    made = by_systemd(CLOSED, *clauses, on=host(systemd={"version": version, "flags": flags}))
+    assert bool(values(made, "NoExecPaths")) is carried
+    for clause in clauses:
+        found = verdict(made, clause.id)
+        assert found.status is (Status.PARTIAL if carried else Status.REFUSED)
+        assert ("begins with systemd 248, this host has 247" in found.detail) is not carried
