@@ -40,8 +40,8 @@ def net_service(policy: str, application: str, clause: str) -> Artifact:
     """The keeper: an nft that loads the table before the application starts, and owns it (nft(8), table flags).
 
     A table that has an owner (Linux 5.12) is the owner's alone: "flush ruleset", which nftables.service does at every
-    start and reload, passes it by, and nobody else can change it. It goes with its owner, so the application is bound
-    to this unit and stops before it.
+    start and reload, passes it by, and nobody else can change it. It goes with its owner, so the application stops
+    before this unit does, and a keeper that was killed is started again however often that takes.
     """
     name, slice_ = net_unit(policy), slice_name(policy)
     text = UnitText(f"Managed by Bulkhead: policy {policy}")
@@ -53,6 +53,7 @@ def net_service(policy: str, application: str, clause: str) -> Artifact:
         "After": f"{slice_} local-fs.target nftables.service",
         "Before": f"{application} network-pre.target shutdown.target",
         "Conflicts": "shutdown.target",
+        "StartLimitIntervalSec": "0",
     }
     for key, value in unit.items():
         text.set(key, value, clause, "Unit")

@@ -29,9 +29,11 @@ def emit(plan: Plan) -> None:
 
 
 def tie_to_slice(plan: Plan) -> None:
-    """The application starts in its own slice, after the table is loaded, and never runs without it.
+    """The application starts in its own slice, after the table is loaded, and not without it.
 
-    In audit mode it runs without it as well: nothing that only watches may stop a service.
+    Not ``BindsTo=``: systemd would stop a running application as soon as it reads the drop-in, before the table is
+    there and whether or not a restart is wanted, and would stop it with a keeper that is back in the same second. In
+    audit mode it runs without the table as well: nothing that only watches may stop a service.
     """
     if not filtered(plan.manifest, plan.host):
         return
@@ -40,8 +42,8 @@ def tie_to_slice(plan: Plan) -> None:
     unit = net_unit(plan.manifest.policy)
     plan.text.set("Slice", slice_name(plan.manifest.policy), clause)
     audit = plan.manifest.mode is Mode.AUDIT
-    plan.text.set("Wants" if audit else "BindsTo", unit, clause, "Unit")
-    plan.text.set("After", unit, clause, "Unit")
+    plan.text.add("Wants" if audit else "Requires", unit, clause, "Unit")
+    plan.text.add("After", unit, clause, "Unit")
     if plan.host.value("FileDescriptorStoreMax", "0") != "0" and not audit:
         # A socket that systemd keeps for the service from the time before stays in the control group of that time.
         plan.text.set("FileDescriptorStoreMax", "0", clause)
