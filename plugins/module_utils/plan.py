@@ -158,10 +158,12 @@ def switch(plan, deadline=180.0):
     # A slice cannot reload, and restarting it would stop every application in it: it only starts.
     units.start([name for name in plan.reload if not name.endswith(".service")])
     services = [name for name in plan.reload if name.endswith(".service")]
-    # A unit whose own file changed runs as the old file said: what the new one reloads may not be there.
+    # A unit whose own file changed runs as the old file said: what the new one reloads may not be there. Not one that
+    # does not run yet: a restart, even of that, stops and starts the applications that require it (Requires=).
     changed = {os.path.basename(item.path) for item in unit_files}
-    units.start_anew([name for name in services if name in changed])
-    units.start_or_reload([name for name in services if name not in changed])
+    anew = [name for name in services if name in changed and units.running(plan.facts.get(name, {}))]
+    units.start_anew(anew)
+    units.start_or_reload([name for name in services if name not in anew])
     units.restart(plan.restart, deadline)
     if plan.stop:
         units.stop(plan.stop)

@@ -60,7 +60,7 @@ def start_or_reload(names, timeout=90.0):
 
 
 def start_anew(names, timeout=180.0):
-    """Bring units of ours up whose own files changed; what depends on a running one restarts with it."""
+    """Restart units of ours that run as an older file said; what requires one restarts with it."""
     if names:
         must(["systemctl", "restart", "--"] + list(names), "starting %s" % ", ".join(names), timeout)
 

@@ -142,10 +142,16 @@ def test_a_unit_of_ours_starts_anew_only_where_its_own_file_changed(
     monkeypatch.setattr(files, "user_id", lambda _name: os.getuid())
     monkeypatch.setattr(files, "group_id", lambda _name: os.getgid())
     old = installed(tmp_path, OLD)
+    new = bundle(tmp_path, {**OLD, "bulkhead-net-web.service": "m\n"}, "b", OWN)
     active["bulkhead-net-web.service"] = "failed"
     plan.switch(plan.make(old, bundle(tmp_path, OLD, "b", OWN)))
-    plan.switch(plan.make(old, bundle(tmp_path, {**OLD, "bulkhead-net-web.service": "m\n"}, "b", OWN)))
+    waiting = plan.make(old, new)
+    active["bulkhead-net-web.service"] = "active"
+    running = plan.make(old, new)
+    plan.switch(waiting)
+    plan.switch(running)
     assert told == [
+        ("start_or_reload", ["bulkhead-net-web.service"]),
         ("start_or_reload", ["bulkhead-net-web.service"]),
         ("start_anew", ["bulkhead-net-web.service"]),
     ]
