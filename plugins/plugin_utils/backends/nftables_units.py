@@ -28,6 +28,12 @@ _LOAD = (
     '[ -p "$2" ] && echo "$1" >"$2" || exit 1; '
     'until now=$(new x x "$3") && [ "$now" != "$old" ]; do n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1; done'
 )
+# The same for a keeper that has just started and owns nothing yet: the first table to appear is its own.
+_LOAD_FIRST = (
+    'n=0; [ -p "$2" ] && echo "$1" >"$2" || exit 1; '
+    'until /usr/sbin/nft -t list table inet "$3" >/dev/null 2>&1; do '
+    "n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1; done"
+)
 
 
 def _shell(script: str, *arguments: str) -> str:
@@ -59,7 +65,7 @@ def net_service(policy: str, application: str, clause: str) -> Artifact:
         text.set(key, value, clause, "Unit")
     folder, table = name.removesuffix(".service"), table_name(policy)
     listens = f"/run/{folder}/commands"
-    load = _shell(_LOAD, f'include "{rules_path(policy)}"', listens, table)
+    words = (f'include "{rules_path(policy)}"', listens, table)
     service = {
         "Type": "simple",
         "RuntimeDirectory": folder,
@@ -67,8 +73,8 @@ def net_service(policy: str, application: str, clause: str) -> Artifact:
         # nft keeps a history of commands in its home.
         "Environment": f"HOME=/run/{folder}",
         "ExecStart": _shell(f'exec {NFT} -i 0<>"$1"', listens),
-        "ExecStartPost": load,
-        "ExecReload": load,
+        "ExecStartPost": _shell(_LOAD_FIRST, *words),
+        "ExecReload": _shell(_LOAD, *words),
         "StandardOutput": "null",
         "Restart": "always",
         "RestartSec": "0",
