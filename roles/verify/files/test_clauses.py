@@ -54,6 +54,8 @@ main=$1; shift
 section active; cat "/var/lib/bulkhead/$1/active"; shift
 pid=$(systemctl show -p MainPID --value -- "$main")
 for name in status mountinfo; do section "process $name"; cat "/proc/$pid/$name"; done
+section "process label"; cat "/proc/$pid/attr/apparmor/current" 2>/dev/null || cat "/proc/$pid/attr/current" 2>/dev/null
+section profiles; cat /sys/kernel/security/apparmor/profiles 2>/dev/null
 while [ $# -gt 1 ]; do
   section "$1 $2"
   case $1 in
@@ -132,6 +134,11 @@ class Host:
         if kind == "slice_match":
             matches = [entry.get("match", {}) for rule in self.rules(key) for entry in rule["expr"]]
             return "\n".join(str(match["right"]) for match in matches if "socket" in str(match.get("left")))
+        if kind == "process_label":
+            return self.process("label").strip("\0\n")
+        if kind == "apparmor_profile":
+            modes = dict(line.rsplit(" ", 1) for line in self.said.get("profiles", "").splitlines())
+            return modes.get(key, "").strip("()")
         raise AssertionError(f"these tests know no read-back '{kind}'")
 
 
