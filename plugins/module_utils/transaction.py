@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""apply, confirm and revert: IDLE -> STAGED -> ARMED -> PENDING -> CONFIRMED, or back to what was there before.
+"""apply and revert: IDLE -> STAGED -> ARMED -> PENDING, then CONFIRMED (``confirmation``) or back to what was before.
 
 Whoever changes a policy's files holds its lock from the first look to the last write. From ``arm`` on the guard is
 awake: it reverts when this process dies (a free lock says so), when its deadline passes, or when the host reboots.
@@ -31,6 +31,7 @@ from . import (
     units,
     validators,
 )
+from .confirmation import named
 from .errors import HostError
 
 # Seconds for switching, restarting and health checks, before the time to confirm begins.
@@ -200,7 +201,7 @@ def _change(place, bundle, planned, wish, facts):
     _pend(place, fields, wish, phase="applying")
     try:
         guard.arm(place.policy)
-        place.receipt("APPLYING", **_named(fields))
+        place.receipt("APPLYING", **named(fields))
         # From here on the guard counts the new generation as installed and takes all of it back.
         place.set_active(bundle.digest)
         paths = [item.path for item in planned.write + planned.remove]
@@ -213,7 +214,7 @@ def _change(place, bundle, planned, wish, facts):
     except (HostError, OSError) as problem:
         raise _undo(place, fields, problem) from None
     _pend(place, fields, wish, phase="pending")
-    place.receipt("PENDING", **_named(fields))
+    place.receipt("PENDING", **named(fields))
     return _answer(place, bundle, planned, "pending", nonce=fields["nonce"], origin=old, diff=diff)
 
 
@@ -226,10 +227,6 @@ def _remember(place, bundle, facts, switched):
     if switched:
         fields.update(switched=switched, boot_id=store.boot_id())
     drift.remember(place, bundle.digest, facts, **fields)
-
-
-def _named(fields):
-    return {key: fields[key] for key in ("from", "to", "nonce", "rollout", "epoch")}
 
 
 def _smoke_test(bundle, planned):
@@ -283,38 +280,6 @@ def _answer(place, bundle, planned, state, nonce="", origin=None, diff=None):
         "generation": place.generation(bundle.digest),
         "epoch": place.epoch(),
     }
-
-
-def confirm(policy, nonce):
-    """Compare-and-swap of the nonce: CONFIRMED, TOO_LATE or UNKNOWN, the digest installed now, and its application."""
-    place = store.Store(policy)
-    if not place.exists():
-        return {"changed": False, "state": "UNKNOWN", "active": ""}
-    with place.lock():
-        state = _swap(place, nonce)
-        answer = {"changed": state == "CONFIRMED", "state": state, "active": place.active()}
-        if state == "CONFIRMED":
-            guard.dismiss(policy)
-            bundle = place.load(answer["active"])
-            answer["service"] = units.service(bundle.unit) if bundle else None
-        return answer
-
-
-def _swap(place, nonce):
-    pending = place.record("pending")
-    if nonce and pending.get("nonce") == nonce:
-        in_time = pending.get("boot_id") == store.boot_id() and pending["deadline"] > store.uptime()
-        if not in_time or pending.get("phase") != "pending":
-            return "TOO_LATE"  # the guard is on its way, and only one of the two may act
-        place.confirm()
-        files.remove(place.at("restart"))
-        place.receipt("CONFIRMED", **_named(pending))
-        place.prune({pending["from"], pending["to"]})
-        return "CONFIRMED"
-    # The answer to an earlier confirm may have been lost on the way: asking twice is no fault.
-    if nonce and place.record("confirmed").get("nonce") == nonce:
-        return "CONFIRMED"
-    return "TOO_LATE" if nonce and place.record("reverted").get("nonce") == nonce else "UNKNOWN"
 
 
 def revert(policy, wish, origin=None, to=""):

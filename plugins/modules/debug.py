@@ -121,12 +121,12 @@ notes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch
+from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch, dispatch_debug
 
 
 def main():
     module = AnsibleModule(argument_spec=arguments.DEBUG, supports_check_mode=True)
-    dispatch.answer(module, dispatch.debug)
+    dispatch.answer(module, dispatch_debug.debug)
 
 
 if __name__ == "__main__":

@@ -146,12 +146,12 @@ active:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch
+from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch, dispatch_denials
 
 
 def main():
     module = AnsibleModule(argument_spec=arguments.DENIALS_INFO, supports_check_mode=True)
-    dispatch.answer(module, dispatch.denials_info)
+    dispatch.answer(module, dispatch_denials.denials_info)
 
 
 if __name__ == "__main__":

@@ -64,12 +64,12 @@ paths:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch
+from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch, dispatch_denials
 
 
 def main():
     module = AnsibleModule(argument_spec=arguments.DENIALS_RECORD, supports_check_mode=True)
-    dispatch.answer(module, dispatch.denials_record)
+    dispatch.answer(module, dispatch_denials.denials_record)
 
 
 if __name__ == "__main__":

@@ -156,12 +156,12 @@ generation:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch
+from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch, dispatch_sandbox
 
 
 def main():
     module = AnsibleModule(argument_spec=arguments.SANDBOX, supports_check_mode=True)
-    dispatch.answer(module, dispatch.sandbox)
+    dispatch.answer(module, dispatch_sandbox.sandbox)
 
 
 if __name__ == "__main__":

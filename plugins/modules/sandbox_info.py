@@ -62,12 +62,12 @@ policies:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch
+from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch, dispatch_info
 
 
 def main():
     module = AnsibleModule(argument_spec=arguments.SANDBOX_INFO, supports_check_mode=True)
-    dispatch.answer(module, dispatch.sandbox_info)
+    dispatch.answer(module, dispatch_info.sandbox_info)
 
 
 if __name__ == "__main__":
