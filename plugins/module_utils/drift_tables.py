@@ -17,6 +17,8 @@ from . import drift_lines
 from .command import PATH, run
 
 _COMMENT = re.compile(r'comment "([^"]*)"')
+_OWNED = re.compile(r"^table (\S+ \S+) \{ flags owner; \}$", re.MULTILINE)
+_PROGRAM = re.compile(r"\{ # progname \S+.*$")
 _CHAIN = re.compile(r"\s*chain (\S+) \{")
 _LOAD = 'nft -f - && nft -s list table "$1" "$2"'
 
@@ -28,7 +30,8 @@ def declared(bundle):
         if item.kind == "nftables":
             for line in item.content.decode().splitlines():
                 words = line.split()
-                if len(words) >= 4 and words[0] == "table" and words[3] == "{":
+                # "table inet x { flags owner; }" makes the table so that it can be deleted; its rules come after.
+                if len(words) == 4 and words[0] == "table" and words[3] == "{":
                     found.append((item, words[1], words[2]))
     return found
 
@@ -36,13 +39,23 @@ def declared(bundle):
 def listed(family, name):
     """The table's rules as text; None where there is no such table."""
     done = run(["nft", "-s", "list", "table", family, name])
-    return done.stdout if done.returncode == 0 else None
+    return _without_owner(done.stdout) if done.returncode == 0 else None
+
+
+def _without_owner(text):
+    """Rules without who owns them: an owned table goes with its owner, so aside it is loaded as nobody's."""
+    text = _OWNED.sub(r"table \1 {}", text)
+    lines = [line for line in text.splitlines() if line.strip() not in ("", "flags owner")]
+    return "\n".join(_PROGRAM.sub("{", line) for line in lines) + "\n"
 
 
 def wanted(item, family, name):
     """How the rules of ``item`` look when they are loaded; None where this host cannot try it aside."""
-    done = run(["unshare", "--net", "sh", "-c", _LOAD, "sh", family, name], stdin=item.content.decode())
-    return done.stdout if done.returncode == 0 else None
+    done = run(
+        ["unshare", "--net", "sh", "-c", _LOAD, "sh", family, name],
+        stdin=_without_owner(item.content.decode()),
+    )
+    return _without_owner(done.stdout) if done.returncode == 0 else None
 
 
 def key(item):

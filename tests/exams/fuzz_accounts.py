@@ -22,6 +22,7 @@ from typing import Any
 
 import exam  # noqa: F401  puts the helpers below on the path
 import fuzz_tables as tables
+from apparmor_model import Profile as AppArmorProfile
 from linux_support import words
 from pf_model import Anchor
 from sbpl_model import Profile, Regex, Text, read
@@ -60,6 +61,8 @@ class Account:
         }
         names = {text.split()[0].lstrip("@-:+!|") for text in self.texts if text.strip()}
         found |= {f"{folder}/{name}" for folder in folders for name in names}
+        if self.host.data.get("merged_usr"):
+            found |= {f"/usr{path}" for path in found if tables.MERGED.match(path)}
         return frozenset(found | {"/"})
 
     def check(self) -> list[str]:
@@ -111,6 +114,8 @@ class Account:
 
     def _unit(self, one: Artifact, text: str, owners: dict[int, str]) -> None:
         lines = text.split("\n")
+        ours = {name.replace("POLICY", self.bundle.policy): forms for name, forms in tables.OWN_UNITS.items()}
+        own = ours.get(one.path.rpartition("/")[2], {})
         if lines[0] != f"# Managed by Bulkhead: policy {self.bundle.policy}" or lines[-1]:
             self._fault(one, "not begun and ended as it should be")
         for number, line in enumerate(lines[1:-1], start=2):
@@ -122,9 +127,16 @@ class Account:
             if not equals or number not in owners or line.endswith("\\") or "\r" in line:
                 self._fault(one, f"nobody accounts for line {number}: {line!r}")
                 continue
-            wrong = self._directive(key, value, self.sections.get(owners[number], ""))
+            section = self.sections.get(owners[number], "")
+            wrong = self._of_our_unit(own, key, value) if own else self._directive(key, value, section)
             if wrong:
                 self._fault(one, f"line {number} of {owners[number]}: {line!r}: {wrong}")
+
+    def _of_our_unit(self, own: dict[str, str], key: str, value: str) -> str:
+        """A unit that is Bulkhead's own holds nothing of the policy but its name, and the application's."""
+        policy = self.bundle.policy
+        form = own.get(key, "(?!)").replace("POLICY", policy).replace("TABLE", _table(policy))
+        return "" if re.fullmatch(form, value) else "not of the form that this unit of ours has"
 
     def _directive(self, key: str, value: str, section: str) -> str:
         if section.startswith("overrides."):
@@ -158,17 +170,18 @@ class Account:
 
     def _nftables(self, one: Artifact, text: str, owners: dict[int, str]) -> None:
         policy = self.bundle.policy
-        table = f"bulkhead_{policy.replace('_', '.').replace('-', '_')}"
+        table = _table(policy)
         head = [
             f"# Managed by Bulkhead: policy {policy}",
-            f"table inet {table}",
+            f"table inet {table} {{ flags owner; }}",
             f"delete table inet {table}",
             f"table inet {table} {{",
+            "\tflags owner",
         ]
         lines = text.split("\n")
-        if lines[:4] != head or lines[-2:] != ["}", ""]:
-            self._fault(one, f"not begun and ended as it should be: {lines[:4]}")
-        for number, line in enumerate(lines[4:-1], start=5):
+        if lines[:5] != head or lines[-2:] != ["}", ""]:
+            self._fault(one, f"not begun and ended as it should be: {lines[:5]}")
+        for number, line in enumerate(lines[5:-1], start=6):
             owner = owners.get(number)
             if owner is None:
                 if not tables.PLAIN_LINES.fullmatch(line):
@@ -181,8 +194,25 @@ class Account:
             elif rule:
                 if not _labels(rule["label"][1:-1], owner, policy):
                     self._fault(one, f"line {number} is of {owner}, and names {rule['label']}")
-            elif line != "\t\tcounter accept" and not tables.MATCHED.fullmatch(line):
+            elif not tables.ANSWERED.fullmatch(line) and not tables.MATCHED.fullmatch(line):
                 self._fault(one, f"no rule: line {number}: {line!r}")
+
+    def _apparmor(self, one: Artifact, text: str, owners: dict[int, str]) -> None:
+        profile = AppArmorProfile(text)  # strict: anything but one rule a line is a ValueError
+        if profile.name != f"bulkhead.{self.bundle.policy}":
+            self._fault(one, f"is the profile {profile.name}")
+        own = {f"/run/credentials/{self.bundle.workload.name}"}
+        known = self.paths | tables.LINUX_PATHS | tables.APPARMOR_PATHS | own
+        for number, line in enumerate(text.split("\n")[4:-2], start=5):
+            section = self.sections.get(owners.get(number, ""), "")
+            if not section.startswith(tables.APPARMOR_SECTIONS):
+                self._fault(one, f"nobody accounts for line {number}: {line!r}")
+            elif rule := tables.FILE_RULE.match(line):
+                path = tables.UNESCAPED.sub(r"\1", rule["literal"]).rstrip("/") or "/"
+                if path not in known and (path.rpartition("/")[0] or "/") not in known:
+                    self._fault(
+                        one, f"line {number} is of {owners[number]}, and of no path of the policy: {line!r}"
+                    )
 
     # --- macOS ---
 
@@ -286,6 +316,10 @@ class Account:
                     known = re.fullmatch(tables.XML_VALUES[key], value)
                 if not known:
                     self._fault(one, f"{element.tag} {key}={value!r} is no text of the policy")
+
+
+def _table(policy: str) -> str:
+    return f"bulkhead_{policy.replace('_', '.').replace('-', '_')}"
 
 
 def _labels(text: str, clause: str, policy: str) -> bool:

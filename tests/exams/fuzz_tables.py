@@ -12,6 +12,8 @@ import re
 import exam  # noqa: F401  puts the collection on the path
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import linux_tables
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.base import BASE_READ
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.model import OS
 
 _NAME = r"[A-Za-z0-9:_.@\\-]+"
 _NAMES = rf"{_NAME}( {_NAME})*"
@@ -74,18 +76,10 @@ DIRECTIVES: dict[str, tuple[tuple[str, ...], str]] = {
         ("IPAddressAllow", "IPAddressDeny"),
         (("network.connect", "network.listen"), r"|any|[0-9a-f:./]+|localhost"),
     ),
-    **dict.fromkeys(
-        ("ExecReload", "ExecStart", "ExecStop"), (("network.",), r"-?/usr/sbin/nft [a-z0-9 /_.-]+")
-    ),
-    **dict.fromkeys(
-        ("After", "Before", "Conflicts", "PartOf", "ReloadPropagatedFrom", "Requires", "Wants", "Slice"),
-        (("network.",), _NAMES),
-    ),
+    **dict.fromkeys(("After", "Requires", "Wants", "Slice"), (("network.", "filesystem.read"), _NAMES)),
+    "AppArmorProfile": (("filesystem.read",), r"-?bulkhead\.[a-z0-9_-]+"),
     "Description": (("network.",), r"[A-Za-z0-9 _-]+"),
     "PrivateNetwork": (("network.",), "yes"),
-    "DefaultDependencies": (("network.",), "no"),
-    "RemainAfterExit": (("network.",), "yes"),
-    "Type": (("network.",), "oneshot"),
     "CPUQuota": (("cpu.limit",), r"[0-9]+%"),
     "DeviceAllow": (("devices",), PATH_OR_NONE),
     "DevicePolicy": (("devices",), _FIXED),
@@ -96,7 +90,7 @@ DIRECTIVES: dict[str, tuple[tuple[str, ...], str]] = {
         ("filesystem.write",),
         r"|[+]/usr/bin/(touch|chown [A-Za-z0-9_.@\\-]+) -- (/.*|\"/.*\")",
     ),
-    "LimitCORE": (("memory.core_dumps",), r"0|infinity"),
+    "LimitCORE": (("memory.core_dumps",), r"0|1|infinity"),
     "LimitFSIZE": (("files.max_size",), r"[0-9]+"),
     "LimitNOFILE": (("files.max_open",), r"[0-9]+"),
     "LoadCredential": (("secrets",), r"[A-Za-z0-9_.-]+:/\S*"),
@@ -112,6 +106,48 @@ DIRECTIVES: dict[str, tuple[tuple[str, ...], str]] = {
     "TasksMax": (("processes.max",), r"[0-9]+"),
     "TemporaryFileSystem": (MOUNTS, PATH_OR_NONE),
     "User": (("identity.user",), _NAME),
+}
+# Units of ours: file name -> directive -> what its value looks like. They hold nothing of a policy but its name.
+_STARTS = r"/bin/sh -c '[^'\n]*' 'sh' "
+_KEEPS = r"'include \"/etc/bulkhead/nft/POLICY\.nft\"' '/run/bulkhead-net-POLICY/commands' 'TABLE'"
+_COMMON = {
+    "After": _NAMES,
+    "Before": _NAMES,
+    "DefaultDependencies": "no",
+}
+OWN_UNITS: dict[str, dict[str, str]] = {
+    "bulkhead-net-POLICY.service": {
+        **_COMMON,
+        "CapabilityBoundingSet": "CAP_NET_ADMIN",
+        "Conflicts": r"shutdown\.target",
+        "Description": "Network rules of Bulkhead policy POLICY",
+        "Environment": "HOME=/run/bulkhead-net-POLICY",
+        "ExecReload": _STARTS + _KEEPS,
+        "ExecStart": _STARTS + "'/run/bulkhead-net-POLICY/commands'",
+        "ExecStartPost": _STARTS + _KEEPS,
+        "ExecStartPre": r"-/usr/sbin/nft delete table inet TABLE|/bin/mkfifo -m 0600 /run/bulkhead-net-POLICY/commands",
+        "NoNewPrivileges": "yes",
+        "OOMScoreAdjust": "-1000",
+        "Requires": r"bulkhead-[a-z0-9._-]+\.slice",
+        "Restart": "always",
+        "RestartSec": "0",
+        "RuntimeDirectory": "bulkhead-net-POLICY",
+        "RuntimeDirectoryMode": "0700",
+        "StandardOutput": "null",
+        "StartLimitIntervalSec": "0",
+        "TimeoutStartSec": "60",
+        "Type": "simple",
+        "Wants": r"network-pre\.target",
+    },
+    "bulkhead-apparmor-POLICY.service": {
+        **_COMMON,
+        "Description": "AppArmor profile of Bulkhead policy POLICY",
+        "ExecReload": "/sbin/apparmor_parser -r -K /etc/apparmor.d/bulkhead.POLICY",
+        "ExecStart": "/sbin/apparmor_parser -r -K /etc/apparmor.d/bulkhead.POLICY",
+        "ExecStop": "-/sbin/apparmor_parser -R -K /etc/apparmor.d/bulkhead.POLICY",
+        "RemainAfterExit": "yes",
+        "Type": "oneshot",
+    },
 }
 # Trees that a drop-in may hide, show or make whatever the policy says.
 LINUX_PATHS = frozenset(
@@ -131,6 +167,7 @@ LINUX_PATHS = frozenset(
         "/run",
     ]
 )
+MERGED = re.compile(r"/(s?bin|lib(32|64|x32)?)(/|$)")
 OPTIONS = re.compile(r":(ro,noexec|mode=1777,noexec|ro|noexec)$")
 
 _STRING = r'"[^"\x00-\x1f\x7f]{0,127}"'
@@ -147,11 +184,29 @@ LOGGED = re.compile(
     rf"\t\t{_MATCH}limit rate 5/second burst 10 packets log prefix (?P<label>{_STRING}) flags skuid"
 )
 MATCHED = re.compile(r'\t\tsocket cgroupv2 level 2 "(?P<slice>[a-z0-9._/-]+)" goto allow_(connect|listen)')
+# What comes back on a granted flow.
+ANSWERED = re.compile(
+    rf"\t\t(counter accept|ct direction reply (ip saddr {_NET} |ip6 saddr {_NET} |meta nfproto ipv[46] )?"
+    rf"((tcp|udp) sport {_PORTS} |meta l4proto (tcp|udp) )?accept)"
+)
 PLAIN_LINES = re.compile(
     r"\tchain (refuse|limited_[0-9]+|allow_connect|allow_listen|output|input) \{|\t\}|\}|"
     r"\t\tmeta l4proto tcp reject with tcp reset|\t\treject with icmpx type port-unreachable|"
-    r"\t\tct direction reply accept|\t\tmeta l4proto \{ icmp, ipv6-icmp \} ct state related accept|"
+    r"\t\tct direction reply accept|\t\tct direction reply tcp flags & rst == rst accept|"
+    r"\t\tmeta l4proto \{ icmp, ipv6-icmp \} ct state related accept|"
     r"\t\ttype filter hook (output|input) priority 0; policy accept;"
+)
+
+FILE_RULE = re.compile(r'  (audit deny |audit )?"(?P<literal>([^"\\*?\[\]{}^]|\\.)*)')
+UNESCAPED = re.compile(r"\\(.)")
+APPARMOR_SECTIONS = (*FS, "devices", "identity.", "ipc.", "network.families", "secrets")
+# Folders whose files every profile names: what resolv.conf may link to, systemd's and the journal's sockets.
+APPARMOR_PATHS = frozenset(
+    [
+        *BASE_READ[OS.LINUX],
+        *("/dev", "/etc", "/proc", "/sys", "/run/systemd", "/run/systemd/journal"),
+        *("/run/NetworkManager", "/run/resolvconf", "/run/systemd/resolve"),
+    ]
 )
 
 SBPL_SOCKET = re.compile(r"(\*|localhost):(\*|[0-9]+)")

@@ -40,7 +40,8 @@ class Table:
             if (
                 not line
                 or line.startswith("#")
-                or re.fullmatch(r"(delete )?table inet [a-z0-9_.]+( \{)?", line)
+                or re.fullmatch(r"(delete )?table inet [a-z0-9_.]+( \{( flags owner; \})?)?", line)
+                or (line == "flags owner" and not name)  # who may change the table, not what it does
             ):
                 continue
             if found := _CHAIN.fullmatch(line):
