@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import plistlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,9 +39,14 @@ class Act:
         return f"{self.action} {self.path or f'{there}{self.protocol}/{self.port}'}"
 
 
+# Links into /usr where a Linux host's trees are merged: mounts and profiles see paths after they were followed.
+_MERGED = re.compile(r"/(s?bin|lib(32|64|x32)?)(/|$)")
+
+
 class Linux:
     def __init__(self, files: Files) -> None:
         text = next(text for kind, text in files if kind == "systemd_dropin")
+        self.merged = "\nBindReadOnlyPaths=-/lib\n" not in text  # only where /lib is a folder is it bound itself
         self.mounts = Mounts(text)
         self.families = sockets(self.mounts, text)
         self.profile = next((Confinement(text) for kind, text in files if kind == "apparmor"), None)
@@ -48,8 +54,9 @@ class Linux:
 
     def allows(self, act: Act) -> bool:
         if act.path:
-            unprofiled = self.profile is None or self.profile.allows(act.action, act.path)
-            return unprofiled and self.mounts.allows(act.action, act.path)
+            path = f"/usr{act.path}" if self.merged and _MERGED.match(act.path) else act.path
+            unprofiled = self.profile is None or self.profile.allows(act.action, path)
+            return unprofiled and self.mounts.allows(act.action, path)
         families = (
             ["AF_INET6" if ":" in act.address else "AF_INET"] if act.address else ["AF_INET", "AF_INET6"]
         )
