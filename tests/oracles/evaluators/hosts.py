@@ -46,7 +46,8 @@ _MERGED = re.compile(r"/(s?bin|lib(32|64|x32)?)(/|$)")
 class Linux:
     def __init__(self, files: Files) -> None:
         text = next(text for kind, text in files if kind == "systemd_dropin")
-        self.merged = "\nBindReadOnlyPaths=-/lib\n" not in text  # only where /lib is a folder is it bound itself
+        # Only where /lib is a folder is it bound itself.
+        self.merged = "\nBindReadOnlyPaths=-/lib\n" not in text
         self.mounts = Mounts(text)
         self.families = sockets(self.mounts, text)
         self.profile = next((Confinement(text) for kind, text in files if kind == "apparmor"), None)
