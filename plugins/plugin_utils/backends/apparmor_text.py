@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .base import BackendError
 
@@ -39,6 +40,7 @@ def parts_of(path: str, clause: str) -> Parts:
     return tuple(part.encode() for part in path.split("/") if part)
 
 
+@lru_cache(maxsize=4096)
 def literal(name: bytes) -> str:
     """``name`` so that it stands for itself and for nothing else, inside of double quotes."""
     return "".join(_one(byte) for byte in name)

@@ -9,7 +9,7 @@ the granted children bound into it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .linux_names import below, within
@@ -98,20 +98,27 @@ def _hidden_trees(grants: dict[str, Grant], hidden: list[Hidden]) -> dict[str, H
     """Trees that stay hidden: weak ones only where no grant opens them and no hidden tree above covers them."""
     trees: dict[str, Hidden] = {}
     for tree in sorted(hidden, key=lambda item: (item.path, item.weak, item.clause)):
+        around = [grants[path] for path in (tree.path, *_above(tree.path)) if path in grants]
         opened = tree.weak and any(
-            within(tree.path, path) and not (tree.socket and grant.kind in (READ, EXECUTE))
-            for path, grant in grants.items()
-            if grant.reveals
+            grant.reveals and not (tree.socket and grant.kind in (READ, EXECUTE)) for grant in around
         )
         if not opened and tree.path not in trees:
             trees[tree.path] = tree
+    leading = {folder for path in grants for folder in _above(path)}
     covered = {
         path
         for path in trees
-        if any(below(path, other) and not _grant_between(path, other, grants) for other in trees)
-        and not any(below(grant, path) for grant in grants)
+        if path not in leading
+        and any(other in trees and not _grant_between(path, other, grants) for other in _above(path))
     }
     return {path: tree for path, tree in trees.items() if path not in covered}
+
+
+def _above(path: str) -> Iterator[str]:
+    """Every folder around the path, the nearest first."""
+    while path != "/":
+        path = path[: path.rindex("/")] or "/"
+        yield path
 
 
 def _grant_between(path: str, tree: str, grants: dict[str, Grant]) -> bool:

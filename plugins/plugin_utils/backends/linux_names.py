@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import lru_cache
 
 from .base import BackendError
 
@@ -77,6 +78,7 @@ def dropin_path(unit: str) -> str:
     return f"{UNITS}/{unit}.d/{DROPIN_NAME}"
 
 
+@lru_cache(maxsize=4096)
 def plain(path: str) -> str:
     """``path`` without doubled or trailing slashes, and /var/run written as the /run that it links to."""
     text = "/" + posixpath.normpath(path).lstrip("/")
