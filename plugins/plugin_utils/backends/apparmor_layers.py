@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from .apparmor_text import Parts, literal, outside, tree
 
@@ -37,7 +38,7 @@ class Layer:
     pattern: tuple[str, ...] = ()
     base: bool = False
 
-    @property
+    @cached_property
     def where(self) -> str:
         return tree(self.pattern or [literal(part) for part in self.parts])
 

@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from ..policy import peers
 from ..policy.model import Port
@@ -55,6 +56,14 @@ def destinations(addresses: Iterable[str] | None, clause: str, side: str = "dadd
     if addresses is None:
         yield ""
         return
+    four, six = _networks(tuple(addresses), clause)
+    yield from _family("ip", "ipv4", four, side)
+    yield from _family("ip6", "ipv6", six, side)
+
+
+@lru_cache(maxsize=4096)
+def _networks(addresses: tuple[str, ...], clause: str) -> tuple[list[str], list[str]]:
+    """The networks of IPv4 and those of IPv6, as few as can be."""
     four: list[ipaddress.IPv4Network] = []
     six: list[ipaddress.IPv6Network] = []
     for address in addresses:
@@ -71,8 +80,10 @@ def destinations(addresses: Iterable[str] | None, clause: str, side: str = "dadd
             four.append(ipaddress.IPv4Network((network.network_address.ipv4_mapped, network.prefixlen - 96)))
         else:
             six.append(network)
-    yield from _family("ip", "ipv4", [str(net) for net in ipaddress.collapse_addresses(four)], side)
-    yield from _family("ip6", "ipv6", [str(net) for net in ipaddress.collapse_addresses(six)], side)
+    return (
+        [str(net) for net in ipaddress.collapse_addresses(four)],
+        [str(net) for net in ipaddress.collapse_addresses(six)],
+    )
 
 
 def _family(word: str, protocol: str, networks: list[str], side: str) -> Iterator[str]:
