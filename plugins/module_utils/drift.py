@@ -142,14 +142,10 @@ def of_profiles(bundle, application):
             clause
             for item in bundle.artifacts
             if item.kind == "apparmor"
-            for clause in _clauses(bundle, item)
+            for clause in drift_lines.of_file(bundle, item.path)
         ]
         found.append(finding(bundle.unit, wrong, clauses, "restart"))
     return found
-
-
-def _clauses(bundle, item):
-    return drift_lines.of_file(bundle, item.path)
 
 
 def of_process(bundle, shown, seen, opened=()):

@@ -66,11 +66,11 @@ def key(item):
     return hashlib.sha256(item.content + stamp.encode()).hexdigest()
 
 
-def remember(bundle):
+def remember(bundle, seen):
     """{"family table": [key, text]} for ``seen.json``, so that a look need not load the rules again."""
     found = {}
     for item, family, name in declared(bundle):
-        text = wanted(item, family, name)
+        text = _known(item, family, name, seen)
         if text is not None:
             found["%s %s" % (family, name)] = [key(item), text]
     return found
@@ -82,12 +82,17 @@ def difference(bundle, item, family, name, seen):
     everything = drift_lines.of_file(bundle, item.path)
     if there is None:
         return "nftables table is gone", everything
-    kept = seen.get("tables", {}).get("%s %s" % (family, name)) or ["", ""]
-    text = kept[1] if kept[0] == key(item) else wanted(item, family, name)
+    text = _known(item, family, name, seen)
     if text is None or text == there:
         # Where it cannot be tried aside the read-backs of verify still look for every rule by its comment.
         return "", []
     return _explain(bundle, item, text, there, everything)
+
+
+def _known(item, family, name, seen):
+    """``wanted``, or what a generation with the same rules remembers of it."""
+    kept = seen.get("tables", {}).get("%s %s" % (family, name)) or ["", ""]
+    return kept[1] if kept[0] == key(item) else wanted(item, family, name)
 
 
 def _explain(bundle, item, text, there, everything):

@@ -20,7 +20,7 @@ Plan = namedtuple("Plan", "write remove reload stop restart reasons facts reread
 def make(old, new, restart=True, seen=None):
     """A ``Plan`` out of the disk's and systemd's present state. ``old`` and ``new``: Bundle or None.
 
-    ``seen``: what the new generation remembers (``drift.remembered``), {} for one that was never active here.
+    ``seen``: what the active generation remembers (``drift.remembered``), {} where none is.
     """
     seen = seen or {}
     wanted = {item.path: item for item in (new.artifacts if new else ())}

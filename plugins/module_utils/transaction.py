@@ -141,7 +141,8 @@ def _renew_guard():
 
 
 def _plan(place, bundle, wish):
-    return plan.make(place.load(place.active()), bundle, wish.restart, drift.remembered(place, bundle.digest))
+    active = place.active()
+    return plan.make(place.load(active), bundle, wish.restart, drift.remembered(place, active))
 
 
 def fence(place, wish):
@@ -210,7 +211,7 @@ def _change(place, bundle, planned, wish, facts):
         with footprint.touching(paths):
             plan.switch(planned)
         _smoke_test(bundle, planned)
-        _remember(place, bundle, facts, began if dropins else 0)
+        _remember(place, bundle, facts, began if dropins else 0, drift.remembered(place, old))
     except (HostError, OSError) as problem:
         raise _undo(place, fields, problem) from None
     _pend(place, fields, wish, phase="pending")
@@ -218,10 +219,13 @@ def _change(place, bundle, planned, wish, facts):
     return _answer(place, bundle, planned, "pending", nonce=fields["nonce"], origin=old, diff=diff)
 
 
-def _remember(place, bundle, facts, switched):
-    """What later looks at drift compare with; ``switched``: when the application's files changed, 0 for not at all."""
+def _remember(place, bundle, facts, switched, seen):
+    """What later looks at drift compare with; ``switched``: when the application's files changed, 0 for not at all.
+
+    ``seen``: what the generation before remembers, whose rules are often the same.
+    """
     shown = units.show([bundle.unit], sorted(drift.properties(bundle)[bundle.unit]))
-    fields = {"tables": drift_tables.remember(bundle), "unread": []}
+    fields = {"tables": drift_tables.remember(bundle, seen), "unread": []}
     if units.running(shown[bundle.unit]):
         fields["unread"] = drift.unread(bundle, shown)
     if switched:

@@ -111,6 +111,8 @@ def test_a_listing_is_remembered_for_these_rules_and_this_nft_only(monkeypatch: 
     assert drift_tables.difference(made, item, family, name, kept) == ("", []) and asked == []
     old = {"tables": {"inet bulkhead_web": ["another nft", "old text"]}}
     assert drift_tables.difference(made, item, family, name, old) == ("", []) and len(asked) == 1
+    assert drift_tables.remember(made, kept) == kept["tables"] and len(asked) == 1
+    assert drift_tables.remember(made, {}) == kept["tables"] and len(asked) == 2
 
 
 @pytest.mark.parametrize(
