@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import exam
-from lab_host import LabHost, inventory
+from lab_host import LabHost, of_each_suite
 from workloads import remote
 
 # Best exposure of nginx that systemd-analyze security may report; unconfined it is 9.6.
@@ -111,10 +111,7 @@ def road(name: str, folder: Path) -> Findings:
 
 
 def main() -> None:
-    chosen: dict[str, str] = {}
-    for name, variables in inventory().items():
-        if variables["bulkhead_lab_kind"] == "qemu":
-            chosen.setdefault(variables["bulkhead_lab_suite"], name)
+    chosen = of_each_suite("qemu")
     missing = {"bookworm", "trixie"} - set(chosen)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
         places = [Path(folder, name) for name in chosen.values()]

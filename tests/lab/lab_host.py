@@ -50,6 +50,21 @@ def inventory() -> dict[str, dict[str, Any]]:
     return yaml.safe_load(INVENTORY.read_text())["lab"]["hosts"] if INVENTORY.exists() else {}
 
 
+def of_each_suite(kind: str = "") -> dict[str, str]:
+    """{suite: its first host}, of one kind of host where it is named."""
+    first: dict[str, str] = {}
+    for name, variables in inventory().items():
+        if kind in ("", variables["bulkhead_lab_kind"]):
+            first.setdefault(variables["bulkhead_lab_suite"], name)
+    return first
+
+
+def chosen(kind: str = "") -> list[str]:
+    """Hosts to run a test on: BULKHEAD_LAB_HOSTS, else one of each suite; ["none"] where no lab is up."""
+    named = os.environ.get("BULKHEAD_LAB_HOSTS", "").split()
+    return named or list(of_each_suite(kind).values()) or ["none"]
+
+
 def ssh_words(variables: dict[str, Any]) -> list[str]:
     """The command that logs in on the host with these variables of the inventory."""
     return [

@@ -8,11 +8,10 @@ by systemd, so that its interpreter needs no grant.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
-from lab_host import LabHost, inventory
+from lab_host import LabHost, chosen
 
 pytestmark = pytest.mark.lab
 UNIT = "aaprobe.service"
@@ -102,15 +101,6 @@ systemctl start {UNIT}
 CLEAN_UP = f"systemctl stop {UNIT}; rm -rf /srv/aaprobe /etc/systemd/system/{UNIT}; systemctl daemon-reload"
 
 
-def chosen() -> list[str]:
-    named = os.environ.get("BULKHEAD_LAB_HOSTS", "").split()
-    first: dict[str, str] = {}
-    for name, variables in inventory().items():
-        if variables["bulkhead_lab_kind"] == "qemu":  # containers of the lab have no AppArmor
-            first.setdefault(variables["bulkhead_lab_suite"], name)
-    return named or list(first.values()) or ["none"]
-
-
 def mine(snapshot: list[str]) -> list[str]:
     """Without the links that a test of the distribution's own service has made anew."""
     return [line for line in snapshot if not line.startswith("etc/systemd/system/sysinit.target.wants")]
@@ -140,7 +130,8 @@ class Probed(LabHost):
         return self.ssh("grep '^bulkhead' /sys/kernel/security/apparmor/profiles || true")
 
 
-@pytest.fixture(scope="module", params=chosen())
+# Containers of the lab have no AppArmor.
+@pytest.fixture(scope="module", params=chosen("qemu"))
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probed]:
     if request.param == "none":
         pytest.skip("no lab is up (make lab-up)")

@@ -10,22 +10,13 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from lab_host import inventory
+from lab_host import chosen
 from overlay_host import DROPIN, POLICY, UNIT, OverlayHost
 
 pytestmark = pytest.mark.lab
 WHO = {"by": "tester", "reason": "ticket 4711"}
 OVERLAY = f"/run/systemd/system/{UNIT}.d/zzy-bulkhead-debug.conf"
 CLOSER = f"bulkhead-debug-close-{POLICY}"
-
-
-def chosen() -> list[str]:
-    """BULKHEAD_LAB_HOSTS, else one host of each suite."""
-    named = os.environ.get("BULKHEAD_LAB_HOSTS", "").split()
-    first: dict[str, str] = {}
-    for name, variables in inventory().items():
-        first.setdefault(variables["bulkhead_lab_suite"], name)
-    return named or list(first.values()) or ["none"]
 
 
 @pytest.fixture(scope="module", params=chosen())

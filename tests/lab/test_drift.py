@@ -4,26 +4,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lab_host import inventory
+from lab_host import chosen
 from overlay_host import DROPIN, UNIT, OverlayHost
 
 pytestmark = pytest.mark.lab
 TABLE = "inet bulkhead_ovl"
 NFT = "/etc/bulkhead/nft/ovl.nft"
-
-
-def chosen() -> list[str]:
-    """BULKHEAD_LAB_HOSTS, else one host of each suite."""
-    named = os.environ.get("BULKHEAD_LAB_HOSTS", "").split()
-    first: dict[str, str] = {}
-    for name, variables in inventory().items():
-        first.setdefault(variables["bulkhead_lab_suite"], name)
-    return named or list(first.values()) or ["none"]
 
 
 @pytest.fixture(scope="module", params=chosen())

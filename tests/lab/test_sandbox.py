@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
-from lab_host import LabHost, inventory
+from lab_host import LabHost, chosen
 
 pytestmark = pytest.mark.lab
 STATE = "/var/lib/bulkhead/nginx"
@@ -16,15 +15,6 @@ SICK = ("status: 200, within: 2s", "status: 418, within: 1s")
 DROPIN = "/etc/systemd/system/nginx.service.d/zz-bulkhead.conf"
 # Another generation that runs as well: it differs in a limit.
 OTHER = ("max_open: 4096", "max_open: 4000")
-
-
-def chosen() -> list[str]:
-    """BULKHEAD_LAB_HOSTS, else one host of each suite."""
-    named = os.environ.get("BULKHEAD_LAB_HOSTS", "").split()
-    first: dict[str, str] = {}
-    for name, variables in inventory().items():
-        first.setdefault(variables["bulkhead_lab_suite"], name)
-    return named or list(first.values()) or ["none"]
 
 
 @pytest.fixture(scope="module", params=chosen())

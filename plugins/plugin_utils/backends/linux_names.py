@@ -44,7 +44,7 @@ def slice_path(policy: str) -> str:
 
 
 def net_unit(policy: str) -> str:
-    """The oneshot that loads the policy's table before the application starts."""
+    """The keeper that loads the policy's table before the application starts, and owns it."""
     slug(policy)
     return f"bulkhead-net-{policy}.service"
 
