@@ -27,12 +27,10 @@ class ActionModule(ActionBase):
         return {**result, **host.answer(lambda: self._explained(options, variables))}
 
     def _explained(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        host.refuse_windows(self)
         groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
         policy = read_policy(options["policy"], options["policies_dirs"], groups, date.today())
         wish = {"policy": policy.manifest.policy, "cursor": options["cursor"], "limit": options["limit"]}
-        answer = self._execute_module("bulkhead.fleet.denials_info", wish, task_vars=variables)
-        answer.pop("invocation", None)
+        answer = host.ask(self, "denials", wish, variables)
         if answer.get("failed"):
-            raise HostsError(str(host.explained(answer).get("msg", "the module failed.")), state="")
+            raise HostsError(str(answer.get("msg", "the module failed.")), state="")
         return explain(answer, policy)

@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of the modules, checked on the controller by the action plugins and again by the modules."""
+"""The options of the modules that have something to do on hosts; their action plugins check them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ SANDBOX = {
     "epoch": {"type": "int", "default": 0},
     "from": {"type": "str"},
     "to": {"type": "str", "default": ""},
-    "request": {"type": "str"},
 }
 
 SANDBOX_INFO = {
@@ -55,4 +54,12 @@ DEBUG = {
     "by": {"type": "str", "default": ""},
     "reason": {"type": "str", "default": ""},
     "restart": {"type": "str", "default": "auto", "choices": ["auto", "never"]},
+}
+
+PROBE = {
+    "policy": {"type": "str", "required": True},
+    "host": {"type": "str"},
+    "method": {"type": "str", "choices": ["auto", "reload", "clone", "none"], "default": "auto"},
+    "survey": {"type": "bool", "default": False},
+    "bundle": {"type": "dict"},
 }

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
-import zlib
 from collections import namedtuple
 
 from . import files
@@ -34,24 +32,6 @@ Artifact = namedtuple("Artifact", "path kind mode owner group unit content")
 Bundle = namedtuple(
     "Bundle", "policy version mode digest fingerprint unit artifacts units health readbacks data"
 )
-
-
-def pack(document):
-    """Plain data to the text that travels in a module argument."""
-    raw = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
-    return base64.b64encode(zlib.compress(raw, 9)).decode()
-
-
-def unpack(text, limit=16 * 1024 * 1024):
-    """The data of ``pack``; ``limit`` bytes at most, so that a bad payload cannot fill the memory."""
-    try:
-        engine = zlib.decompressobj()
-        raw = engine.decompress(base64.b64decode(text, validate=True), limit)
-        if engine.unconsumed_tail:
-            raise ValueError("too large")
-        return json.loads(raw.decode())
-    except (ValueError, zlib.error) as problem:
-        raise HostError("the request of the action plugin cannot be read (%s)." % problem) from None
 
 
 def digest(data):

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 
 
@@ -44,6 +43,8 @@ def of_content(bundle, item, now):
 
     A line that somebody added counts for the clauses of lines with the same key, else for the whole file.
     """
+    import difflib  # only where something differs: every apply imports this file
+
     everything = of_file(bundle, item.path)
     if now is None:
         return everything

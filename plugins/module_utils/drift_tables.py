@@ -8,7 +8,6 @@ the same program. What the kernel lists must be the same text, without counters 
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import re
@@ -96,6 +95,8 @@ def _known(item, family, name, seen):
 
 
 def _explain(bundle, item, text, there, everything):
+    import difflib  # only where something differs: every apply imports this file
+
     old, new = text.splitlines(), there.splitlines()
     chains = _chains(bundle, item)
     found, stale = set(), False

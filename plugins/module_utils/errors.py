@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one error of what runs on hosts. Modules catch it once, in ``main()``."""
+"""The one error of what runs on hosts. ``dispatch`` catches it, in one place."""
 
 from __future__ import annotations
 

@@ -14,20 +14,27 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import re
-import shutil
 import time
 from collections import namedtuple
 
-from . import command, diffing, files, health, overlay_files, overlay_words, receipts, store, units
+from . import (
+    command,
+    diffing,
+    files,
+    health,
+    overlay_files,
+    overlay_state,
+    overlay_words,
+    receipts,
+    store,
+    units,
+)
 from .errors import HostError
-from .overlay_script import SCRIPT
+from .overlay_close import prepare, run_closer
+from .overlay_state import at, dropin_path, facts, sentence
 from .readback_facts import parse_show
 
-RUN = "/run/bulkhead"
-HOME = RUN + "/debug"
-CORES = RUN + "/cores"
 LONGEST = 8 * 3600
 SHORTEST = 10
 WATCHED = "SystemCallFilter,WorkingDirectory,User,ActiveState"
@@ -52,44 +59,6 @@ def seconds_of(text):
 
 def timer_name(policy):
     return "bulkhead-debug-close-%s.timer" % policy
-
-
-def at(policy, *parts):
-    return os.path.join(HOME, policy, *parts)
-
-
-def facts(policy, unit=""):
-    """What reports say: ``open`` and, while it is, ``words``, ``until``, ``by``, ``reason``, ``left`` (s), ``trouble``.
-
-    A drop-in of that name that nobody recorded is open as well.
-    """
-    stray = bool(unit) and os.path.exists(overlay_files.dropin_path(unit))
-    if not os.path.exists(at(policy, "state.json")) and not stray:
-        return {"open": False}
-    try:
-        state = json.loads(files.read_text(at(policy, "state.json")) or "{}")
-    except ValueError:
-        state = {}
-    found = {key: state.get(key) for key in ("words", "until", "by", "reason", "opened", "clauses", "shell")}
-    left = int(state.get("deadline", 0)) - store.uptime()
-    trouble = ""
-    if not state:
-        trouble = "nobody recorded who opened it"
-    elif left < -120:
-        trouble = "its time is over and it did not close"
-    return {"open": True, **found, "left": max(left, 0), "trouble": trouble}
-
-
-def sentence(found):
-    """One sentence about an open overlay, for people."""
-    if not found.get("words"):
-        return "open for debugging: %s" % found["trouble"]
-    text = "open for debugging (%s) until %s, by %s: %s"
-    text %= (", ".join(found["words"]), found["until"], found["by"], found["reason"])
-    return text + ("; " + found["trouble"] if found["trouble"] else "")
-
-
-# --- opening ---
 
 
 def open_(policy, wish):
@@ -149,19 +118,17 @@ def _plan(place, wish):
         }, None
     done = command.must(["systemctl", "show", "-p", WATCHED, "--", unit], "reading %s" % unit)
     shown = parse_show(done.stdout, [unit])[unit]
-    cores = overlay_words.Cores(shown.get("WorkingDirectory", ""), os.path.join(CORES, policy))
+    cores = overlay_words.Cores(shown.get("WorkingDirectory", ""), os.path.join(overlay_state.CORES, policy))
     words = sorted(wish.words)
     lines = overlay_files.service_lines(words, shown, cores)
     made, shell = [], ""
     if lines and wish.restart:
-        made.append(
-            overlay_files.artifact(overlay_files.dropin_path(unit), overlay_files.dropin_text(policy, lines))
-        )
+        made.append(overlay_files.artifact(dropin_path(unit), overlay_files.dropin_text(policy, lines)))
     if "shell" in words:
         shell = overlay_files.shell_unit(policy, unit)
         original = command.must(["systemctl", "cat", "--", unit], "reading %s" % unit).stdout
         text = overlay_files.shell_text(policy, unit, original, lines)
-        made.append(overlay_files.artifact(overlay_files.dropin_path(shell), text))
+        made.append(overlay_files.artifact(dropin_path(shell), text))
     running = units.running(shown)
     profile = _profile(bundle, words, cores)
     restarted = [unit] if running and lines and wish.restart else []
@@ -215,7 +182,7 @@ def _open_locked(place, wish, answer, made):
     policy, unit = place.policy, bundle.unit
     deadline = store.uptime() + wish.seconds
     state.update(deadline=deadline, boot_id=store.boot_id(), opened=_time(0), until=_time(wish.seconds))
-    _prepare(policy, state, artifacts, cores if "core_dumps" in wish.words else None, shown)
+    prepare(policy, state, artifacts, cores if "core_dumps" in wish.words else None, shown)
     if profile:
         own = next(item.path for item in bundle.artifacts if item.kind == "apparmor")
         files.write(profile.path, profile.content)
@@ -242,8 +209,8 @@ def _open_locked(place, wish, answer, made):
         _in_time(policy)
     except (HostError, OSError) as problem:
         if not os.path.exists(at(policy, "files")):
-            _prepare(policy, state, artifacts, cores if "core_dumps" in wish.words else None, shown)
-        _run_closer(policy, "it could not be opened")
+            prepare(policy, state, artifacts, cores if "core_dumps" in wish.words else None, shown)
+        run_closer(policy, "it could not be opened")
         text = getattr(problem, "strerror", None) or str(problem)
         raise HostError("%s Nothing is open." % text, state="reverted") from None
     answer.update(state="open", debug=facts(policy, unit))
@@ -259,35 +226,6 @@ def _in_time(policy):
 
 def _time(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
-
-
-def _prepare(policy, state, artifacts, cores, shown):
-    """Everything that the closer needs, before anything is open."""
-    shutil.rmtree(at(policy), ignore_errors=True)
-    for folder, mode in ((RUN, 0o755), (HOME, 0o700), (at(policy), 0o700)):
-        os.makedirs(folder, mode=mode, exist_ok=True)
-    texts = {
-        "deadline": "%d\n" % state["deadline"],
-        "unit": state["unit"] + "\n",
-        "shell": state["shell"] + "\n" if state["shell"] else "",
-        "files": "".join(item.path + "\n" for item in artifacts),
-        "cores": cores.folder + "\n" if cores and cores.own else "",
-        "enter": overlay_files.enter_text(policy, state["shell"]) if state["shell"] else "",
-    }
-    for name, text in texts.items():
-        if text:
-            files.write(at(policy, name), text.encode())
-    if any(item.path == overlay_files.dropin_path(state["unit"]) for item in artifacts):
-        files.write(at(policy, "restart"), b"\n")
-    files.write(os.path.join(HOME, "close"), SCRIPT.replace("@BASE@", store.BASE).encode(), 0o700)
-    for item in artifacts:
-        os.makedirs(os.path.dirname(item.path), mode=0o755, exist_ok=True)
-    if cores and cores.own:
-        os.makedirs(CORES, mode=0o711, exist_ok=True)
-        os.chmod(CORES, 0o711)
-        os.makedirs(cores.folder, mode=0o700, exist_ok=True)
-        owner = pwd.getpwnam(shown["User"]) if shown.get("User") else pwd.getpwuid(0)
-        os.chown(cores.folder, owner.pw_uid, owner.pw_gid)
 
 
 def _arm(policy, seconds):
@@ -312,80 +250,7 @@ def _arm(policy, seconds):
         "-p",
         "RestartSec=2",
     ]
-    argv += ["-p", "StartLimitIntervalSec=0", "/bin/sh", os.path.join(HOME, "close"), policy]
+    argv += ["-p", "StartLimitIntervalSec=0", "/bin/sh", os.path.join(overlay_state.HOME, "close"), policy]
     command.must(argv, "arming the closer of the debug overlay")
     if units.show([timer])[timer].get("ActiveState") != "active":
         raise HostError("the closer of the debug overlay is not armed.")
-
-
-# --- closing ---
-
-
-def close(policy, check=False, why="by hand"):
-    """Close it now, for the module. Done twice, the second time changes nothing."""
-    place = store.Store(policy)
-    answer = {
-        "changed": False,
-        "state": "closed",
-        "debug": {"open": False},
-        "diff": [],
-        "restarted": [],
-        "notes": [],
-    }
-    if not place.exists():
-        return answer
-    if check:
-        return {**answer, **close_plan(place)}
-    with place.lock():
-        planned = close_plan(place)
-        close_locked(place, why)
-    return {**answer, **planned, "debug": facts(policy)}
-
-
-def close_plan(place):
-    """What closing changes, as fields of an answer; {} where nothing is open."""
-    bundle = place.load(place.active())
-    unit = bundle.unit if bundle else ""
-    now = facts(place.policy, unit)
-    if not now["open"]:
-        return {}
-    paths = files.read_text(at(place.policy, "files")).split("\n") + (
-        [overlay_files.dropin_path(unit)] if unit else []
-    )
-    restarts = [unit] if restarts_at_close(place.policy, unit) else []
-    changed = diffing.of_change([], sorted(path for path in set(paths) if os.path.exists(path)))
-    return {"changed": True, "diff": changed, "restarted": restarts, "notes": ["it was " + sentence(now)]}
-
-
-def restarts_at_close(policy, unit):
-    return os.path.exists(at(policy, "restart")) or bool(
-        unit and os.path.exists(overlay_files.dropin_path(unit))
-    )
-
-
-def close_locked(place, why, unit=None):
-    """Close what is open for this policy; the lock is held. The sentence about it, "" where nothing was open."""
-    if unit is None:
-        bundle = place.load(place.active())
-        unit = bundle.unit if bundle else ""
-    now = facts(place.policy, unit)
-    if not now["open"]:
-        # An opening that was killed before it was armed leaves its notes, and nothing open.
-        if os.path.isdir(at(place.policy)):
-            shutil.rmtree(at(place.policy), ignore_errors=True)
-        return ""
-    if not os.path.exists(at(place.policy, "state.json")):
-        # Nobody recorded it: write down what the closer needs and let it do the same work.
-        state = {"deadline": 0, "unit": unit, "shell": ""}
-        item = overlay_files.artifact(overlay_files.dropin_path(unit), "")
-        _prepare(place.policy, state, [item], None, {})
-    done = _run_closer(place.policy, why)
-    if done.returncode != 0 or os.path.exists(at(place.policy)):
-        raise HostError("the debug overlay does not close: %s" % " ".join(done.stderr.split())[-300:])
-    return sentence(now)
-
-
-def _run_closer(policy, why):
-    path = os.path.join(HOME, "close")
-    files.write(path, SCRIPT.replace("@BASE@", store.BASE).encode(), 0o700)
-    return command.run(["/bin/sh", path, policy, "locked", why], timeout=300)

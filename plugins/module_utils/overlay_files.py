@@ -4,22 +4,14 @@
 
 from __future__ import annotations
 
-import os
-
 from . import overlay_words
 from .bundles import Artifact
 from .probing_unit import quote, strip_for_clone
-from .unit_files import DEBUG_DROPIN
 
-UNITS = "/run/systemd/system"
 HEAD = "# Bulkhead: open for debugging, closes by itself (policy %s)\n"
 
 # What systemd-run sets for the terminal, and what a unit's own file would take away from it.
 _TERMINAL = ("StandardInput", "StandardOutput", "StandardError", "TTY", "Description")
-
-
-def dropin_path(unit):
-    return os.path.join(UNITS, unit + ".d", DEBUG_DROPIN)
 
 
 def shell_unit(policy, unit):

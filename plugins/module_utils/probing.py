@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 
-from . import bundles, command, features, overlay, probing_judge, probing_unit, readback, survey
+from . import bundles, command, features, overlay_state, probing_judge, probing_unit, readback, survey
 from .errors import HostError
 from .probing_confinement import compare, explain, facts_of
 from .probing_session import Outside, Session
@@ -188,7 +188,7 @@ def verify(bundle, host, method="auto", probes=True):
     clauses = probing_judge.judge(bundle["verdicts"], readbacks, found.probes, found.troubles)
     debug, drifts = _besides(bundle)
     probing_judge.opened(
-        clauses, debug.get("clauses") or (), overlay.sentence(debug) if debug["open"] else ""
+        clauses, debug.get("clauses") or (), overlay_state.sentence(debug) if debug["open"] else ""
     )
     probing_judge.drifted(clauses, drifts)
     return {
@@ -205,7 +205,7 @@ def verify(bundle, host, method="auto", probes=True):
         "method": found.method,
         "openings": ["ExecPaths=%s" % path for path in found.openings],
         "troubles": found.troubles,
-        "notes": [overlay.sentence(debug)] if debug["open"] else [],
+        "notes": [overlay_state.sentence(debug)] if debug["open"] else [],
         "debug": debug,
         "drift": drifts,
         "clauses": clauses,
@@ -216,7 +216,7 @@ def _besides(bundle):
     """The debug overlay, and the drift of the host from the generation that is active; none for any other bundle."""
     place = Store(bundle["policy"])
     unit = bundle["workload"]["unit"]
-    debug = overlay.facts(bundle["policy"], unit)
+    debug = overlay_state.facts(bundle["policy"], unit)
     active = place.load(place.active()) if place.exists() else None
     if active is None or active.digest != bundle["digest"]:
         return debug, []

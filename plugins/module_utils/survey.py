@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from . import bundles, drift, drift_lines, features, health, overlay, overlay_files, receipts, store, units
+from . import bundles, drift, drift_lines, features, health, overlay_state, receipts, store, units
 from .errors import HostError
 
 
@@ -30,7 +30,7 @@ def _policy(place, with_health, with_features):
     pending = place.record("pending")
     entries, fault = receipts.load(place.at("receipts.jsonl"))
     current = _last(entries, place.active())
-    debug = overlay.facts(place.policy, bundle.unit if bundle else "")
+    debug = overlay_state.facts(place.policy, bundle.unit if bundle else "")
     host = features.collect(bundle.unit, bundles.paths(bundle)) if bundle else None
     facts = {
         "active": place.active(),
@@ -66,7 +66,7 @@ def look(bundle, place, host, debug):
     if debug["open"] and not debug["words"]:
         clauses = drift_lines.of_unit(bundle, bundle.unit)
         found.append(
-            drift.finding(overlay_files.dropin_path(bundle.unit), debug["trouble"], clauses, "write")
+            drift.finding(overlay_state.dropin_path(bundle.unit), debug["trouble"], clauses, "write")
         )
     return found
 

@@ -24,7 +24,7 @@ from . import (
     footprint,
     guard,
     health,
-    overlay,
+    overlay_state,
     plan,
     receipts,
     store,
@@ -76,10 +76,10 @@ def apply(wish):
 
 def _with_debug(answer, place, bundle):
     """In check mode: an open debug overlay would be closed, and plans name it."""
-    found = overlay.facts(place.policy, bundle.unit)
+    found = overlay_state.facts(place.policy, bundle.unit)
     if found["open"]:
         answer.update(changed=True, debug=found)
-        answer["reasons"] = ["is %s; would be closed" % overlay.sentence(found)] + answer["reasons"]
+        answer["reasons"] = ["is %s; would be closed" % overlay_state.sentence(found)] + answer["reasons"]
     return answer
 
 
@@ -94,15 +94,20 @@ def _apply_locked(place, wish, facts):
 
 def close_debug(place, wish):
     """A sandbox that is open for debugging closes before anything else is decided; the sentence about it, or ""."""
-    found = overlay.facts(place.policy)
-    if found["open"] and not wish.restart and overlay.restarts_at_close(place.policy, ""):
+    bundle = wish.bundle or place.load(place.active())
+    unit = bundle.unit if bundle else ""
+    if not overlay_state.noted(place.policy, unit):
+        return ""
+    from . import overlay_close
+
+    found = overlay_state.facts(place.policy)
+    if found["open"] and not wish.restart and overlay_close.restarts_at_close(place.policy, ""):
         raise HostError(
             "policy %s is %s. Closing it restarts the service: allow that, or wait."
-            % (place.policy, overlay.sentence(found)),
+            % (place.policy, overlay_state.sentence(found)),
             state="refused",
         )
-    unit = wish.bundle.unit if wish.bundle else None
-    return overlay.close_locked(place, "the policy was applied or taken back", unit)
+    return overlay_close.close_locked(place, "the policy was applied or taken back", unit)
 
 
 def _converge(place, wish, facts):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 
 from . import units
 from .command import run
@@ -36,6 +35,8 @@ def _systemd(bundle, fragment):
     ours = [item for item in bundle.artifacts if item.kind in UNIT_KINDS]
     if not ours:
         return []
+    import tempfile  # only where something changes: every apply imports this file
+
     stage = tempfile.mkdtemp(prefix="bulkhead-verify-")
     try:
         names = [os.path.join(stage, bundle.unit)]

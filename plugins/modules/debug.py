@@ -2,7 +2,7 @@
 # Copyright: The Bulkhead authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Open a sandbox for debugging, for a limited time."""
+"""Documentation of the action plugin of the same name, which runs on the controller and asks the host."""
 
 from __future__ import annotations
 
@@ -118,16 +118,3 @@ notes:
   elements: str
   returned: success
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch, dispatch_debug
-
-
-def main():
-    module = AnsibleModule(argument_spec=arguments.DEBUG, supports_check_mode=True)
-    dispatch.answer(module, dispatch_debug.debug)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,7 +2,7 @@
 # Copyright: The Bulkhead authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what a host denied to a policy's unit, and which clause did."""
+"""Documentation of the action plugin of the same name, which runs on the controller and asks the host."""
 
 from __future__ import annotations
 
@@ -143,16 +143,3 @@ active:
   type: str
   returned: success
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch, dispatch_denials
-
-
-def main():
-    module = AnsibleModule(argument_spec=arguments.DENIALS_INFO, supports_check_mode=True)
-    dispatch.answer(module, dispatch_denials.denials_info)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,7 +2,7 @@
 # Copyright: The Bulkhead authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Let a host record what system call filters refuse."""
+"""Documentation of the action plugin of the same name, which runs on the controller and asks the host."""
 
 from __future__ import annotations
 
@@ -61,16 +61,3 @@ paths:
   returned: success
   sample: [/run/systemd/system.conf.d/zz-bulkhead-denials.conf]
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch, dispatch_denials
-
-
-def main():
-    module = AnsibleModule(argument_spec=arguments.DENIALS_RECORD, supports_check_mode=True)
-    dispatch.answer(module, dispatch_denials.denials_record)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,6 +2,8 @@
 # Copyright: The Bulkhead authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, which runs on the controller and asks the host."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -80,43 +82,3 @@ summary:
   type: dict
   sample: {"enforced": 21, "partial": 8, "failed": 0, "inconclusive": 0, "refused": 0, "waived": 1}
 """
-
-import platform
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.bulkhead.fleet.plugins.module_utils import probing, survey
-from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostError
-
-OUTCOMES = ("enforced", "partial", "failed", "inconclusive", "refused", "waived", "unclaimed")
-
-
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "policy": {"type": "str", "required": True},
-            "host": {"type": "str"},
-            "method": {"type": "str", "choices": ["auto", "reload", "clone", "none"], "default": "auto"},
-            "survey": {"type": "bool", "default": False},
-            "bundle": {"type": "dict"},
-        },
-        supports_check_mode=True,
-    )
-    given = module.params
-    found = {}
-    try:
-        if given["survey"]:
-            found["survey"] = survey.survey(given["policy"], with_health=True)
-        bundle = given["bundle"] or probing.active_bundle(given["policy"])
-        probes = given["method"] != "none" and not module.check_mode
-        evidence = probing.verify(bundle, given["host"] or platform.node(), given["method"], probes)
-    except HostError as error:
-        module.fail_json(msg=str(error), **found, **error.extra)
-    counts = dict.fromkeys(OUTCOMES, 0)
-    for clause in evidence["clauses"]:
-        counts[clause["outcome"]] += 1
-    module.exit_json(changed=False, evidence=evidence, summary=counts, **found)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,7 +2,7 @@
 # Copyright: The Bulkhead authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Confine one application by its policy."""
+"""Documentation of the action plugin of the same name, which runs on the controller and asks the host."""
 
 from __future__ import annotations
 
@@ -70,9 +70,6 @@ options:
     description: With O(state=reverted), the digest to leave; nothing is changed where another one is active.
     type: str
     default: ''
-  request:
-    description: What the action plugin hands to the host. Leave it alone.
-    type: str
 attributes:
   check_mode:
     support: full
@@ -153,16 +150,3 @@ generation:
   type: str
   returned: when state is present
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch, dispatch_sandbox
-
-
-def main():
-    module = AnsibleModule(argument_spec=arguments.SANDBOX, supports_check_mode=True)
-    dispatch.answer(module, dispatch_sandbox.sandbox)
-
-
-if __name__ == "__main__":
-    main()

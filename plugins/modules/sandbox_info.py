@@ -2,7 +2,7 @@
 # Copyright: The Bulkhead authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read from a host which policies it is under."""
+"""Documentation of the action plugin of the same name, which runs on the controller and asks the host."""
 
 from __future__ import annotations
 
@@ -59,16 +59,3 @@ policies:
   type: dict
   returned: always
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments, dispatch, dispatch_info
-
-
-def main():
-    module = AnsibleModule(argument_spec=arguments.SANDBOX_INFO, supports_check_mode=True)
-    dispatch.answer(module, dispatch_info.sandbox_info)
-
-
-if __name__ == "__main__":
-    main()

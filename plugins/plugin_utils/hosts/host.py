@@ -12,15 +12,16 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
 
-from ...module_utils.bundles import pack
 from ..backends.base import BackendError
 from ..policy.faults import PolicyError
 from .cache import Cache, CacheError
 from .conversation import Conversation, Unreachable
 from .errors import HostsError
+from .program import pack
 
-MODULE = "bulkhead.fleet.sandbox"
+CARRIER = "bulkhead.fleet.on_host"
 WINDOWS_CONNECTIONS = ("winrm", "psrp")
 # The first value of an ssh option wins, so these stand before everything that is configured.
 NEW_CONNECTION = "-o ControlMaster=no -o ControlPath=none"
@@ -45,6 +46,20 @@ def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         }
 
 
+class HostAction(ActionBase):  # type: ignore[misc]
+    """An action that checks its options and asks the host for ``operation``, and no more than that."""
+
+    _supports_check_mode = True
+    _requires_connection = True
+    operation = ""
+    options: dict[str, Any] = {}
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _checked, options = self.validate_argument_spec(argument_spec=self.options)
+        return {**result, **answer(lambda: ask(self, self.operation, options, task_vars or {}))}
+
+
 def conversation(
     action: Any, options: dict[str, Any], variables: dict[str, Any], today: date
 ) -> Conversation:
@@ -54,7 +69,10 @@ def conversation(
     if not low <= options["confirm_within"] <= high:
         raise HostsError(f"confirm_within is {options['confirm_within']}: give {low} to {high} seconds.")
     name = str(variables.get("inventory_hostname", "the host"))
-    call = _caller(action, options, variables)
+
+    def call(request: dict[str, Any]) -> dict[str, Any]:
+        fields = dict(request)
+        return ask(action, fields.pop("op"), fields, variables)
 
     def fresh(request: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -76,14 +94,13 @@ def conversation(
     )
 
 
-def read(
-    action: Any, options: dict[str, Any], variables: dict[str, Any], module: str = MODULE + "_info"
-) -> dict[str, Any]:
-    """What a module that needs nothing from the controller answers, ``sandbox_info`` where no other is named."""
+def ask(action: Any, operation: str, request: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+    """What the host answers to ``operation`` (``operation_<name>.py`` of module_utils), in one module call."""
     refuse_windows(action)
-    result: dict[str, Any] = action._execute_module(module, options, task_vars=variables)
+    arguments = {"program": pack(operation, request)}
+    result: dict[str, Any] = action._execute_module(CARRIER, arguments, task_vars=variables)
     result.pop("invocation", None)
-    return result
+    return explained(result)
 
 
 def refuse_windows(action: Any) -> None:
@@ -111,19 +128,6 @@ def new_connection(connection: Any) -> Iterator[None]:
     finally:
         # The shared connection stays up for the tasks that follow.
         connection.set_option("ssh_args", before)
-
-
-def _caller(
-    action: Any, options: dict[str, Any], variables: dict[str, Any]
-) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    def call(request: dict[str, Any]) -> dict[str, Any]:
-        arguments = {"policy": options["policy"], "state": options["state"], "request": pack(request)}
-        result: dict[str, Any] = action._execute_module(MODULE, arguments, task_vars=variables)
-        # The invocation repeats the request, which is long and says nothing to people.
-        result.pop("invocation", None)
-        return explained(result)
-
-    return call
 
 
 def explained(result: dict[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import base64
-import zlib
 from datetime import date
 from typing import Any
 
@@ -15,22 +13,6 @@ from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostE
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import compile as compiler
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import features
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.resolve import load_and_resolve
-
-
-def test_a_bundle_survives_the_journey() -> None:
-    assert bundles.unpack(bundles.pack(data())) == data()
-
-
-@pytest.mark.parametrize("text", ["", "%%%", base64.b64encode(b"no zlib").decode()])
-def test_garbage_is_told_as_such(text: str) -> None:
-    with pytest.raises(HostError, match="request of the action plugin cannot be read"):
-        bundles.unpack(text)
-
-
-def test_a_payload_that_grows_without_end_is_refused() -> None:
-    bomb = base64.b64encode(zlib.compress(b" " * 2_000_000)).decode()
-    with pytest.raises(HostError, match="too large"):
-        bundles.unpack(bomb, limit=1_000_000)
 
 
 def test_parse_gives_bytes_and_modes() -> None:

@@ -15,6 +15,7 @@ from host_fixtures import state_below
 from ansible_collections.bulkhead.fleet.plugins.module_utils import (
     overlay,
     overlay_files,
+    overlay_state,
     overlay_words,
     store,
     unit_files,
@@ -25,8 +26,8 @@ from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostE
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Store:
     for name, folder in (("RUN", "run"), ("HOME", "run/debug"), ("CORES", "run/cores")):
-        monkeypatch.setattr(overlay, name, str(tmp_path / folder))
-    monkeypatch.setattr(overlay_files, "UNITS", str(tmp_path / "units"))
+        monkeypatch.setattr(overlay_state, name, str(tmp_path / folder))
+    monkeypatch.setattr(overlay_state, "UNITS", str(tmp_path / "units"))
     return state_below(monkeypatch, tmp_path)
 
 
@@ -83,13 +84,13 @@ def test_nothing_is_opened_after_a_way_back_that_failed(place: store.Store) -> N
 
 
 def test_what_is_prepared_but_not_armed_is_not_open(place: store.Store) -> None:
-    Path(overlay.at("web")).mkdir(parents=True)
-    Path(overlay.at("web", "files")).write_text("/x\n")
-    assert overlay.facts("web", "web.service") == {"open": False}
+    Path(overlay_state.at("web")).mkdir(parents=True)
+    Path(overlay_state.at("web", "files")).write_text("/x\n")
+    assert overlay_state.facts("web", "web.service") == {"open": False}
 
 
 def test_an_open_overlay_is_told_with_who_and_why(place: store.Store) -> None:
-    Path(overlay.at("web")).mkdir(parents=True)
+    Path(overlay_state.at("web")).mkdir(parents=True)
     state = {
         "words": ["ptrace"],
         "by": "alice",
@@ -97,20 +98,26 @@ def test_an_open_overlay_is_told_with_who_and_why(place: store.Store) -> None:
         "until": "T",
         "clauses": ["processes.syscalls"],
     }
-    Path(overlay.at("web", "state.json")).write_text(json.dumps({**state, "deadline": store.uptime() + 60}))
-    found = overlay.facts("web")
+    Path(overlay_state.at("web", "state.json")).write_text(
+        json.dumps({**state, "deadline": store.uptime() + 60})
+    )
+    found = overlay_state.facts("web")
     assert found["open"] and 55 <= found["left"] <= 60 and found["clauses"] == ["processes.syscalls"]
-    assert overlay.sentence(found) == "open for debugging (ptrace) until T, by alice: 4711"
-    Path(overlay.at("web", "state.json")).write_text(json.dumps({**state, "deadline": 0}))
-    assert overlay.sentence(overlay.facts("web")).endswith("; its time is over and it did not close")
+    assert overlay_state.sentence(found) == "open for debugging (ptrace) until T, by alice: 4711"
+    Path(overlay_state.at("web", "state.json")).write_text(json.dumps({**state, "deadline": 0}))
+    assert overlay_state.sentence(overlay_state.facts("web")).endswith(
+        "; its time is over and it did not close"
+    )
 
 
 def test_a_dropin_that_nobody_recorded_is_open_too(place: store.Store) -> None:
-    path = Path(overlay_files.dropin_path("web.service"))
+    path = Path(overlay_state.dropin_path("web.service"))
     path.parent.mkdir(parents=True)
     path.write_text("[Service]\nSystemCallFilter=\n")
-    found = overlay.facts("web", "web.service")
-    assert found["open"] and overlay.sentence(found) == "open for debugging: nobody recorded who opened it"
+    found = overlay_state.facts("web", "web.service")
+    assert (
+        found["open"] and overlay_state.sentence(found) == "open for debugging: nobody recorded who opened it"
+    )
 
 
 @pytest.mark.parametrize(

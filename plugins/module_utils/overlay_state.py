@@ -1,0 +1,60 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a debug overlay is open, and what reports say of it. Every apply asks, so this file imports little."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from . import files, store
+from .unit_files import DEBUG_DROPIN
+
+RUN = "/run/bulkhead"
+HOME = RUN + "/debug"
+CORES = RUN + "/cores"
+UNITS = "/run/systemd/system"
+
+
+def dropin_path(unit):
+    return os.path.join(UNITS, unit + ".d", DEBUG_DROPIN)
+
+
+def at(policy, *parts):
+    return os.path.join(HOME, policy, *parts)
+
+
+def noted(policy, unit):
+    """Whether anything of an overlay is there: open, half opened or closed halfway."""
+    return os.path.isdir(at(policy)) or bool(unit and os.path.exists(dropin_path(unit)))
+
+
+def facts(policy, unit=""):
+    """What reports say: ``open`` and, while it is, ``words``, ``until``, ``by``, ``reason``, ``left`` (s), ``trouble``.
+
+    A drop-in of that name that nobody recorded is open as well.
+    """
+    stray = bool(unit) and os.path.exists(dropin_path(unit))
+    if not os.path.exists(at(policy, "state.json")) and not stray:
+        return {"open": False}
+    try:
+        state = json.loads(files.read_text(at(policy, "state.json")) or "{}")
+    except ValueError:
+        state = {}
+    found = {key: state.get(key) for key in ("words", "until", "by", "reason", "opened", "clauses", "shell")}
+    left = int(state.get("deadline", 0)) - store.uptime()
+    trouble = ""
+    if not state:
+        trouble = "nobody recorded who opened it"
+    elif left < -120:
+        trouble = "its time is over and it did not close"
+    return {"open": True, **found, "left": max(left, 0), "trouble": trouble}
+
+
+def sentence(found):
+    """One sentence about an open overlay, for people."""
+    if not found.get("words"):
+        return "open for debugging: %s" % found["trouble"]
+    text = "open for debugging (%s) until %s, by %s: %s"
+    text %= (", ".join(found["words"]), found["until"], found["by"], found["reason"])
+    return text + ("; " + found["trouble"] if found["trouble"] else "")

@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# Copyright: The Bulkhead authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# No future import: a host whose Python is too old must get as far as the sentence that says so.
+
+DOCUMENTATION = r"""
+module: on_host
+short_description: Runs one operation of Bulkhead on a host
+version_added: 0.1.0
+author:
+  - The Bulkhead authors (@bulkhead)
+description:
+  - The carrier of the other modules of this collection; their action plugins call it, playbooks do not.
+  - It holds what the action plugin sent in memory and runs it. Nothing is written to the host to get it running, and
+    nothing of Ansible's own library is sent along, which saves a tenth of a second of a host's time on each call.
+options:
+  program:
+    description: The operation, its sources and its request, as the action plugin packed them.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: The operation is told.
+notes:
+  - Needs Python 3.9 or newer on the host.
+seealso:
+  - module: bulkhead.fleet.sandbox
+"""
+
+EXAMPLES = r"""
+- name: Not called by hand; this is what calls it
+  bulkhead.fleet.sandbox:
+    policy: nginx
+"""
+
+RETURN = r"""
+state:
+  description: What became of the operation, where it says so.
+  type: str
+  returned: by some operations
+"""
+
+import binascii
+import importlib
+import importlib.machinery
+import json
+import sys
+import zlib
+
+GIVEN = r"""<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"""
+PACKAGE = "bulkhead_host"
+
+
+class Sources:
+    """Finds and loads the modules of ``PACKAGE`` in a dict of their sources (importlib's protocols, not its classes:
+    importing those costs more than all that is done here)."""
+
+    def __init__(self, sources):
+        self.sources = {"%s.%s" % (PACKAGE, name): source for name, source in sources.items()}
+        self.sources[PACKAGE] = ""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname not in self.sources:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=self.is_package(fullname))
+
+    def is_package(self, fullname):
+        return fullname == PACKAGE
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        name = module.__name__
+        exec(compile(self.sources[name], name, "exec", dont_inherit=True), module.__dict__)
+
+    def get_source(self, fullname):
+        return self.sources[fullname]
+
+
+def main():
+    if sys.version_info < (3, 9):
+        version = "%d.%d" % sys.version_info[:2]
+        return {"failed": True, "msg": "the host's Python is %s; Bulkhead needs 3.9 or newer." % version}
+    given = json.loads(GIVEN)
+    sent = json.loads(zlib.decompress(binascii.a2b_base64(given["program"])).decode())
+    sys.meta_path.insert(0, Sources(sent["sources"]))
+    dispatch = importlib.import_module(PACKAGE + ".dispatch")
+    return dispatch.answer(sent["operation"], sent["request"], bool(given.get("_ansible_check_mode")))
+
+
+if __name__ == "__main__" and GIVEN.startswith("{"):  # only Ansible fills it in
+    result = main()
+    sys.stdout.write(json.dumps(result) + "\n")
+    raise SystemExit(1 if result.get("failed") else 0)

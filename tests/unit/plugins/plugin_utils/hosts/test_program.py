@@ -1,0 +1,93 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is sent to a host, run as a host runs it: by a bare Python without Ansible and without this collection."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import program
+
+STUB = Path(program.ROOT).parent / "modules" / "on_host.py"
+PYTHON = "/usr/bin/python3"
+OPERATIONS = sorted(path.stem.removeprefix("operation_") for path in program.ROOT.glob("operation_*.py"))
+
+
+def run(sent: str, tmp_path: Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    given = json.dumps({"program": sent, **more})
+    text = STUB.read_text().replace("<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>", given)
+    argv = [PYTHON, "-I", "-S", "-"]
+    return subprocess.run(argv, input=text, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+
+def repacked(operation: str, request: dict[str, Any], **sources: str) -> str:
+    sent = json.loads(zlib.decompress(base64.b64decode(program.pack(operation, request))))
+    sent["sources"].update(sources)
+    return base64.b64encode(zlib.compress(json.dumps(sent).encode())).decode()
+
+
+def test_there_is_an_operation_for_each_question() -> None:
+    assert {"apply", "confirm", "revert", "absent", "features", "info", "probe"} <= set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_takes_all_along_that_it_imports(operation: str, tmp_path: Path) -> None:
+    # Imports within functions too: each module that is sent is imported, by its name in the package on the host.
+    names = sorted(program.sources(operation))
+    own = "import importlib\ndef answer(request, check):\n    for name in request['names']:\n"
+    own += "        importlib.import_module(__package__ + '.' + name)\n    return {'check': check, 'changed': True}\n"
+    kind = {f"operation_{operation}": "from __future__ import annotations\n" + own}
+    names.remove(f"operation_{operation}")
+    done = run(repacked(operation, {"names": names}, **kind), tmp_path, _ansible_check_mode=True)
+    assert done.stderr == "" and json.loads(done.stdout) == {"check": True, "changed": True}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_asked_for_stays_at_home() -> None:
+    assert "transaction" not in program.sources("confirm")
+    assert "probing" not in program.sources("apply")
+
+
+def test_an_error_of_the_host_is_a_failed_result(tmp_path: Path) -> None:
+    done = run(program.pack("confirm", {"policy": "../x", "nonce": "n"}), tmp_path)
+    answer = json.loads(done.stdout)
+    assert done.returncode == 1 and done.stderr == ""
+    assert answer["failed"] and "'../x' is no policy name" in answer["msg"]
+
+
+@pytest.mark.parametrize(
+    "text", ["'''", '"""', "\\", "{{ x }}", "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>", "\u2028\n\0"]
+)
+def test_no_value_of_a_request_ends_the_text_it_stands_in(text: str, tmp_path: Path) -> None:
+    echo = "def answer(request, check):\n    return {'said': request['text']}\n"
+    done = run(repacked("confirm", {"text": text}, operation_confirm=echo), tmp_path)
+    assert json.loads(done.stdout) == {"changed": False, "said": text}
+
+
+def test_a_fault_of_ours_names_its_line(tmp_path: Path) -> None:
+    done = run(
+        repacked("confirm", {}, operation_confirm="def answer(request, check):\n    1 / 0\n"), tmp_path
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert (
+        "operation_confirm" in done.stderr and "line 2" in done.stderr and "ZeroDivisionError" in done.stderr
+    )
+
+
+def test_an_old_python_is_told() -> None:
+    text = STUB.read_text()
+    assert "from __future__" not in text.replace("No future import", "")
+    scope: dict[str, Any] = {"__name__": "on_host"}
+    exec(compile(text, "on_host", "exec"), scope)
+    scope["sys"] = type("Old", (), {"version_info": (3, 6, 8)})
+    assert scope["main"]() == {
+        "failed": True,
+        "msg": "the host's Python is 3.6; Bulkhead needs 3.9 or newer.",
+    }
