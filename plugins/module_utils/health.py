@@ -20,14 +20,14 @@ def check_all(checks):
         raise HostError("; ".join(faults) + ".")
 
 
-def settled(name, before, began):
+def settled(name, before, began, extra=()):
     """The unit is still the process that was started: active, no restart, same main PID.
 
     ``before``: its properties right after the start; ``began``: time.monotonic() then. A unit in a crash loop
-    is active whenever it is looked at, so looking once proves nothing.
+    is active whenever it is looked at, so looking once proves nothing. Returns its properties now, ``extra`` ones too.
     """
     time.sleep(max(0.0, began + SETTLE - time.monotonic()))
-    after = units.show([name])[name]
+    after = units.show([name], extra)[name]
     same = all(after.get(key) == before.get(key) for key in ("NRestarts", "MainPID"))
     if after.get("ActiveState") != "active" or not same:
         raise HostError(

@@ -19,7 +19,9 @@ def answer(request, check):
             found["survey"] = survey.survey(request["policy"], with_health=True)
         bundle = request["bundle"] or probing.active_bundle(request["policy"])
         probes = request["method"] != "none" and not check
-        evidence = probing.verify(bundle, request["host"] or platform.node(), request["method"], probes)
+        evidence = probing.verify(
+            bundle, request["host"] or platform.node(), request["method"], probes, found.get("survey")
+        )
     except HostError as error:
         # The survey is worth having also where the proof failed.
         raise HostError(str(error), state=error.state, **{**found, **error.extra}) from None

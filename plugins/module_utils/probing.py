@@ -177,8 +177,11 @@ def _check_untouched(unit, before, found):
         found.troubles.append("%s is %s after the probes, main process %s instead of %s" % pair)
 
 
-def verify(bundle, host, method="auto", probes=True):
-    """Evidence of one policy on this host, as plain data (docs/contracts.md, Evidence)."""
+def verify(bundle, host, method="auto", probes=True, surveyed=None):
+    """Evidence of one policy on this host, as plain data (docs/contracts.md, Evidence).
+
+    ``surveyed``: the answer of ``survey`` for the policy, where the host was just asked.
+    """
     facts = Facts()
     unit = bundle["workload"]["unit"]
     readbacks = readback.evaluate(bundle["readbacks"], facts, unit)
@@ -186,7 +189,10 @@ def verify(bundle, host, method="auto", probes=True):
     if bundle["mode"] == "audit":
         found.probes = [probe for probe in found.probes if probe["expect"] == "allow"]
     clauses = probing_judge.judge(bundle["verdicts"], readbacks, found.probes, found.troubles)
-    debug, drifts = _besides(bundle)
+    if surveyed and surveyed["active"] == bundle["digest"]:
+        debug, drifts = surveyed["debug"], surveyed["drift"]
+    else:
+        debug, drifts = _besides(bundle)
     probing_judge.opened(
         clauses, debug.get("clauses") or (), overlay_state.sentence(debug) if debug["open"] else ""
     )

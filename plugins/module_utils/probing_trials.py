@@ -104,27 +104,27 @@ class Trials:
 
     def _connect(self, target, expect):
         outside = self.outside.ask("connect", target)
-        inside, counted, watched = self._connect_inside(target, "")
-        if inside.get("errno") == "ENETUNREACH" and watched and self.facts.device():
+        inside, counted, after = self._connect_inside(target, "", self.facts.refusals(self.tables))
+        if inside.get("errno") == "ENETUNREACH" and after is not None and self.facts.device():
             # No route, so no packet and no rule that could count: hand it to an interface by name.
-            inside, counted, watched = self._connect_inside(target, self.facts.device())
+            inside, counted, after = self._connect_inside(target, self.facts.device(), after)
         if counted and not inside["done"] and not outside["done"]:
             # The counter is the only witness, and the application's traffic counts too: it must grow again.
-            again = self._connect_inside(target, self.facts.device() if "device" in inside else "")[1]
+            device = self.facts.device() if "device" in inside else ""
+            again = self._connect_inside(target, device, after)[1]
             counted = {name: packets for name, packets in counted.items() if name in again}
-        return decide.connect(inside, outside, counted, watched)
+        return decide.connect(inside, outside, counted, after is not None)
 
-    def _connect_inside(self, target, device):
-        """(answer, {rule: packets that it refused meanwhile}, whether there are rules to watch)."""
-        before = self.facts.refusals(self.tables)
+    def _connect_inside(self, target, device, before):
+        """(answer, {rule: packets that it refused since ``before``}, the counters now: None without rules to watch)."""
         inside = self.inside.ask("connect", target, device=device)
         after = self.facts.refusals(self.tables)
         if device:
             inside["device"] = device
         if before is None or after is None:
-            return inside, {}, False
+            return inside, {}, None
         grown = {name: after[name] - before.get(name, 0) for name in after}
-        return inside, {name: packets for name, packets in grown.items() if packets > 0}, True
+        return inside, {name: packets for name, packets in grown.items() if packets > 0}, after
 
     def _listen(self, target, expect):
         protocol, address, port = split(target)

@@ -215,8 +215,8 @@ def _change(place, bundle, planned, wish, facts):
         began = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         with footprint.touching(paths):
             plan.switch(planned)
-        _smoke_test(bundle, planned)
-        _remember(place, bundle, facts, began if dropins else 0, drift.remembered(place, old))
+        now = _smoke_test(bundle, planned)
+        _remember(place, bundle, facts, now, began if dropins else 0, drift.remembered(place, old))
     except (HostError, OSError) as problem:
         raise _undo(place, fields, problem) from None
     _pend(place, fields, wish, phase="pending")
@@ -224,36 +224,38 @@ def _change(place, bundle, planned, wish, facts):
     return _answer(place, bundle, planned, "pending", nonce=fields["nonce"], origin=old, diff=diff)
 
 
-def _remember(place, bundle, facts, switched, seen):
+def _remember(place, bundle, facts, now, switched, seen):
     """What later looks at drift compare with; ``switched``: when the application's files changed, 0 for not at all.
 
-    ``seen``: what the generation before remembers, whose rules are often the same.
+    ``now``: the application's properties. ``seen``: what the generation before remembers; its rules are often the same.
     """
-    shown = units.show([bundle.unit], sorted(drift.properties(bundle)[bundle.unit]))
     fields = {"tables": drift_tables.remember(bundle, seen), "unread": []}
-    if units.running(shown[bundle.unit]):
-        fields["unread"] = drift.unread(bundle, shown)
+    if units.running(now):
+        fields["unread"] = drift.unread(bundle, {bundle.unit: now})
     if switched:
         fields.update(switched=switched, boot_id=store.boot_id())
     drift.remember(place, bundle.digest, facts, **fields)
 
 
 def _smoke_test(bundle, planned):
-    """Only a running application can be asked; one that was stopped stays stopped and the answer says so."""
+    """The application's properties; only a running one can be asked, one that was stopped stays stopped."""
     began = time.monotonic()
-    before = units.show([bundle.unit])[bundle.unit]
+    wanted = sorted(drift.properties(bundle)[bundle.unit])
+    before = units.show([bundle.unit], wanted)[bundle.unit]
     if not units.running(before):
         if bundle.unit in planned.restart:
             raise HostError(
                 "%s does not run after its restart: %s" % (bundle.unit, units.explain(bundle.unit))
             )
-        return
+        return before
     health.check_all(bundle.health)
-    if bundle.unit in planned.restart:
-        health.settled(bundle.unit, before, began)
-        wrong = apparmor.wrong_label(bundle, units.show([bundle.unit])[bundle.unit])
-        if wrong:
-            raise HostError("%s %s." % (bundle.unit, wrong))
+    if bundle.unit not in planned.restart:
+        return before
+    after = health.settled(bundle.unit, before, began, wanted)
+    wrong = apparmor.wrong_label(bundle, after)
+    if wrong:
+        raise HostError("%s %s." % (bundle.unit, wrong))
+    return after
 
 
 def _undo(place, fields, problem):

@@ -86,7 +86,7 @@ def test_time_is_up_after_within(port: int) -> None:
 )
 def test_a_crash_loop_is_not_healthy(after: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     before = {"ActiveState": "active", "NRestarts": "0", "MainPID": "7"}
-    monkeypatch.setattr(units, "show", lambda names: {names[0]: {**before, **after}})
+    monkeypatch.setattr(units, "show", lambda names, extra=(): {names[0]: {**before, **after}})
     monkeypatch.setattr(units, "explain", lambda name, since=0.0: "Main process exited.")
     monkeypatch.setattr(health, "SETTLE", 0.0)
     with pytest.raises(HostError, match="web.service did not stay up: Main process exited."):
