@@ -167,8 +167,9 @@ switch_back() {
     while read -r directory_made; do
         keeping_time "${directory_made%/*}" rmdir "$directory_made" 2>/dev/null
     done <"$base/made"
+    # Only units that went are news to systemd now: all else it was told above.
+    if [ -s "$state/stop" ]; then systemctl daemon-reload 9>&- || return 1; fi
     rm -f "$state/stop" "$state/stamp"
-    systemctl daemon-reload 9>&-
 }
 
 revert() { # nonce; the lock is held

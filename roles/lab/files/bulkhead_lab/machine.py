@@ -16,7 +16,7 @@ from bulkhead_lab.settings import Lab
 
 KERNEL_LINE = (
     "root=/dev/vda rw console=ttyS0 quiet loglevel=3 net.ifnames=0 mitigations=off nokaslr no_timer_check"
-    " random.trust_cpu=on TERM=dumb"
+    " random.trust_cpu=on init_on_alloc=0 hardened_usercopy=off randomize_kstack_offset=off page_alloc.shuffle=0 TERM=dumb"
 )
 # Nehalem boots faster under emulation than "max"; rdrand lets the guest's random generator start at once.
 PROCESSOR = {"kvm": "host", "tcg": "Nehalem,+rdrand"}
