@@ -15,9 +15,11 @@ rollout() { play playbooks/rollout.yml -e rollout_soak=2 -e rollout_pilot=0 -e '
 # on HOST COMMAND...: one command on a lab host over plain ssh, past everything of ours
 on() { ssh -F "${inventory%/*}/ssh_config" "$@" </dev/null; }
 digest() { on "$1" cat /var/lib/bulkhead/nginx/active; }
-page() { on "$1" 'curl -s -o /dev/null -w "%{http_code}" http://127.0.0.1/healthz'; }
-# touched HOST: how often the faulty generation was switched on there, by the host's own receipts
-touched() { on "$1" "grep -c '\"APPLYING\".*\"rollout\": *\"$faulty\"' /var/lib/bulkhead/nginx/receipts.jsonl || true"; }
+# facts HOST: the generation, the page's status, and how often the faulty generation was switched on there, by its receipts
+facts() {
+  on "$1" "cat /var/lib/bulkhead/nginx/active; curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1/healthz
+    grep -c '\"APPLYING\".*\"rollout\": *\"$faulty\"' /var/lib/bulkhead/nginx/receipts.jsonl || true"
+}
 
 # Each host is an emulated processor where KVM does not run: more hosts than cores would only wait for each other.
 HOSTS=${HOSTS:-$(($(nproc) > 2 ? 3 : 2))}
@@ -60,7 +62,7 @@ faulty=$(basename "$(find "$work/rollouts" -mindepth 1 -maxdepth 1 -type d | sor
 mapfile -t canaries < <(python3 -c 'import json, sys; print(*[h for w in json.load(open(sys.argv[1]))["plan"]["waves"] if w["name"] == "canary" for h in w["hosts"]], sep="\n")' "$work/rollouts/$faulty/plan.json")
 reached=()
 for host in "${hosts[@]}"; do
-  now=$(digest "$host") status=$(page "$host") times=$(touched "$host")
+  { read -r now; read -r status; read -r times; } < <(facts "$host")
   printf '%-4s generation %.12s  page %s  faulty update applied %s times' "$host" "$now" "$status" "$times"
   [ "$times" = 0 ] || reached+=("$host")
   if [ "$now" = "${good[$host]}" ] && [ -n "$now" ] && [ "$status" = 200 ]; then echo "  as before the update"; else echo "  WRONG"; wrong=$((wrong + 1)); fi
