@@ -156,7 +156,9 @@ def _best(name: str, verdicts: list[Verdict], os: OS, opens: bool) -> Verdict:
         return Verdict(name, Status.REFUSED, (), f"No backend of {os.value} carries this clause.")
     rank = min(_RANK[verdict.status] for verdict in verdicts)
     best = [verdict for verdict in verdicts if _RANK[verdict.status] == rank]
-    mechanisms = tuple(dict.fromkeys(name for verdict in best for name in verdict.mechanisms))
+    # The strongest come first; what holds a part of it as well is named after them.
+    holding = best + [verdict for verdict in verdicts if rank < _RANK[verdict.status] < _RANK[Status.REFUSED]]
+    mechanisms = tuple(dict.fromkeys(name for verdict in holding for name in verdict.mechanisms))
     if rank != _RANK[Status.REFUSED] and len(mechanisms) > 1:
         mechanisms = tuple(name for name in mechanisms if not name.endswith(" none"))
     details = [verdict.detail for verdict in best]
