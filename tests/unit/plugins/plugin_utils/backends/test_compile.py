@@ -56,7 +56,7 @@ def test_one_lock_that_holds_is_enough_and_a_refusal_stays_in_sight():
     )
     assert said(refused, partial) == of(Status.PARTIAL, "b", "why; no")
     both = replace(enforced, mechanisms=("a", "b"))
-    assert said(partial, enforced, refused) == both, "what holds a part of it as well is named, after the lock that holds"
+    assert said(partial, enforced, refused) == both, "what holds a part as well is named after it"
 
 
 def test_what_one_backend_keeps_closed_is_not_granted():
