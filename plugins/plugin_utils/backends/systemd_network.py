@@ -41,12 +41,8 @@ def tie_to_slice(plan: Plan) -> None:
     clause = closures[0].id
     unit = net_unit(plan.manifest.policy)
     plan.text.set("Slice", slice_name(plan.manifest.policy), clause)
-    audit = plan.manifest.mode is Mode.AUDIT
-    plan.text.add("Wants" if audit else "Requires", unit, clause, "Unit")
+    plan.text.add("Wants" if plan.manifest.mode is Mode.AUDIT else "Requires", unit, clause, "Unit")
     plan.text.add("After", unit, clause, "Unit")
-    if plan.host.value("FileDescriptorStoreMax", "0") != "0" and not audit:
-        # A socket that systemd keeps for the service from the time before stays in the control group of that time.
-        plan.text.set("FileDescriptorStoreMax", "0", clause)
     plan.property(clause, "Slice", slice_name(plan.manifest.policy))
 
 
