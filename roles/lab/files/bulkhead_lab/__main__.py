@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run as 'python3 -m bulkhead_lab' or by the path of this folder."""
 

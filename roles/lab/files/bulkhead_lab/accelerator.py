@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """KVM or emulation: KVM only where a guest was seen to run under it."""
 

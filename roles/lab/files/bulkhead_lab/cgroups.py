@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The processes of nspawn hosts, found and ended by their cgroup."""
 

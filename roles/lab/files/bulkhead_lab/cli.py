@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command line: stages of "up", "down", and handling single hosts."""
 

@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The hosts as a whole: which are wanted, which run, how they come and how they go."""
 

@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a tar to what machines start from: a tree (nspawn), and kernel, initrd and disk (QEMU)."""
 

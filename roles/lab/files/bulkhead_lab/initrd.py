@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The smallest initrd for a virtio disk: a static busybox, a handful of modules, one shell script."""
 

@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The inventory, the known host keys and an ssh configuration of what runs now."""
 

@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Turn a Debian tree into a lab host that boots the same under QEMU and under nspawn."""
 

@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One change at a time: of a lab, and of a cache that two labs may share."""
 

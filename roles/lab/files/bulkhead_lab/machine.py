@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One QEMU machine: its command line, its process, its reset button."""
 

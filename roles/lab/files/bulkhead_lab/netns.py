@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The net of nspawn hosts: a bridge in a network namespace of the lab's own, a namespace for each host.
 

@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """nspawn hosts: an overlay on the tree, a network namespace, a private cgroup2 mount. They need root."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # nspawn_host.sh NAME FOLDER TREE TAG CGROUPS: one nspawn host, in the foreground. Started by "unshare --mount":
 # every mount below is seen by this host alone and goes with its last process. PID 1 need not be systemd.

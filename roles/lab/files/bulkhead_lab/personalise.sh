@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh disable=SC2154  # name, address, mac, machine_id, seed, host_key, public_key are set above
 # Makes a resumed clone a host of its own. Its random generator still has the template's state, so that two

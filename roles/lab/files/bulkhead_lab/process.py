@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finding and ending processes of this machine by what they are, not by a number that was written down."""
 

@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """QEMU hosts: clones of a saved machine, each made a host of its own."""
 

@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """QEMU's monitor protocol: connect to a machine's socket, run commands one at a time."""
 

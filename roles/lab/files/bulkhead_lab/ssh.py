@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reaching hosts by ssh: the one set of options, pinned keys, and patience with slow guests."""
 

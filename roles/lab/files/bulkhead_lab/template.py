@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A machine booted once and saved: its memory in a file, its device state beside it, for clones."""
 

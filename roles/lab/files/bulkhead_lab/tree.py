@@ -1,3 +1,4 @@
+# Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Debian tree as a tar, by mmdebstrap, from the mirror that apt uses here."""
 
