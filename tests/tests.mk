@@ -61,6 +61,10 @@ exam-road: venv ## Exam: every shipped policy on Debian 12 and 13, after a resta
 exam-denials: venv ## Exam: forced denials on Debian 12 and 13 are named by their clause, and the proposed changes do it
 	@tests/setup/lab.sh python tests/exams/denials.py
 
+.PHONY: exam-audit
+exam-audit: venv ## Exam: audit mode on Debian 12 and 13 blocks nothing and records what can be recorded
+	@tests/setup/lab.sh python tests/exams/audit.py
+
 .PHONY: exam-network
 exam-network: venv ## Exam: what network clauses hold on Debian 12 and 13, seen from the other end
 	@tests/setup/lab.sh python tests/exams/network.py

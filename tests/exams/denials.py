@@ -100,12 +100,12 @@ class Bench:
         assert done.returncode == 0, f"{command[:80]}: {done.stderr[-400:]}"
         return done.stdout.strip()
 
-    def prepare(self) -> tuple[int, int, str]:
-        """The account's numbers and the kernel's release."""
+    def prepare(self, service: str = SERVICE) -> tuple[int, int, str]:
+        """The account's numbers and the kernel's release. ``service``: the unit's file."""
         self.shell(f"mkdir -p {table.PROGRAMS}")
         for name in ("service.py", "outside.py"):
             self.shell(f"cat >{table.PROGRAMS}/{name}", (HOST_FILES / name).read_text())
-        uid, gid, release = self.shell(PREPARE, SERVICE).split()[-3:]
+        uid, gid, release = self.shell(PREPARE, service).split()[-3:]
         return int(uid), int(gid), release
 
     def apply(self, document: dict[str, Any]) -> dict[str, Any]:
