@@ -155,7 +155,9 @@ def fence(place, wish):
     seen = place.epoch()
     if wish.epoch < seen:
         raise HostError(
-            "epoch %d is refused: a run with epoch %d has been here." % (wish.epoch, seen), state="refused"
+            "epoch %d is refused: a run with epoch %d has been here. To act by hand after it, give 'epoch: %d'."
+            % (wish.epoch, seen, seen),
+            state="refused",
         )
 
 

@@ -134,7 +134,8 @@ def test_a_lower_epoch_is_refused(host: LabHost) -> None:
     assert result["state"] == "confirmed"
     result, _text = host.run(epoch=6)
     assert result["failed"] and result["state"] == "refused"
-    assert result["msg"] == "epoch 6 is refused: a run with epoch 7 has been here."
+    assert result["msg"].startswith("epoch 6 is refused: a run with epoch 7 has been here. ")
+    assert "'epoch: 7'" in result["msg"]
     result, _text = host.run(epoch=7)
     assert result["state"] == "confirmed"
 
