@@ -28,11 +28,12 @@ _LOAD = (
     '[ -p "$2" ] && echo "$1" >"$2" || exit 1; '
     'until now=$(new x x "$3") && [ "$now" != "$old" ]; do n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1; done'
 )
-# The same for a keeper that has just started and owns nothing yet: the first table to appear is its own.
+# The same for a keeper that has just started and owns nothing yet: the first table to appear is its own. At boot, when
+# the kernel still fetches its modules, nft may refuse rules that it takes a second later: they are handed in again.
 _LOAD_FIRST = (
-    'n=0; [ -p "$2" ] && echo "$1" >"$2" || exit 1; '
-    'until /usr/sbin/nft -t list table inet "$3" >/dev/null 2>&1; do '
-    "n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1; done"
+    'n=0; until /usr/sbin/nft -t list table inet "$3" >/dev/null 2>&1; do '
+    'if [ $((n / 20 * 20)) = $n ]; then [ -p "$2" ] && echo "$1" >"$2" || exit 1; fi; '
+    "n=$((n+1)); sleep 0.2; done"
 )
 
 
@@ -76,9 +77,11 @@ def net_service(policy: str, application: str, clause: str) -> Artifact:
         "ExecStartPost": _shell(_LOAD_FIRST, *words),
         "ExecReload": _shell(_LOAD, *words),
         "StandardOutput": "null",
+        "StandardError": "journal",
         "Restart": "always",
         "RestartSec": "0",
-        "TimeoutStartSec": "60",
+        # An application whose keeper has failed is not started again by systemd, so a slow boot must not be a failure.
+        "TimeoutStartSec": "300",
         "OOMScoreAdjust": "-1000",
         "CapabilityBoundingSet": "CAP_NET_ADMIN",
         "NoNewPrivileges": "yes",
