@@ -80,6 +80,16 @@ class Sources:
         return self.sources[fullname]
 
 
+def spoken(result):
+    """JSON in ASCII. Ansible takes no half characters, which names of files that are not UTF-8 become."""
+    text = json.dumps(result)
+    if "\\ud" in text:
+        text = json.dumps(
+            json.loads(json.dumps(result, ensure_ascii=False).encode("utf-8", "replace").decode())
+        )
+    return text
+
+
 def main():
     if sys.version_info < (3, 9):
         version = "%d.%d" % sys.version_info[:2]
@@ -93,5 +103,5 @@ def main():
 
 if __name__ == "__main__" and GIVEN.startswith("{"):  # only Ansible fills it in
     result = main()
-    sys.stdout.write(json.dumps(result) + "\n")
+    sys.stdout.write(spoken(result) + "\n")
     raise SystemExit(1 if result.get("failed") else 0)

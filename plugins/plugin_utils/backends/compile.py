@@ -162,7 +162,9 @@ def _best(name: str, verdicts: list[Verdict], os: OS, opens: bool) -> Verdict:
     if rank != _RANK[Status.REFUSED] and len(mechanisms) > 1:
         mechanisms = tuple(name for name in mechanisms if not name.endswith(" none"))
     details = [verdict.detail for verdict in best]
-    refused = [verdict.detail for verdict in verdicts if verdict.status is Status.REFUSED]
+    # What one backend keeps closed, wholly or in part, is not granted by another that opens it.
+    closing = (Status.REFUSED, Status.PARTIAL) if opens else (Status.REFUSED,)
+    refused = [verdict.detail for verdict in verdicts if verdict.status in closing]
     joined = Verdict(name, best[0].status, mechanisms, "; ".join(dict.fromkeys(filter(None, details))))
     if joined.status is Status.PARTIAL or (joined.status is Status.ENFORCED and opens):
         return _lower(joined, refused)
@@ -194,4 +196,4 @@ def _waive(verdict: Verdict, section: str, waivers: list[Waiver], today: date) -
 
 
 def _speaks_of(waiver: str, clause: str, section: str) -> bool:
-    return waiver in (clause, section) or section.startswith(waiver + ".")
+    return waiver in (clause, section)

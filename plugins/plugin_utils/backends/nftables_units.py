@@ -89,7 +89,7 @@ def net_service(policy: str, application: str, clause: str) -> Artifact:
     for key, value in service.items():
         text.set(key, value, clause)
     # A table of that name without an owner can only be somebody's else, or of a version that had no keeper.
-    text.add("ExecStartPre", f"-{NFT} delete table inet {table}", clause)
+    text.add("ExecStartPre", "-" + _shell(f'{NFT} delete table inet "$1" 2>/dev/null', table), clause)
     text.add("ExecStartPre", f"/bin/mkfifo -m 0600 {listens}", clause)
     content, lines = text.render()
     return Artifact(f"{UNITS}/{name}", content, "systemd_unit", unit=name, lines=lines)

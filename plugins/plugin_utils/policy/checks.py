@@ -73,6 +73,7 @@ def check(policy: Resolved) -> None:
     """Record every forbidden combination as a fault at the clause that makes it."""
     _writable_code(policy)
     _privileged_sockets(policy)
+    _devices(policy)
     _denied_grants(policy)
     _overlapping_ports(policy)
     _families(policy)
@@ -111,12 +112,21 @@ def _privileged_sockets(policy: Resolved) -> None:
 
 
 def _reached(path: m.PathRef, os: m.OS) -> str:
-    for name in PRIVILEGED_SOCKETS[os]:
-        # On Linux /var/run is a link to /run.
-        spellings = (name, f"/var{name}") if os is m.OS.LINUX and name.startswith("/run/") else (name,)
-        if any(covers(path, spelling, os) for spelling in spellings):
-            return name
-    return ""
+    return next((name for name in PRIVILEGED_SOCKETS[os] if covers(path, name, os)), "")
+
+
+def _devices(policy: Resolved) -> None:
+    for clause in policy.clauses:
+        if not isinstance(clause, m.Device):
+            continue
+        for os in (m.OS.LINUX, m.OS.MACOS):
+            path = clause.path.on(os)
+            if path and (
+                not path.startswith("/dev/") or clause.path.glob and set(path[5:].split("/")[0]) & set("*?[")
+            ):
+                what = f"{quote(clause.path.text)} is no device: devices lie below /dev."
+                policy.fault(clause, what, "name the device, or grant a file under filesystem.read or write")
+                break
 
 
 def _denied_grants(policy: Resolved) -> None:

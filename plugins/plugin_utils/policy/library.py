@@ -25,7 +25,7 @@ def find(name: str | Path, extra: Iterable[str | Path] = ()) -> Path:
     text = str(name)
     if "/" in text or text.endswith((".yml", ".yaml")):
         path = Path(text)
-        if not path.is_file():
+        if not _is_file(path):
             raise Refusal(f"there is no policy file {quote(text, 200)}.", "check the path")
         return path
     return _search(text, [Path(folder) for folder in extra], "policy")
@@ -34,6 +34,20 @@ def find(name: str | Path, extra: Iterable[str | Path] = ()) -> Path:
 def find_baseline(name: str, extra: Iterable[str | Path] = ()) -> Path:
     """The file of a baseline: ``baselines/NAME.yml`` in the same directories."""
     return _search(name, [Path(folder) / "baselines" for folder in extra], "baseline")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for any file
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _search(name: str, folders: list[Path], what: str) -> Path:
@@ -45,9 +59,9 @@ def _search(name: str, folders: list[Path], what: str) -> Path:
     folders = [*folders, OWN if what == "policy" else OWN / "baselines"]
     for folder in folders:
         path = folder / f"{name}.yml"
-        if path.is_file():
+        if _is_file(path):
             return path
-    files = (file.stem for folder in folders if folder.is_dir() for file in folder.glob("*.yml"))
+    files = (file.stem for folder in folders if _is_folder(folder) for file in folder.glob("*.yml"))
     known = {stem for stem in files if _NAME.fullmatch(stem)}
     places = "policies" if what == "policy" else "baselines"
     raise Refusal(

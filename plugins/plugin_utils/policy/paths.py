@@ -24,6 +24,8 @@ _PIPE = re.compile(r"\\\\\.\\pipe\\[^\\/]+")
 # Microsoft, "Naming Files, Paths, and Namespaces": reserved in names; ':' would open another data stream.
 _WINDOWS_RESERVED = frozenset('<>"|:')
 _GLOB = frozenset("*?[")
+_IN_BRACKET = re.compile(r"(?!\^)(?:[^-]-[^-]|[^-])+")
+_BRACKET = re.compile(r"[^\[\]]*\[!?([^\[\]]+)\]")
 
 
 def normal(path: str, *, glob: bool = False, pipe: bool = False) -> str:
@@ -115,8 +117,31 @@ def _check_glob(path: str, parts: Sequence[str]) -> None:
             f"the glob {quote(path)} holds '**'.", "name the directory: a directory means the tree below it"
         )
     for part in parts:
-        if part.count("[") != part.count("]") or "[]" in part:
-            raise Refusal(f"the glob {quote(path)} has a bracket that is never closed.", "close it")
+        _check_brackets(path, part)
+
+
+def _check_brackets(path: str, part: str) -> None:
+    """Brackets hold single characters and rising ranges of letters or digits: what all systems read alike."""
+    rest = part
+    while "[" in rest or "]" in rest:
+        found = _BRACKET.match(rest)
+        if not found:
+            raise Refusal(
+                f"the glob {quote(path)} has a bracket that is never closed, or never opened.", "close it"
+            )
+        for low, high in re.findall(r"([^-])-([^-])", found[1]):
+            alike = any(kind(low) and kind(high) for kind in (str.isdigit, str.islower, str.isupper))
+            if not (low.isascii() and high.isascii() and alike and low <= high):
+                raise Refusal(
+                    f"the glob {quote(path)} has the range {quote(f'{low}-{high}')}.",
+                    "write a range of letters or of digits that rises, such as a-z",
+                )
+        if not _IN_BRACKET.fullmatch(found[1]):
+            raise Refusal(
+                f"the glob {quote(path)} has a '-' or a '^' that systems read differently.",
+                "write characters and ranges such as [a-z0-9_], or name the paths",
+            )
+        rest = rest[found.end() :]
 
 
 class PathNames:
@@ -172,12 +197,27 @@ class PathNames:
         return by_os, "/".join([f"${name}", *parts])
 
 
+# What every host of a system links elsewhere (hier(7), file-hierarchy(7); macOS: /etc, /tmp and /var).
+_LINKS: dict[OS, dict[tuple[str, ...], tuple[str, ...]]] = {
+    OS.LINUX: {("var", "run"): ("run",), ("var", "lock"): ("run", "lock")},
+    OS.MACOS: {(name,): ("private", name) for name in ("etc", "tmp", "var")},
+    OS.WINDOWS: {},
+}
+# Links of nearly every Linux host: two paths may meet by them.
+_MERGED = frozenset(("bin", "sbin", "lib", "lib32", "lib64", "libx32"))
+
+
 @lru_cache(maxsize=8192)
 def parts(path: str, os: OS) -> tuple[str, ...]:
-    """A normal path in components, as ``os`` compares them: Windows and macOS ignore case."""
+    """A normal path in components, as ``os`` compares them: links of the system followed, case ignored where it is."""
     if os is OS.LINUX:
-        return tuple(part for part in path.split("/") if part)
-    return tuple(part for part in re.split(r"[/\\]" if os is OS.WINDOWS else "/", path.casefold()) if part)
+        own = tuple(part for part in path.split("/") if part)
+    else:
+        own = tuple(part for part in re.split(r"[/\\]" if os is OS.WINDOWS else "/", path.casefold()) if part)
+    for link, real in _LINKS[os].items():
+        if own[: len(link)] == link:
+            return real + own[len(link) :]
+    return own
 
 
 def _own_parts(ref: PathRef, os: OS) -> tuple[str, ...] | None:
@@ -201,6 +241,7 @@ def meet(first: PathRef, second: PathRef, os: OS) -> bool:
     a, b = _own_parts(first, os), _own_parts(second, os)
     if a is None or b is None:
         return False
+    a, b = _merged(a, os), _merged(b, os)
     if not first.glob and not second.glob:
         depth = min(len(a), len(b))
         return a[:depth] == b[:depth]
@@ -210,6 +251,10 @@ def meet(first: PathRef, second: PathRef, os: OS) -> bool:
         or _matches(y, x, second.glob)
         for x, y in zip(a, b, strict=False)
     )
+
+
+def _merged(own: tuple[str, ...], os: OS) -> tuple[str, ...]:
+    return ("usr", *own) if os is OS.LINUX and own[:1] and own[0] in _MERGED else own
 
 
 def _matches(pattern: str, name: str, glob: bool) -> bool:

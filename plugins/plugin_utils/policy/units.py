@@ -58,6 +58,10 @@ def count_in_time(value: Any) -> tuple[int, float]:
 def rate(value: Any) -> float:
     """Events per second of ``200/s``."""
     count, seconds = count_in_time(value)
+    if count * 86400 < seconds:
+        raise Refusal(
+            f"the rate {quote(value)} is less than one a day.", "write at least 1/d, or leave the grant out"
+        )
     return count / seconds
 
 

@@ -71,6 +71,14 @@ def test_no_value_of_a_request_ends_the_text_it_stands_in(text: str, tmp_path: P
     assert json.loads(done.stdout) == {"changed": False, "said": text}
 
 
+def test_names_that_are_no_text_do_not_spoil_the_answer(tmp_path: Path) -> None:
+    name = r"b'/\xff/\xc3\xa9'.decode('utf-8', 'surrogateescape')"
+    echo = f"def answer(request, check):\n    return {{'links': {{'/a': {name}}}}}\n"
+    done = run(repacked("confirm", {}, operation_confirm=echo), tmp_path)
+    assert json.loads(done.stdout)["links"] == {"/a": "/?/\u00e9"}
+    json.loads(done.stdout)["links"]["/a"].encode("utf-8")
+
+
 def test_a_fault_of_ours_names_its_line(tmp_path: Path) -> None:
     done = run(
         repacked("confirm", {}, operation_confirm="def answer(request, check):\n    1 / 0\n"), tmp_path

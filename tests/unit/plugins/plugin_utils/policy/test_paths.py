@@ -122,8 +122,35 @@ def test_covers(path: str, glob: bool, other: str, depth: int) -> None:
 
 def test_case_matters_on_linux_alone() -> None:
     assert covers(ref("/Etc"), "/etc/x", LINUX) == 0
-    assert covers(ref("/Etc", os=OS.MACOS), "/etc/x", OS.MACOS) == 2
+    assert covers(ref("/Usr", os=OS.MACOS), "/usr/x", OS.MACOS) == 2
     assert covers(ref("C:\\App", os=OS.WINDOWS), "c:\\app\\x", OS.WINDOWS) == 3
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "os"),
+    [
+        ("/var/run/x", "/run/x", LINUX),
+        ("/var/lock", "/run/lock/a", LINUX),
+        ("/bin", "/usr/bin/env", LINUX),
+        ("/etc/passwd", "/private/etc/passwd", OS.MACOS),
+        ("/var/x", "/private/var/x/y", OS.MACOS),
+    ],
+)
+def test_what_every_host_links_is_one_place(first: str, second: str, os: OS) -> None:
+    assert meet(ref(first, os=os), ref(second, os=os), os) and meet(ref(second, os=os), ref(first, os=os), os)
+
+
+@pytest.mark.parametrize(
+    "glob", ["/a][b*", "/a[b]c]d[*", "/[!-a]x*", "/a[.-9]*", "/a[z-a]*", "/a[^b]*", "/a[b-]*", "/a[A-z]*"]
+)
+def test_brackets_that_systems_read_differently_are_refused(glob: str) -> None:
+    with pytest.raises(Refusal, match="bracket|range|differently"):
+        normal(glob, glob=True)
+
+
+@pytest.mark.parametrize("glob", ["/a[b-d]*", "/a[!b-d0-9_.]", "/[x]"])
+def test_brackets_of_characters_and_rising_ranges_are_taken(glob: str) -> None:
+    assert normal(glob, glob=True) == glob
 
 
 @given(PATHS, PATHS, st.booleans(), st.booleans())
