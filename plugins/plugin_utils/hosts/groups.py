@@ -8,14 +8,14 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .errors import HostsError
+from ..policy.faults import Refusal, quote
 
 
 class GroupAddresses(Mapping[str, Sequence[str]]):
     """Inventory group -> addresses of its hosts: ``bulkhead_address`` where it is set, else ``ansible_host``.
 
     Looking a group up templates its hosts' variables, which is slow: so it happens on demand, once. Raises
-    HostsError, naming the host, where neither variable is an address: a name would be a hole in a packet filter.
+    Refusal, naming the host, where neither variable is an address: a name would be a hole in a packet filter.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class GroupAddresses(Mapping[str, Sequence[str]]):
         try:
             return str(ipaddress.ip_address(text))
         except ValueError:
-            raise HostsError(
-                f"host '{host}' of inventory group '{group}' has '{text}', which is no address. "
-                "Set bulkhead_address to the address that the group's peers see."
+            raise Refusal(
+                f"host {quote(host)} of inventory group {quote(group)} has {quote(text)}, which is no address.",
+                "set bulkhead_address of that host to the address that the group's peers see",
             ) from None

@@ -220,9 +220,10 @@ class ClauseBuilder:
         origin = node.origin if node is not None else m.Origin()
         self._add(m.EnvironmentClosure(m.EnvironmentClosure.section, names=names, origin=origin), node)
         for name, value in self.root.entries("environment", "set"):
-            text = str(value.value).lower() if isinstance(value.value, bool) else str(value.value)
             clause_id = f"{m.EnvironmentSet.section}[{name}]"
-            self._add(m.EnvironmentSet(clause_id, name=name, value=text, origin=value.origin), value)
+            self._add(
+                m.EnvironmentSet(clause_id, name=name, value=str(value.value), origin=value.origin), value
+            )
 
     def _secret(self, node: Node) -> None:
         entry = Entry.of(node, "name")

@@ -22,8 +22,10 @@ MAX_DEPTH = 16
 MAX_NODES = 20_000
 
 _PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Characters that turn the reading direction: what a reviewer sees would not be what is enforced.
-_TURNING = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Characters that turn the reading direction or are not seen: what a reviewer sees would not be what is enforced.
+_UNSEEN = frozenset(
+    "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad\u200b\u2060\ufeff"
+)
 # YAML 1.2.2, section 10.3.2 (core schema). YAML 1.1 would read `on:` in a waiver as true.
 _CORE = (
     (re.compile(r"null|Null|NULL|~|"), lambda text: None),
@@ -191,7 +193,8 @@ class _Builder:
         if event.implicit[0]:  # a plain scalar without a tag
             for pattern, construct in _CORE:
                 if pattern.fullmatch(event.value):
-                    return construct(event.value)
+                    value = construct(event.value)
+                    return event.value if value is not None and _as_written(place) else value
         return event.value
 
     def wrong(self, place: Place, mark: Mark, message: str, help_text: str) -> None:
@@ -199,12 +202,21 @@ class _Builder:
         self.source.bad.add(place)
 
 
+def _as_written(place: Place) -> bool:
+    """Where a value is somebody else's text: 3.10, 0644 and 1e22 mean what they look like, not the number."""
+    return (
+        place[:2] == ("environment", "set")
+        or place[:1] == ("overrides",)
+        or (place[:1] == ("health",) and place[2:3] == ("command",))
+    )
+
+
 def _unprintable(text: str) -> str:
     for character in text:
         if character in "\n\r\u0085\u2028\u2029":
             return "a line break"
         category = unicodedata.category(character)
-        if category in ("Cc", "Cs") or character in _TURNING:
+        if category in ("Cc", "Cs") or character in _UNSEEN:
             return f"the control character U+{ord(character):04X}"
     return ""
 

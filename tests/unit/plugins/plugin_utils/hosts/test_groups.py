@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import Refusal
 
 GROUPS = {"app": ["a1", "a2"], "other": ["o1"], "empty": []}
 HOSTVARS = {
@@ -27,12 +27,12 @@ def test_only_groups_that_are_asked_for_are_read() -> None:
 
 
 def test_a_host_without_an_address_is_named() -> None:
-    with pytest.raises(HostsError) as caught:
+    with pytest.raises(Refusal) as caught:
         GroupAddresses(GROUPS, HOSTVARS)["other"]
     assert str(caught.value) == (
-        "host 'o1' of inventory group 'other' has 'db.example.com', which is no address. "
-        "Set bulkhead_address to the address that the group's peers see."
+        "host 'o1' of inventory group 'other' has 'db.example.com', which is no address."
     )
+    assert "bulkhead_address" in caught.value.help_text
 
 
 def test_an_unknown_group_is_the_policys_fault() -> None:

@@ -31,6 +31,22 @@ def test_every_key_and_value_keeps_its_place() -> None:
     assert source.keys[("b", 1, "c")] == (3, 5)
 
 
+@pytest.mark.parametrize("word", ["3.10", "0644", "1e22", "TRUE", "007", "-0"])
+def test_text_of_others_stays_as_it_is_written(word: str) -> None:
+    source = parse(
+        "app.yml", f"environment: {{set: {{A: {word}}}}}\nhealth: [{{command: [/x, {word}]}}]\n".encode()
+    )
+    assert source.data == {"environment": {"set": {"A": word}}, "health": [{"command": ["/x", word]}]}
+    assert data_of(f"overrides: {{linux: {{systemd: {{Nice: {word}}}}}}}") == {
+        "overrides": {"linux": {"systemd": {"Nice": word}}}
+    }
+
+
+@pytest.mark.parametrize("character", ["\u200b", "\ufeff", "\u00ad", "\u202e"])
+def test_what_nobody_sees_is_a_fault(character: str) -> None:
+    assert f"U+{ord(character):04X}" in only_fault(f"owner: a{character}b\n".encode())
+
+
 @pytest.mark.parametrize("word", ["on", "off", "yes", "no", "12:30:45", "2027-03-31", "0b1", "1_000"])
 def test_words_of_yaml_1_1_are_text(word: str) -> None:
     assert data_of(f"{word}: {word}") == {word: word}
