@@ -287,6 +287,11 @@ def _value(plan: Plan, key: str, value: str, clause: str) -> str:
         raise BackendError(
             f"'{value}' names no directories below {_DIRECTORIES[key]} ({clause}): write names without '..'."
         )
+    if key in EXEC_KEYS and len([1 for other in plan.manifest.overrides if other.key == key]) > 1:
+        raise BackendError(
+            f"{key}= runs its commands one after the other, and the items of a list have no order ({clause}): write "
+            "one command, a script if need be."
+        )
     if key == "ExecSearchPath" and plan.host.systemd < 250:
         raise BackendError(
             f"ExecSearchPath= begins with systemd 250, this host has {plan.host.systemd} ({clause})."

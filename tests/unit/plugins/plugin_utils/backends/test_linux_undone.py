@@ -54,6 +54,19 @@ def test_overrides_that_undo_a_clause_are_refused(key: str, value: str, said: st
     assert values(made, key) == []
 
 
+def test_commands_of_a_list_have_no_order_and_are_refused() -> None:
+    commands = [
+        m.Override(
+            f"overrides.linux.systemd.ExecStartPre[{value}]", m.OS.LINUX, "systemd", "ExecStartPre", value
+        )
+        for value in ("/usr/bin/mkdir /run/q", "/usr/bin/chown x /run/q")
+    ]
+    made = by_systemd(overrides=tuple(commands))
+    assert {verdict(made, one.id).status for one in commands} == {Status.REFUSED}
+    assert values(made, "ExecStartPre") == []
+    assert verdict(by_systemd(overrides=(commands[0],)), commands[0].id).status is Status.ENFORCED
+
+
 @pytest.mark.parametrize(
     "service",
     [
