@@ -11,7 +11,7 @@ started=$SECONDS
 say() { printf '\n\033[1m== [%3d s] %s\033[0m\n' "$((SECONDS - started))" "$*"; }
 play() { ansible-playbook -i "$inventory" -e fleet=lab -e policy=nginx -e "rollout_dir=$work/rollouts" -e "verify_dir=$work/verify" "$@"; }
 # A canary for each kind of system, then all the others at once.
-rollout() { play playbooks/rollout.yml -e rollout_soak=2 -e rollout_pilot=0 -e '{"rollout_waves": [100]}' "$@"; }
+rollout() { play playbooks/rollout.yml -e rollout_soak=1 -e rollout_pilot=0 -e '{"rollout_waves": [100]}' "$@"; }
 # on HOST COMMAND...: one command on a lab host over ssh, past everything of ours; by Ansible's connection while that is up
 on() { ssh -F "${inventory%/*}/ssh_config" -o ControlPath="${inventory%/*}/cp/root@$1" "$@" </dev/null; }
 digest() { on "$1" cat /var/lib/bulkhead/nginx/active; }
