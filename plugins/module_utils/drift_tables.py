@@ -19,7 +19,6 @@ _COMMENT = re.compile(r'comment "([^"]*)"')
 _OWNED = re.compile(r"^table (\S+ \S+) \{ flags owner; \}$", re.MULTILINE)
 _PROGRAM = re.compile(r"\{ # progname \S+.*$")
 _CHAIN = re.compile(r"\s*chain (\S+) \{")
-_LOADED = {}
 _LOAD = 'nft -f - && nft -s list table "$1" "$2"'
 
 
@@ -49,23 +48,12 @@ def _without_owner(text):
     return "\n".join(_PROGRAM.sub("{", line) for line in lines) + "\n"
 
 
-def aside(item, family, name):
-    """The ``Completed`` of loading the rules of ``item`` into an empty network namespace and listing them there.
-
-    Asked once a call for the same rules: before they are installed for what nft has to say, afterwards for the list.
-    """
-    asked = (item.content, family, name)
-    if asked not in _LOADED:
-        _LOADED[asked] = run(
-            ["unshare", "--net", "sh", "-c", _LOAD, "sh", family, name],
-            stdin=_without_owner(item.content.decode()),
-        )
-    return _LOADED[asked]
-
-
 def wanted(item, family, name):
     """How the rules of ``item`` look when they are loaded; None where this host cannot try it aside."""
-    done = aside(item, family, name)
+    done = run(
+        ["unshare", "--net", "sh", "-c", _LOAD, "sh", family, name],
+        stdin=_without_owner(item.content.decode()),
+    )
     return _without_owner(done.stdout) if done.returncode == 0 else None
 
 

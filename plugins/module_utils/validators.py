@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from . import drift_tables, units
+from . import units
 from .command import run
 from .errors import HostError
 
@@ -74,11 +74,11 @@ def _apparmor(bundle):
 
 
 def _nftables(bundle, check):
-    """Loaded into an empty network namespace: where the table is loaded, only its owner may name it.
+    """``nft -c`` also checks that the slice of a socket match exists, so the slice is started for it.
 
-    nft refuses a socket match on a slice that does not exist, so the slice is started for it.
+    It asks in an empty network namespace: where the table is loaded, only its owner may name it, not even to check.
     """
-    rules = drift_tables.declared(bundle)
+    rules = [item for item in bundle.artifacts if item.kind == "nftables"]
     if not rules:
         return []
     slices = [os.path.basename(item.path) for item in bundle.artifacts if item.path.endswith(".slice")]
@@ -88,8 +88,10 @@ def _nftables(bundle, check):
     units.start(fresh)
     faults = []
     try:
-        for item, family, name in rules:
-            done = drift_tables.aside(item, family, name)
+        for item in rules:
+            done = run(
+                ["unshare", "--net", "--", "nft", "-c", "-f", "-"], stdin=item.content.decode(), timeout=30
+            )
             if done.returncode != 0:
                 text = " ".join(done.stderr.split()).replace("/dev/stdin", os.path.basename(item.path))
                 faults.append(text)
