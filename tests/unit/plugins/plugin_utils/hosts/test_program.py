@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 import subprocess
@@ -31,6 +32,16 @@ def repacked(operation: str, request: dict[str, Any], **sources: str) -> str:
     sent = json.loads(zlib.decompress(base64.b64decode(program.pack(operation, request))))
     sent["sources"].update(sources)
     return base64.b64encode(zlib.compress(json.dumps(sent).encode())).decode()
+
+
+@pytest.mark.parametrize("path", sorted(program.ROOT.glob("*.py")), ids=lambda path: path.stem)
+def test_imports_are_read_as_python_reads_them(path: Path) -> None:
+    expected: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level == 1
+            expected += [node.module] if node.module else [alias.name for alias in node.names]
+    assert sorted(program._imported(path.read_text())) == sorted(expected)
 
 
 def test_there_is_an_operation_for_each_question() -> None:
