@@ -8,7 +8,7 @@ Never the current directory: what is enforced must not depend on where somebody 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .faults import Refusal, did_you_mean, quote
@@ -25,7 +25,7 @@ def find(name: str | Path, extra: Iterable[str | Path] = ()) -> Path:
     text = str(name)
     if "/" in text or text.endswith((".yml", ".yaml")):
         path = Path(text)
-        if not _is_file(path):
+        if not _there(path.is_file):
             raise Refusal(f"there is no policy file {quote(text, 200)}.", "check the path")
         return path
     return _search(text, [Path(folder) for folder in extra], "policy")
@@ -36,17 +36,10 @@ def find_baseline(name: str, extra: Iterable[str | Path] = ()) -> Path:
     return _search(name, [Path(folder) / "baselines" for folder in extra], "baseline")
 
 
-def _is_file(path: Path) -> bool:
+def _there(look: Callable[[], bool]) -> bool:
     try:
-        return path.is_file()
+        return look()
     except OSError:  # a name that is too long for any file
-        return False
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
         return False
 
 
@@ -59,9 +52,9 @@ def _search(name: str, folders: list[Path], what: str) -> Path:
     folders = [*folders, OWN if what == "policy" else OWN / "baselines"]
     for folder in folders:
         path = folder / f"{name}.yml"
-        if _is_file(path):
+        if _there(path.is_file):
             return path
-    files = (file.stem for folder in folders if _is_folder(folder) for file in folder.glob("*.yml"))
+    files = (file.stem for folder in folders if _there(folder.is_dir) for file in folder.glob("*.yml"))
     known = {stem for stem in files if _NAME.fullmatch(stem)}
     places = "policies" if what == "policy" else "baselines"
     raise Refusal(

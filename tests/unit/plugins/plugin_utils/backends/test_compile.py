@@ -70,6 +70,20 @@ def test_what_one_backend_keeps_closed_is_not_granted():
         assert found == Verdict(grant.id, Status.PARTIAL, ("a",), "no rule can name '%x%'")
 
 
+def test_what_one_backend_keeps_closed_in_part_is_granted_in_part():
+    grant, closure = m.Write("filesystem.write[/x]", path=path("/x")), m.WriteClosure("filesystem.write")
+    for clause, status, detail in (
+        (grant, Status.PARTIAL, "/x/lib stays closed"),
+        (closure, Status.ENFORCED, ""),
+    ):
+        made = [
+            Compilation(verdicts=(Verdict(clause.id, Status.ENFORCED, ("a",)),)),
+            Compilation(verdicts=(Verdict(clause.id, Status.PARTIAL, ("b",), "/x/lib stays closed"),)),
+        ]
+        (found,) = join(manifest(clause), m.OS.LINUX, made, TODAY)
+        assert found == Verdict(clause.id, status, ("a", "b"), detail)
+
+
 @pytest.mark.parametrize(
     ("status", "detail", "want"),
     [

@@ -54,6 +54,13 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
         library.find(tmp_path / "none.yml")
 
 
+def test_a_name_that_is_too_long_for_any_file_is_one_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="there is no policy file"):
+        library.find(tmp_path / f"{'a' * 300}.yml")
+    with pytest.raises(Refusal, match="there is no policy 'none'"):
+        library.find("none", [tmp_path / ("a" * 300)])
+
+
 @pytest.mark.parametrize("name", ["../etc/passwd", "a/../b"])
 def test_a_baseline_is_a_name_and_no_path(name: str) -> None:
     with pytest.raises(Refusal, match="is no name of a baseline"):

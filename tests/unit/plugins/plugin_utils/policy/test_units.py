@@ -67,6 +67,7 @@ def test_a_port_reads_back_as_it_is_written(protocol: str, one: int, other: int)
         (units.duration, "0s", "the duration '0s' is out of range."),
         (units.duration, "999999d", "the duration '999999d' is out of range."),
         (units.rate, "200", "'200' is no rate."),
+        (units.rate, "1/2d", "the rate '1/2d' is less than one a day."),
         (units.rate, "x/s", "'x/s' is no rate."),
         (units.percent, "150", "'150' is no percentage."),
         (units.port, "80", "'80' is no port."),
