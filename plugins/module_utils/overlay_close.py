@@ -32,9 +32,7 @@ def prepare(policy, state, artifacts, cores, shown):
             files.write(at(policy, name), text.encode())
     if any(item.path == dropin_path(state["unit"]) for item in artifacts):
         files.write(at(policy, "restart"), b"\n")
-    files.write(
-        os.path.join(overlay_state.HOME, "close"), SCRIPT.replace("@BASE@", store.BASE).encode(), 0o700
-    )
+    _write_closer()
     for item in artifacts:
         os.makedirs(os.path.dirname(item.path), mode=0o755, exist_ok=True)
     if cores and cores.own:
@@ -106,6 +104,10 @@ def close_locked(place, why, unit=None):
 
 
 def run_closer(policy, why):
+    return command.run(["/bin/sh", _write_closer(), policy, "locked", why], timeout=300)
+
+
+def _write_closer():
     path = os.path.join(overlay_state.HOME, "close")
     files.write(path, SCRIPT.replace("@BASE@", store.BASE).encode(), 0o700)
-    return command.run(["/bin/sh", path, policy, "locked", why], timeout=300)
+    return path
