@@ -9,17 +9,15 @@ something that records; where it names nothing, it must say so.
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import denials
 import denials_acts as table
 import exam
-from lab_host import of_each_suite
+from lab_host import at_once, of_each_suite
 
 LEAST = 100
 # An ordinary account from the start: as root the acts without a policy would change the host.
@@ -77,8 +75,8 @@ def judge(
 
 
 def examine(name: str, folder: Path) -> denials.Findings:
-    found, bench = denials.Findings(), denials.Bench(name, folder)
-    try:
+    found = denials.Findings()
+    with denials.at_work(name, folder, found) as bench:
         uid, gid, release = bench.prepare(SERVICE)
         acts = table.acts(uid, gid, True, release)
         ordinary = of_system_service(bench.shell("systemd-analyze syscall-filter --no-pager"))
@@ -98,25 +96,14 @@ def examine(name: str, folder: Path) -> denials.Findings:
         rows = bench.denials(before["cursor"])["denials"]
         judge(name, acts, verdicts, rows, ordinary, found)
         bench.say(f"{found.count['unhindered right']} unhindered, {found.count['recorded right']} recorded")
-    except (AssertionError, OSError, KeyError, subprocess.SubprocessError) as problem:
-        bench.say(f"stopped: {problem}")
-        found.broken.append(f"{name}: {problem}")
-    finally:
-        try:
-            bench.clean()
-        except (AssertionError, OSError, subprocess.SubprocessError) as problem:
-            found.broken.append(f"{name}: clean up: {problem}")
     return found
 
 
 def main() -> None:
     began = time.monotonic()
     chosen = of_each_suite("qemu")
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        places = [Path(folder, name) for name in chosen.values()]
-        for place in places:
-            place.mkdir()
-        results = list(pool.map(examine, chosen.values(), places))
+    with tempfile.TemporaryDirectory() as folder:
+        results = list(at_once(chosen, folder, examine).values())
     faults = [fault for one in results for fault in (*one.broken, *one.faults)]
     faults += [f"no host of {suite} in the lab" for suite in sorted({"bookworm", "trixie"} - set(chosen))]
     count = {

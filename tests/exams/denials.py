@@ -18,7 +18,8 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 import denials_acts as table
 import exam
 import yaml
-from lab_host import LabHost, inventory
+from lab_host import LabHost, at_once, inventory
 
 MAPPED, WORKING, LEAST = 0.98, 0.95, 100
 HOST_FILES = Path(__file__).with_name("denials_host")
@@ -147,6 +148,22 @@ class Bench:
         self.shell(CLEAN)
 
 
+@contextmanager
+def at_work(name: str, folder: Path, found: Findings) -> Iterator[Bench]:
+    """The bench of one host. What stops the work goes into ``found.broken``, and the host is left as it was."""
+    bench = Bench(name, folder)
+    try:
+        yield bench
+    except (AssertionError, OSError, KeyError, subprocess.SubprocessError) as problem:
+        bench.say(f"stopped: {problem}")
+        found.broken.append(f"{name}: {problem}")
+    finally:
+        try:
+            bench.clean()
+        except (AssertionError, OSError, subprocess.SubprocessError) as problem:
+            found.broken.append(f"{name}: clean up: {problem}")
+
+
 def merge(document: dict[str, Any], fragment: dict[str, Any]) -> None:
     for key, value in fragment.items():
         if isinstance(value, dict):
@@ -187,8 +204,8 @@ def judge(acts: list[table.Act], rows: list[dict[str, Any]], name: str, found: F
 
 
 def examine(name: str, folder: Path) -> Findings:
-    found, bench = Findings(), Bench(name, folder)
-    try:
+    found = Findings()
+    with at_work(name, folder, found) as bench:
         uid, gid, release = bench.prepare()
         bench.host.run(module="denials_record")
         result = bench.apply(table.DOCUMENT)
@@ -214,14 +231,6 @@ def examine(name: str, folder: Path) -> Findings:
             found.broken.append(f"{name}: the cursor gave {len(again['denials'])} denials twice")
         for number in (1, 2):
             second(bench, acts, rows, answers, number, found)
-    except (AssertionError, OSError, KeyError, subprocess.SubprocessError) as problem:
-        bench.say(f"stopped: {problem}")
-        found.broken.append(f"{name}: {problem}")
-    finally:
-        try:
-            bench.clean()
-        except (AssertionError, OSError, subprocess.SubprocessError) as problem:
-            found.broken.append(f"{name}: clean up: {problem}")
     return found
 
 
@@ -276,14 +285,10 @@ def main() -> None:
             chosen.setdefault(variables["bulkhead_lab_suite"], name)
     place = exam.ROOT / "build/exam-denials"
     place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place) as folder, ThreadPoolExecutor() as pool:
-        places = [Path(folder, name) for name in chosen.values()]
-        for one in places:
-            one.mkdir()
-        results = list(pool.map(examine, chosen.values(), places))
-        for one in places:
-            if (one / "lines.txt").exists():
-                (one / "lines.txt").replace(place / f"{one.name}.txt")
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        results = list(at_once(chosen, folder, examine).values())
+        for lines in Path(folder).glob("*/lines.txt"):
+            lines.replace(place / f"{lines.parent.name}.txt")
     count: Counter[str] = sum((one.count for one in results), Counter())
     shares = {
         what: round(count[f"{what} right"] / count[what], 4) if count[what] else 0.0

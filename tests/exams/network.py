@@ -12,12 +12,11 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import exam
-from lab_host import LabHost, inventory
+from lab_host import LabHost, at_once, inventory
 from network_lines import PLACE, LineError
 from network_road import Road
 from network_trial import Findings
@@ -77,12 +76,8 @@ def main() -> None:
     missing = {"bookworm", "trixie"} - set(chosen)
     if missing or not peer:
         exam.end("network", {"missing": sorted(missing), "peer": peer}, ["the lab has not the hosts for it"])
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        places = [Path(folder, name) for name in chosen.values()]
-        for place in places:
-            place.mkdir()
-        peers = [peer] * len(places)
-        found = dict(zip(chosen, pool.map(road, chosen.values(), peers, places), strict=True))
+    with tempfile.TemporaryDirectory() as folder:
+        found = at_once(chosen, folder, lambda name, place: road(name, peer, place))
         LabHost(peer, Path(folder)).ssh(f"rm -rf {PLACE}")
     table(found)
     faults = []

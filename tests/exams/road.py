@@ -11,13 +11,12 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import exam
-from lab_host import LabHost, of_each_suite
+from lab_host import LabHost, at_once, of_each_suite
 from workloads import remote
 
 # Best exposure of nginx that systemd-analyze security may report; unconfined it is 9.6.
@@ -113,11 +112,8 @@ def road(name: str, folder: Path) -> Findings:
 def main() -> None:
     chosen = of_each_suite("qemu")
     missing = {"bookworm", "trixie"} - set(chosen)
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        places = [Path(folder, name) for name in chosen.values()]
-        for place in places:
-            place.mkdir()
-        found = dict(zip(chosen, pool.map(road, chosen.values(), places), strict=True))
+    with tempfile.TemporaryDirectory() as folder:
+        found = at_once(chosen, folder, road)
     faults = [fault for one in found.values() for fault in one.faults]
     faults += [f"no host of {suite} in the lab" for suite in sorted(missing)]
     faults += [

@@ -10,12 +10,14 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
+Found = TypeVar("Found")
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = Path(os.environ.get("BULKHEAD_LAB_INVENTORY", ROOT / "build/lab/inventory.yml"))
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
@@ -63,6 +65,18 @@ def chosen(kind: str = "") -> list[str]:
     """Hosts to run a test on: BULKHEAD_LAB_HOSTS, else one of each suite; ["none"] where no lab is up."""
     named = os.environ.get("BULKHEAD_LAB_HOSTS", "").split()
     return named or list(of_each_suite(kind).values()) or ["none"]
+
+
+def at_once(chosen: Mapping[str, str], folder: str, work: Callable[[str, Path], Found]) -> dict[str, Found]:
+    """{suite: what ``work`` found on its host}, all hosts at once, each with a new folder below ``folder``."""
+
+    def one(name: str) -> Found:
+        place = Path(folder, name)
+        place.mkdir()
+        return work(name, place)
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(chosen, pool.map(one, chosen.values()), strict=True))
 
 
 def ssh_words(variables: dict[str, Any]) -> list[str]:
