@@ -10,11 +10,12 @@ from functools import cached_property
 from typing import cast
 
 from ...module_utils import unit_groups, unit_specifiers
+from ..policy.links import merged
 from ..policy.model import OS, Manifest
 from . import linux_vendor
 from .base import BackendError, Features
 from .features import LinuxFeatures, UnitFacts
-from .linux_names import dropin_path, is_instance, merged, plain, within
+from .linux_names import dropin_path, is_instance, plain, within
 
 EXEC_KEYS = (
     "ExecCondition",

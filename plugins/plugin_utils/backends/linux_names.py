@@ -8,6 +8,8 @@ import posixpath
 import re
 from functools import lru_cache
 
+from ..policy.links import followed
+from ..policy.model import OS
 from .base import BackendError
 
 DROPIN_NAME = "zz-bulkhead.conf"  # drop-ins apply in order of file name over all directories: last wins
@@ -16,9 +18,6 @@ RULES = "/etc/bulkhead/nft"
 PROFILES = "/etc/apparmor.d"
 
 _POLICY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_LINKS = (("/var/run", "/run"), ("/var/lock", "/run/lock"))
-# Where the trees are merged these are links into /usr (file-hierarchy(7)).
-_MERGED = re.compile(r"/(bin|sbin|lib|lib32|lib64|libx32)(?=/|$)")
 
 
 def slug(policy: str) -> str:
@@ -81,16 +80,7 @@ def dropin_path(unit: str) -> str:
 @lru_cache(maxsize=4096)
 def plain(path: str) -> str:
     """``path`` without doubled or trailing slashes, and /var/run written as the /run that it links to."""
-    text = "/" + posixpath.normpath(path).lstrip("/")
-    for link, real in _LINKS:
-        if text == link or text.startswith(link + "/"):
-            return real + text[len(link) :]
-    return text
-
-
-def merged(path: str) -> str:
-    """A path that ``plain`` gave, on a host where /bin, /sbin and /lib are links into /usr."""
-    return "/usr" + path if _MERGED.match(path) else path
+    return followed("/" + posixpath.normpath(path).lstrip("/"), OS.LINUX)
 
 
 def below(path: str, tree: str) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+from ..policy.links import followed
 from ..policy.model import OS, Connect, Families, Manifest, PeerKind, User
 from .base import BackendError
 
@@ -14,13 +15,6 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,30}")
 _UNSPEAKABLE = re.compile("[\x00-\x1f\x7f\u0080-\u009f\u2028\u2029\ud800-\udfff]")
 
-# The sandbox compares paths after all links are resolved, and these are links on every macOS.
-_LINKS = {
-    "tmp": "/private/tmp",
-    "var": "/private/var",
-    "etc": "/private/etc",
-    "home": "/System/Volumes/Data/home",
-}
 # Accounts that more than one daemon runs as: a packet filter rule or a process count would hit them all.
 SHARED_ACCOUNTS = frozenset({"", "root", "nobody", "daemon", "_www"})
 LOOPBACK = frozenset({"127.0.0.1/32", "::1/128", "127.0.0.1", "::1"})
@@ -68,8 +62,7 @@ def macos_path(text: str, clause: str) -> str:
     parts = [part for part in text.split("/") if part]
     if "." in parts or ".." in parts:
         raise BackendError(f"{text!r} has '.' or '..' in it ({clause}): write the path without.")
-    head = _LINKS.get(parts[0].lower()) if parts else None
-    return "/".join([head, *parts[1:]]) if head else "/" + "/".join(parts)
+    return followed("/" + "/".join(parts), OS.MACOS)
 
 
 def needs_packet_filter(clause: Connect) -> bool:

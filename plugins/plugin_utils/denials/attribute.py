@@ -12,15 +12,11 @@ from ..backends.nftables_text import label
 from ..policy import model as m
 from ..policy.base import BASE_READ
 from ..policy.evaluate import Decision, Outcome, path_act
+from ..policy.links import merged
 from . import calls
 from .acts import FILE_ACTS, Act
 
 _CLOSURES = {"read": m.ReadClosure, "write": m.WriteClosure, "execute": m.ExecuteClosure}
-# The kernel's name of a path -> how policies may write it (links of a merged /usr, and of /var).
-_ALIASES = (
-    ("/usr/bin/", "/bin/"), ("/usr/sbin/", "/sbin/"), ("/usr/lib/", "/lib/"), ("/usr/lib64/", "/lib64/"),
-    ("/run/lock/", "/var/lock/"), ("/run/", "/var/run/"),
-)  # fmt: skip
 # Of AppArmor's words for families those that the kernel's own are not (security/apparmor/net.c)
 # AppArmor's operations on other processes and on mounts -> the privilege that opens them
 OPERATIONS = {
@@ -67,11 +63,11 @@ def attribute(manifest: m.Manifest, act: Act, allowed_calls: Collection[str] | N
 
 
 def spellings(path: str) -> Iterator[str]:
-    """The path and the other names that a policy may have given it."""
+    """The path, and the name that a policy may have given it where /usr is merged."""
     yield path
-    for real, other in _ALIASES:
-        if path.startswith(real):
-            yield other + path.removeprefix(real)
+    other = path.removeprefix("/usr")
+    if other != path and merged(other) == path:
+        yield other
 
 
 def decide(clauses: tuple[m.Clause, ...], action: str, path: str) -> Decision:

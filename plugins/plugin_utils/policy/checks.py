@@ -38,7 +38,7 @@ PRIVILEGED_SOCKETS: dict[m.OS, tuple[str, ...]] = {
         "/var/lib/lxd/unix.socket",
         "/var/snap/lxd/common/lxd/unix.socket",
     ),
-    m.OS.MACOS: ("/var/run/docker.sock", "/private/var/run/docker.sock"),
+    m.OS.MACOS: ("/var/run/docker.sock",),
     m.OS.WINDOWS: (
         r"\\.\pipe\containerd-containerd",
         r"\\.\pipe\docker_engine",

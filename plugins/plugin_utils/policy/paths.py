@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from .faults import Refusal, did_you_mean, quote
+from .links import MERGED, followed
 from .model import OS, PathRef
 
 PROGRAM = "program"
@@ -197,27 +198,13 @@ class PathNames:
         return by_os, "/".join([f"${name}", *parts])
 
 
-# What every host of a system links elsewhere (hier(7), file-hierarchy(7); macOS: /etc, /tmp and /var).
-_LINKS: dict[OS, dict[tuple[str, ...], tuple[str, ...]]] = {
-    OS.LINUX: {("var", "run"): ("run",), ("var", "lock"): ("run", "lock")},
-    OS.MACOS: {(name,): ("private", name) for name in ("etc", "tmp", "var")},
-    OS.WINDOWS: {},
-}
-# Links of nearly every Linux host: two paths may meet by them.
-_MERGED = frozenset(("bin", "sbin", "lib", "lib32", "lib64", "libx32"))
-
-
 @lru_cache(maxsize=8192)
 def parts(path: str, os: OS) -> tuple[str, ...]:
     """A normal path in components, as ``os`` compares them: links of the system followed, case ignored where it is."""
+    real = followed(path, os)
     if os is OS.LINUX:
-        own = tuple(part for part in path.split("/") if part)
-    else:
-        own = tuple(part for part in re.split(r"[/\\]" if os is OS.WINDOWS else "/", path.casefold()) if part)
-    for link, real in _LINKS[os].items():
-        if own[: len(link)] == link:
-            return real + own[len(link) :]
-    return own
+        return tuple(part for part in real.split("/") if part)
+    return tuple(part for part in re.split(r"[/\\]" if os is OS.WINDOWS else "/", real.casefold()) if part)
 
 
 def _own_parts(ref: PathRef, os: OS) -> tuple[str, ...] | None:
@@ -254,7 +241,7 @@ def meet(first: PathRef, second: PathRef, os: OS) -> bool:
 
 
 def _merged(own: tuple[str, ...], os: OS) -> tuple[str, ...]:
-    return ("usr", *own) if os is OS.LINUX and own[:1] and own[0] in _MERGED else own
+    return ("usr", *own) if os is OS.LINUX and own[:1] and own[0] in MERGED else own
 
 
 def _matches(pattern: str, name: str, glob: bool) -> bool:
