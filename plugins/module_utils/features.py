@@ -150,7 +150,12 @@ def _cgroup():
         mode = "v2"
     else:
         mode = "hybrid" if os.path.isdir("/sys/fs/cgroup/unified") else "v1"
-    return {"mode": mode, "controllers": sorted(controllers.split())}
+    device_filter = True
+    if os.path.exists("/run/systemd/container"):
+        from . import features_bpf
+
+        device_filter = mode == "v2" and features_bpf.takes_device_filter()
+    return {"mode": mode, "controllers": sorted(controllers.split()), "device_filter": device_filter}
 
 
 def _nft():

@@ -29,10 +29,12 @@ class SystemdFacts(TypedDict, total=False):
 
 
 class CgroupFacts(TypedDict, total=False):
-    """``mode``: "v2", "hybrid" or "v1". ``controllers``: sorted names of /sys/fs/cgroup/cgroup.controllers."""
+    """``mode``: "v2", "hybrid" or "v1". ``controllers``: sorted names of /sys/fs/cgroup/cgroup.controllers.
+    ``device_filter``: whether the kernel takes one; asked in containers only, elsewhere True."""
 
     mode: str
     controllers: list[str]
+    device_filter: bool
 
 
 class NftFacts(TypedDict, total=False):

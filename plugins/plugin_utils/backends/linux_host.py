@@ -176,6 +176,11 @@ class Host:
         """SocketBind and the like: built in only with BPF_FRAMEWORK; a container may not call bpf()."""
         return bool(self.flags.get("BPF_FRAMEWORK")) and not self.container
 
+    @property
+    def filters_devices(self) -> bool:
+        """DevicePolicy= does something. systemd leaves it out without a word where bpf(2) is not allowed."""
+        return bool(self.facts.get("cgroup", {}).get("device_filter", not self.container))
+
     def values(self, key: str) -> list[str]:
         """What the vendor, the administrator or an override of the policy set ``key`` to."""
         written = self._overrides.get(key, [])

@@ -151,8 +151,8 @@ def _devices(plan: Plan) -> None:
     if closure is None:
         return
     missing = []
-    if plan.host.container:
-        missing.append("a container's systemd cannot filter devices (DevicePolicy= does nothing)")
+    if not plan.host.filters_devices:
+        missing.append("this container's systemd cannot filter devices (DevicePolicy= does nothing)")
         if special:
             plan.refuse(closure, f"{missing[0]}, and the granted devices need the host's own /dev")
             return

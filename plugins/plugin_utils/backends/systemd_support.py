@@ -79,7 +79,10 @@ SUPPORT: dict[type[m.Clause], Support] = {
     m.BusName: Support(NEVER, "", "", "systemd cannot filter the bus by name"),
     m.SharedMemory: Support(EXACT, "PrivateIPC, TemporaryFileSystem", "248"),
     m.DeviceClosure: Support(
-        EXACT, "PrivateDevices, DevicePolicy", "247", "DevicePolicy does nothing in containers"
+        EXACT,
+        "PrivateDevices, DevicePolicy",
+        "247",
+        "DevicePolicy does nothing in containers that may not call bpf(2)",
     ),
     m.Device: Support(EXACT, "DeviceAllow", "247"),
     m.EnvironmentClosure: Support(COARSER, "PassEnvironment", "247", "what the unit itself sets stays"),

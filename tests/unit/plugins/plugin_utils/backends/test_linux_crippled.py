@@ -62,3 +62,11 @@ def test_a_systemd_that_does_not_know_a_directive_is_not_handed_it(version: int,
         found = verdict(made, clause.id)
         assert found.status is (Status.PARTIAL if carried else Status.REFUSED)
         assert ("begins with systemd 248, this host has 247" in found.detail) is not carried
+
+
+@pytest.mark.parametrize(("filters", "status"), [(True, Status.ENFORCED), (False, Status.PARTIAL)])
+def test_a_container_filters_devices_where_it_may_load_a_filter(filters: bool, status: Status) -> None:
+    made = by_systemd(
+        m.DeviceClosure("devices"), on=host(container=True, cgroup={"mode": "v2", "device_filter": filters})
+    )
+    assert verdict(made, "devices").status is status
