@@ -20,8 +20,6 @@ import exam
 from lab_host import at_once, of_each_suite
 
 LEAST = 100
-# An ordinary account from the start: as root the acts without a policy would change the host.
-SERVICE = denials.SERVICE.replace("[Service]\n", f"[Service]\nUser={table.ACCOUNT}\n")
 DOCUMENT = {**table.DOCUMENT, "mode": "audit"}
 
 
@@ -77,7 +75,7 @@ def judge(
 def examine(name: str, folder: Path) -> denials.Findings:
     found = denials.Findings()
     with denials.at_work(name, folder, found) as bench:
-        uid, gid, release = bench.prepare(SERVICE)
+        uid, gid, release = bench.prepare()
         acts = table.acts(uid, gid, True, release)
         ordinary = of_system_service(bench.shell("systemd-analyze syscall-filter --no-pager"))
         bench.shell(f"systemctl start {table.UNIT}")

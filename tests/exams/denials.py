@@ -35,6 +35,7 @@ SERVICE = f"""[Unit]
 Description=The application of the exam of denials
 [Service]
 Type=exec
+User={table.ACCOUNT}
 ExecStart=/usr/bin/python3 {table.PROGRAMS}/service.py
 OOMPolicy=continue
 TimeoutStartSec=120
@@ -101,12 +102,12 @@ class Bench:
         assert done.returncode == 0, f"{command[:80]}: {done.stderr[-400:]}"
         return done.stdout.strip()
 
-    def prepare(self, service: str = SERVICE) -> tuple[int, int, str]:
-        """The account's numbers and the kernel's release. ``service``: the unit's file."""
+    def prepare(self) -> tuple[int, int, str]:
+        """The account's numbers and the kernel's release."""
         self.shell(f"mkdir -p {table.PROGRAMS}")
         for name in ("service.py", "outside.py"):
             self.shell(f"cat >{table.PROGRAMS}/{name}", (HOST_FILES / name).read_text())
-        uid, gid, release = self.shell(PREPARE, service).split()[-3:]
+        uid, gid, release = self.shell(PREPARE, SERVICE).split()[-3:]
         return int(uid), int(gid), release
 
     def apply(self, document: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +132,8 @@ class Bench:
         request = json.dumps({"batch": self.batch, "acts": [act.request for act in acts]})
         wait = (
             f"cat >{table.FOLDER}/new && mv {table.FOLDER}/new {table.FOLDER}/acts.json; for n in $(seq 300); do "
-            f"grep -qs '.batch.: {self.batch},' {table.FOLDER}/answers.json && break; sleep 2; done; "
+            f"grep -qs '.batch.: {self.batch},' {table.FOLDER}/answers.json && break; "
+            f"systemctl is-active -q {table.UNIT} || break; sleep 2; done; "
             f"cat {table.FOLDER}/answers.json"
         )
         done = json.loads(self.shell(wait, request, 900))

@@ -55,6 +55,11 @@ def _words(policy: Policy, groups: set[str], privileges: set[str], call: str = "
     opens: list[str] = []
     for name in sorted(privileges):
         opens += _opened_by(name)
+    accounts = policy.manifest.of(m.User) if "switch_user" in privileges else ()
+    opens += [
+        f"where the unit itself starts as root, so does the application: it has to become '{account.name}' itself"
+        for account in accounts
+    ]
     for group in sorted(groups):
         more = names(
             policy, m.Syscalls.section, group, calls.granted_groups(policy.manifest.of(m.Syscalls)) - _IMPLIED

@@ -100,6 +100,13 @@ def test_a_privilege_tells_its_capabilities_its_calls_and_what_it_undoes(tmp_pat
     assert offered.widens == ("identity.privileges[trace_processes]",)
 
 
+@pytest.mark.parametrize(("user", "told"), [("user: www-data, ", True), ("", False)])
+def test_who_may_switch_its_user_starts_as_root(tmp_path: Path, user: str, told: bool) -> None:
+    made = policy(tmp_path, TEXT.replace("user: www-data, ", user))
+    _clause, offered = denied(made, {"read"}, **call(116))
+    assert any("has to become 'www-data' itself" in text for text in offered.opens) is told
+
+
 @pytest.mark.parametrize(
     ("number", "change"),
     [
