@@ -123,10 +123,10 @@ _CALLS: tuple[tuple[str, int, dict[str, tuple[int, list[Any]]]], ...] = (
         "ioperm": (173, [0, 0, 0]), "acct": (163, [TEXT]), "swapon": (167, [TEXT, 0]), "swapoff": (168, [TEXT]),
         "vhangup": (153, []), "quotactl": (179, [0, 0, 0, 0]), "sethostname": (170, ["x", 1]),
         "setdomainname": (171, ["x", 1]),
-        "bpf": (321, [99, 0, 0]), "fanotify_init": (300, [0, 0]),
+        "bpf": (321, [99, 0, 0]), "fanotify_init": (300, [0, 0]), "pkey_mprotect": (329, [0, 0, 4, BAD]),
     }),
     (WX, 1, {
-        "mmap": (9, [0, 4096, 7, 34, BAD, 0]), "mprotect": (10, [0, 0, 4]), "pkey_mprotect": (329, [0, 0, 4, BAD]),
+        "mmap": (9, [0, 4096, 7, 34, BAD, 0]), "mprotect": (10, [0, 0, 4]),
     }),
     (PRIVILEGES, 1, {
         "chmod": (90, [TEXT, 0o4755]), "fchmod": (91, [BAD, 0o4755]), "fchmodat": (268, [BAD, "x", 0o4755]),

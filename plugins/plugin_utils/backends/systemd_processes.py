@@ -63,7 +63,8 @@ def _syscalls(plan: Plan) -> None:
     groups |= set(clause.groups) if clause else {"network_server", "switch_user", *SYSCALLS_CLOSED}
     text.set("SystemCallErrorNumber", "EPERM", name)
     text.add("SystemCallFilter", "@system-service", name)
-    denied = [] if "switch_user" in groups else ["@privileged"]
+    # @privileged lacks the calls that change a group.
+    denied = [] if "switch_user" in groups else ["@privileged", "@setuid", "setfsgid"]
     for group in sorted(SYSCALLS_CLOSED):
         if group not in groups:
             denied += SYSCALLS_CLOSED[group]

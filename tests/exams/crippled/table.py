@@ -114,6 +114,7 @@ _CLOSED: tuple[tuple[tuple[str, ...], str, str, tuple[Any, ...], str], ...] = (
      "not by port|every port"),
     ((_ROOT,), "network.connect", "connect", ("tcp", "10.97.0.1", 7101), ""),
     ((_ROOT,), "network.connect", "connect", ("udp", "127.0.0.1", 7101), "not by port"),
+    (_ALL, "network.connect", "join_group", ("239.255.77.77",), "multicast group"),
     ((_ALONE,), "network.connect", "connect", ("tcp", "127.0.0.1", 7101), ""),
     ((_ALONE,), "network.connect", "connect", ("udp", "10.97.0.1", 7105), ""),
     *(

@@ -20,7 +20,11 @@ def serve(ports: list[int]) -> None:
     chooser = selectors.DefaultSelector()
     for port in ports:
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-            for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            # Each address by its name: a datagram's answer must come from where it was sent to.
+            for family, address in (
+                *((socket.AF_INET, f"127.0.0.{n}") for n in (1, 2, 3)),
+                (socket.AF_INET6, "::1"),
+            ):
                 one = socket.socket(family, kind)
                 if family == socket.AF_INET6:
                     one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

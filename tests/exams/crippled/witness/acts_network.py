@@ -61,6 +61,24 @@ def connect_mapped(address, port):
         return out.recv(16) == b"answer", "answered"
 
 
+def _multicast_sent():
+    """IPv4 packets to groups that left this network namespace: proc_net_netstat, IpExt OutMcastPkts."""
+    with open("/proc/self/net/netstat") as stream:
+        names, values = [line.split() for line in stream if line.startswith("IpExt:")]
+    return int(values[names.index("OutMcastPkts")])
+
+
+def join_group(address):
+    """The kernel reports a membership to the link by itself, a few times within some seconds."""
+    before, end = _multicast_sent(), time.monotonic() + 4
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as member:
+        anywhere = socket.inet_aton(address) + socket.inet_aton("0.0.0.0")
+        member.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, anywhere)
+        while _multicast_sent() == before and time.monotonic() < end:
+            time.sleep(0.1)
+    return _multicast_sent() > before, "%d reports" % (_multicast_sent() - before)
+
+
 def bind(protocol, address, port):
     kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
     with socket.socket(_family(address), kind) as server:

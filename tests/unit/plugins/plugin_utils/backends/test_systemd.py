@@ -155,7 +155,7 @@ def test_system_calls_allow_first_then_deny():
     made = by_systemd(m.Syscalls("s", groups=("network_client",)))
     lines = values(made, "SystemCallFilter")
     assert lines[0] == "@system-service"
-    assert lines[1].startswith("~@privileged")
+    assert lines[1].startswith("~@privileged @setuid setfsgid")
     for name in ("io_uring_setup", "@resources", "@keyring", "listen"):
         assert name in lines[1].split()
     assert len(lines) == 2
