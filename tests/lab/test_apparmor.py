@@ -225,7 +225,7 @@ def test_after_a_reboot_it_is_confined_also_without_the_distributions_service(ho
         assert host.label() == host.loaded() == f"{PROFILE} (enforce)"
         assert host.ask("read", "/srv/aaprobe/secret") == "EACCES"
     finally:
-        host.ssh("systemctl enable --quiet apparmor.service")
+        host.ssh("systemctl enable --quiet --now apparmor.service")
 
 
 def test_absent_leaves_no_trace(host: Probed) -> None:
