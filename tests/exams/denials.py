@@ -67,6 +67,7 @@ class Findings:
     count: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)  # what the thresholds judge
     broken: list[str] = field(default_factory=list)  # what must never be
+    microseconds: dict[str, float] = field(default_factory=dict)  # of one call of the application
 
     def check(self, good: bool, what: str, fault: str) -> None:
         self.count[what] += 1
@@ -228,12 +229,24 @@ def examine(name: str, folder: Path) -> Findings:
         (folder / "lines.txt").write_text("\n".join(denied["lines"]) + "\n")
         rows = judge(acts, denied["denials"], name, found)
         bench.say(f"{found.count['forced']} forced, {found.count['forced right']} mapped")
-        again = bench.denials(denied["cursor"])
+        price(bench, found)
+        again = bench.denials(bench.denials(denied["cursor"])["cursor"])
         if again["denials"]:
             found.broken.append(f"{name}: the cursor gave {len(again['denials'])} denials twice")
         for number in (1, 2):
             second(bench, acts, rows, answers, number, found)
     return found
+
+
+def price(bench: Bench, found: Findings) -> None:
+    """What a refused call costs its process, with the record switched on and switched off."""
+    on = bench.force(table.costs())
+    bench.host.run(module="denials_record", state="absent")
+    bench.shell(f"systemctl restart {table.UNIT}")
+    off = bench.force(table.costs())
+    bench.host.run(module="denials_record")  # the next apply restarts the application
+    told = {"recorded": on["refused call"], "unrecorded": off["refused call"], "allowed": off["allowed call"]}
+    found.microseconds = {name: float(text) for name, text in told.items()}
 
 
 def second(
@@ -313,6 +326,7 @@ def main() -> None:
         **{what.replace(" ", "_"): [count[f"{what} right"], count[what]] for what in shares},
         "by_mechanism": {name: count[name] for name in ("apparmor", "seccomp", "nftables", "cgroup")},
         "other_records": count["others"],
+        "microseconds_of_a_call": [one.microseconds for one in results],
         "seconds": round(time.monotonic() - began),
     }
     exam.end("denials", figures, shortfalls)

@@ -238,6 +238,15 @@ def _files() -> list[Act]:
     return found
 
 
+def costs() -> list[Act]:
+    """A call that the filter refuses beside one that it lets through, for the price of a record."""
+    keyctl = {"do": "cost", "number": 250, "with": [9999], "count": 500}
+    return [
+        Act("refused call", {**keyctl, "id": "refused call"}, "", ""),
+        Act("allowed call", {**keyctl, "id": "allowed call", "number": 110, "with": []}, "", ""),
+    ]
+
+
 def acts(uid: int, gid: int, apparmor: bool, release: str) -> list[Act]:
     """All acts that can leave a record on a host, with the account's numbers put in.
 
