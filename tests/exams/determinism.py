@@ -45,6 +45,7 @@ TODAY = date(2026, 11, 24)
 GROUPS = {"app_servers": ["10.1.0.10", "10.1.0.11", "2001:db8::10"]}
 SHIPPED = sorted(library.OWN.glob("*.yml"))
 POLICIES = [*SHIPPED, exam.EVERYTHING]
+HELPER = exam.EVERYTHING.with_name("helper.yml")  # its component
 BASELINES = sorted((library.OWN / "baselines").glob("*.yml"))
 SEEDS = ("0", "1", "4711")  # of PYTHONHASHSEED
 ALL_ORDERS = 4  # items up to which every order is tried
@@ -122,6 +123,8 @@ def permuted(name: str, data: Any, seed: int | None) -> list[dict[str, str]]:
                 for one in BASELINES:
                     write(home / "baselines" / one.name, shuffled(data_of(one), Random(seed)))
                 groups = {key: Random(seed).sample(found, len(found)) for key, found in GROUPS.items()}
+            helper = data_of(HELPER)
+            write(home / HELPER.name, helper if seed is None else shuffled(helper, Random(seed)))
             write(home / name, data)
             rounds.append(made(home / name, home, groups))
     return rounds
@@ -175,6 +178,8 @@ def main() -> None:
     shortfalls += [*widened, *disagreed]
     if denies["narrowed"] * 10 < denies["denies"]:
         shortfalls.append("hardly a deny changed what is allowed: nothing was proven of it")
+    if not denies["component"] or not agreement["of_components"]:
+        shortfalls.append("no component was asked anything")
     exam.end(
         "determinism",
         {
@@ -192,6 +197,7 @@ def main() -> None:
             "acts_of_shipped_policies": agreement["compared"],
             "granted_but_blocked": agreement["blocked"],
             "denied_but_open_and_enforced": agreement["open"],
+            "acts_of_components": agreement["of_components"],
         },
         shortfalls,
     )

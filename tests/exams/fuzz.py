@@ -49,7 +49,9 @@ SEED = int(os.environ.get("SEED", "1"))
 TODAY = date(2026, 11, 24)
 GROUPS = {"app_servers": ["10.1.0.10", "10.1.0.11", "2001:db8::10"]}
 HELPER = (
-    "schema: 1\npolicy: helper\nversion: 1.0.0\nowner: tests\nworkload: {linux: {unit: helper.service}}\n"
+    "schema: 1\npolicy: helper\nversion: 1.0.0\nowner: tests\n"
+    "workload: {linux: {unit: helper.service, executable: /usr/bin/helper}}\n"
+    "filesystem: {read: [/srv/data], write: [/var/lib/helper], execute: [$program], deny: [/srv/data/a]}\n"
 )
 HOSTS_EACH = 2
 LIMIT = 20  # seconds for one policy, on a machine that does other things as well

@@ -198,9 +198,9 @@ PLAIN_LINES = re.compile(
     r"\t\ttype filter hook (output|input) priority 0; policy accept;"
 )
 
-FILE_RULE = re.compile(r'  (audit deny |audit )?"(?P<literal>([^"\\*?\[\]{}^]|\\.)*)')
+FILE_RULE = re.compile(r'  (  )?(audit deny |audit )?"(?P<literal>([^"\\*?\[\]{}^]|\\.)*)')
 UNESCAPED = re.compile(r"\\(.)")
-APPARMOR_SECTIONS = (*FS, "devices", "identity.", "ipc.", "network.families", "secrets")
+APPARMOR_SECTIONS = (*FS, "components", "devices", "identity.", "ipc.", "network.families", "secrets")
 # Folders whose files every profile names: what resolv.conf may link to, systemd's and the journal's sockets.
 APPARMOR_PATHS = frozenset(
     [

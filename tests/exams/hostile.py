@@ -22,7 +22,7 @@ from typing import Any
 
 import exam
 import xmlschema
-from hostile_policy import Attack, Place, at, attacks, fields, policy, put, rename
+from hostile_policy import HELPER, HELPER_PROGRAM, Attack, Place, at, attacks, fields, policy, put, rename
 from parsed import Shape, artifact, shape
 from vendor import SCHEMA
 
@@ -47,9 +47,6 @@ OTHERS = ("windows2022", "macos15")
 SYSTEMS = LINUX + OTHERS
 KEYS_EVERY = 3  # attacks: keys have to fit a short pattern, all of them
 GROUP = ["10.1.0.10", "10.1.0.11", "2001:db8::10"]
-HELPER = (
-    "schema: 1\npolicy: helper\nversion: 1.0.0\nowner: tests\nworkload: {linux: {unit: helper.service}}\n"
-)
 # Of a clause that one backend of a system refuses and another one carries.
 BY_ONE = "only the access list keeps programs in it from running: "
 OVERRIDE = "overrides.linux.systemd."
@@ -160,7 +157,9 @@ class Examination:
         names = re.findall(r"\$([a-z0-9_]+)", json.dumps(at(self.base, entry)))
         named = place[:1] == ("paths",) and place[1] in names
         program = "program" in names and place[:1] == ("workload",) and place[-1] == "executable"
-        return place[: len(entry)] == entry or named or program
+        # A component is refused where nothing lets the service start it any more.
+        starts = entry[:1] == ("components",) and at(self.base, place) == HELPER_PROGRAM
+        return place[: len(entry)] == entry or named or program or starts
 
     def tame(self, attack: Attack, places: Texts, system: str) -> Made:
         """The same with tame texts; a field that does not even take such a one has its own."""

@@ -15,6 +15,14 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.parse import
 
 Place = tuple[str | int, ...]
 
+# The policy of the one component, whose program a field of its own grants.
+HELPER_PROGRAM = "/usr/libexec/helper"
+HELPER = (
+    "schema: 1\npolicy: helper\nversion: 1.0.0\nowner: tests\n"
+    f"workload: {{linux: {{unit: helper.service, executable: {HELPER_PROGRAM}}}}}\n"
+    "filesystem: {read: [/opt/tools], write: [/srv/data/notes], execute: [$program]}\n"
+)
+
 # Mappings whose keys are the policy's own words.
 FREE_KEYS = frozenset(
     {("paths",), ("environment", "set"), ("overrides", "linux"), ("overrides", "linux", "systemd")}
@@ -87,7 +95,7 @@ def policy() -> Any:
     data["network"]["connect"] += [
         {"to": "2001:db8::7", "ports": ["tcp/5432"], "why": "the database", "id": "database", "rate": "5/min"}
     ]
-    data["processes"]["spawn"] += ["/usr/bin/gzip"]
+    data["processes"]["spawn"] += ["/usr/bin/gzip", HELPER_PROGRAM]
     data["memory"]["writable_and_executable"] = "allow"
     data["ipc"]["unix"] += ["/run/one.sock"]
     data["ipc"]["dbus"].append({"name": "org.example.Other", "why": "names", "id": "bus"})

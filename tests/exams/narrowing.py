@@ -4,6 +4,8 @@
 
 * Random policies are compiled for each system with and without one more ``filesystem.deny``. Of the acts that are
   tried, the files with it must allow a part of those that the files without it allow.
+* Half of those for Linux have a component, and the deny is the component's own as often as not. What its program may
+  do, under its service's profile and its own, is asked in the same way, and is never more than the service may.
 * Of the shipped policies, whatever the clauses allow the files must allow, and what the files allow beyond the clauses
   has to be of a clause whose verdict says that it is not wholly enforced.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -30,6 +33,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import evalu
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyFaults
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.model import (
     OS,
+    Component,
     Connect,
     Deny,
     Execute,
@@ -70,6 +74,7 @@ ROOTS = {
     OS.WINDOWS: ("C:\\App", "D:\\Data", "C:\\ProgramData\\App"),
     OS.MACOS: ("/opt/app", "/usr/local/var/app", "/Library/App", "/private/var/app"),
 }
+HELPER = "/usr/libexec/helper"
 NAMES = ("a", "a/b", "a/b/c", "a/d", "e", "e/f", "")
 PEERS = ("10.20.0.5", "10.30.0.5", "127.0.0.1", "169.254.169.254", "2001:db8::10", "::1", "10.1.0.10")
 PORTS = (("tcp", 22), ("tcp", 80), ("tcp", 443), ("tcp", 5432), ("tcp", 8080), ("udp", 53), ("udp", 5005))
@@ -144,16 +149,30 @@ def acts(manifest: Manifest, os: OS, more: Iterable[str] = ()) -> Iterator[Act]:
         yield from (Act("connect", protocol=protocol, port=number, address=peer) for peer in PEERS)
 
 
-def allowed(bundle: Bundle, tried: Iterable[Act]) -> set[Act]:
-    """Which of these acts the bundle's files allow."""
+def component(random: Random) -> dict[str, Any]:
+    """A random policy of a program that the service starts."""
+    made = document(OS.LINUX, random)
+    made["filesystem"]["execute"] = [HELPER]
+    made["network"] = {}
+    workload = {"unit": "helper.service", "executable": HELPER}
+    return {**made, "policy": "helper", "workload": {"linux": workload}}
+
+
+def allowed(bundle: Bundle, tried: Iterable[Act], program: str = "") -> set[Act]:
+    """Which of these acts the bundle's files allow the service, or a ``program`` that it starts."""
     host = SYSTEMS[bundle.os.value]([(one.kind, one.content.decode()) for one in bundle.artifacts])
-    return {act for act in tried if host.allows(act)}
+    return {act for act in tried if host.allows(act, program)}
 
 
 def compiled(file: Path, name: str) -> tuple[Manifest, Bundle]:
     manifest = load_and_resolve(file, [file.parent], GROUPS, TODAY)
     linux = manifest.workload(OS.LINUX)
     return manifest, compile_bundle(manifest, features.reference(name, linux.name if linux else ""), TODAY)
+
+
+def _write(folder: str, data: dict[str, Any], helper: dict[str, Any] | None) -> None:
+    (Path(folder) / "app.yml").write_text(json.dumps(data))
+    (Path(folder) / "helper.yml").write_text(json.dumps(helper or {}))
 
 
 def denied(count: int, seed: int = 1) -> tuple[Counter[str], list[str]]:
@@ -167,27 +186,36 @@ def denied(count: int, seed: int = 1) -> tuple[Counter[str], list[str]]:
             os = random.choice(list(HOSTS))
             name = random.choice(HOSTS[os])
             data = document(os, random)
+            helper = component(random) if os is OS.LINUX and random.random() < 0.5 else None
+            if helper:
+                data["filesystem"]["execute"].append(HELPER)
+                data["components"] = [{"name": "side", "policy": "helper"}]
+            denying = random.choice([data, helper]) if helper else data
             deny = path_of(os, random)
             try:
-                file.write_text(json.dumps(data))
+                _write(folder, data, helper)
                 manifest, before = compiled(file, name)
-                data["filesystem"]["deny"] = [*data["filesystem"]["deny"], deny]
-                file.write_text(json.dumps(data))
+                denying["filesystem"]["deny"] = [*denying["filesystem"]["deny"], deny]
+                _write(folder, data, helper)
                 after = compiled(file, name)[1]
             except PolicyFaults:  # a path that is granted and denied, written and run
                 counts["refused"] += 1
                 continue
             counts["denies"] += 1
             tried = list(acts(manifest, os, [deny]))
-            first, second = allowed(before, tried), allowed(after, tried)
-            counts["acts"] += len(tried)
-            counts["narrowed"] += first != second
-            if wider := second - first:
-                counts["widened"] += 1
-                sections = {key: value for key, value in data["filesystem"].items() if value}
-                shortfalls.append(
-                    f"deny {deny} on {name} allows {', '.join(map(str, sorted(wider, key=str)[:4]))}: {sections}"
-                )
+            for program in ("", HELPER) if helper else ("",):
+                first, second = allowed(before, tried, program), allowed(after, tried, program)
+                counts["acts"] += len(tried)
+                counts["narrowed"] += first != second
+                counts["component"] += bool(program)
+                wider = second - first
+                if program:
+                    wider |= (first - allowed(before, tried)) | (second - allowed(after, tried))
+                if wider:
+                    counts["widened"] += 1
+                    said = {key: value for key, value in denying["filesystem"].items() if value}
+                    some = ", ".join(map(str, sorted(wider, key=str)[:4]))
+                    shortfalls.append(f"deny {deny} on {name} allows {program} {some}: {said}")
     return counts, shortfalls
 
 
@@ -212,6 +240,9 @@ def agreed(policies: Iterable[Path]) -> tuple[Counter[str], list[str]]:
             if manifest.workload(host.os) is None or manifest.mode is Mode.AUDIT:
                 continue
             bundle = compile_bundle(manifest, host, TODAY)
+            counted, wrong = _components(manifest, bundle)
+            counts += counted
+            shortfalls += [f"{policy.stem} on {name}: {line}" for line in wrong]
             status = {verdict.clause: verdict.status.value for verdict in bundle.verdicts}
             tried = list(acts(manifest, host.os))
             open_to = allowed(bundle, tried)
@@ -238,6 +269,25 @@ def agreed(policies: Iterable[Path]) -> tuple[Counter[str], list[str]]:
                         )
                     else:
                         counts["open_and_said"] += 1
+    return counts, shortfalls
+
+
+def _components(manifest: Manifest, bundle: Bundle) -> tuple[Counter[str], list[str]]:
+    """What the program of each component may do against what its own policy says of it."""
+    counts: Counter[str] = Counter()
+    shortfalls: list[str] = []
+    carried = {
+        verdict.clause for verdict in bundle.verdicts if verdict.status.value in ("enforced", "partial")
+    }
+    for one in (one for one in manifest.of(Component) if one.id in carried):
+        own = replace(manifest, clauses=one.clauses)
+        tried = [act for act in acts(own, bundle.os) if act.path]
+        service, program = allowed(bundle, tried), allowed(bundle, tried, one.program(bundle.os))
+        for act in tried:
+            counts["of_components"] += 1
+            wanted = act in service and decided(own, act, bundle.os).outcome is evaluate.Outcome.ALLOW
+            if (act in program) is not wanted:
+                shortfalls.append(f"{one.id}: {act} is {'denied' if wanted else 'open'}")
     return counts, shortfalls
 
 

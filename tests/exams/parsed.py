@@ -57,6 +57,10 @@ def shape(bundle: Bundle, by_hand: frozenset[str]) -> Shape:
     return Shape({named.sub("POLICY", item): count for item, count in found.items()})
 
 
+# A component's own name is in its profile's.
+_CHILDREN = re.compile(r"(?<=//)[a-z0-9_-]+|(?<=  profile )[a-z0-9_-]+")
+
+
 @cache
 def _of(kind: str, content: bytes, by_hand: frozenset[str]) -> Shape:
     text = content.decode("utf-8")
@@ -119,10 +123,15 @@ def _apparmor(one: Artifact) -> Shape:
     text = one.content.decode("utf-8")
     AppArmorProfile(text)
     lines = text.split("\n")
-    rules = {number for number, line in enumerate(lines, 1) if line.startswith("  ")}
+    rules = {
+        number for number, line in enumerate(lines, 1) if line.startswith("  ")
+    }  # children and their ends too
     owners = dict(one.lines)
     found = Shape([f"{len(rules ^ owners.keys())} rules without a clause"])
-    kinds = {(re.sub('".*"', "PATH", lines[number - 1]), owner) for number, owner in owners.items()}
+    kinds = {
+        (_CHILDREN.sub("CHILD", re.sub('".*"', "PATH", lines[number - 1])), owner)
+        for number, owner in owners.items()
+    }
     found.update(kind for kind, _owner in kinds)
     return found
 

@@ -5,7 +5,7 @@
 Mounts hold for what is there when the unit starts; a profile goes by the name that is opened, so what is put in a
 path's place by rename meets the same rules, and it sees a program that is held in memory or that ld.so starts. It can
 only take away: what the mounts hide stays hidden. With NoNewPrivileges a program keeps the profile (``ix``), whatever
-starts it.
+starts it; the program of a component gets one of its own on top.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from ..policy import model as m
 from ..policy.model import OS, Manifest, Mode
+from .apparmor_components import Components
 from .apparmor_files import Files
 from .apparmor_rights import Rights
 from .apparmor_table import SUPPORT
@@ -42,21 +43,30 @@ def compile(manifest: Manifest, features: Features) -> Compilation:
     """The profile and the unit that loads it; nothing where the host cannot confine by one."""
     host = Host(manifest, features)
     if not host.apparmor:
-        return Compilation()
+        why = f"a component needs a profile of AppArmor, and this host has none: {host.no_apparmor}"
+        refused = (Verdict(one.id, Status.REFUSED, (), why) for one in manifest.of(m.Component))
+        return Compilation(verdicts=tuple(refused))
     policy = manifest.policy
     closures = manifest.of(m.ReadClosure)
     closure = closures[0].id if closures else m.ReadClosure.section
     text = ProfileText(profile_name(policy), f"Managed by Bulkhead: policy {policy}", _FLAGS[manifest.mode])
-    files, rights = Files(manifest, host), Rights(manifest, host)
-    verdicts = _verdicts(manifest, files, rights)
+    files = Files(manifest, host)
+    components = Components(manifest, host, files, _FLAGS[manifest.mode])
+    rights = Rights(manifest, host, components.profiles)
+    verdicts = _verdicts(manifest, files, rights, components)
     rights.write(text)
     files.write(text)
+    components.write(text)
     content, lines = text.render()
     unit = profile_unit(policy)
     label = f"{profile_name(policy)} ({_MODE[manifest.mode]})"
     readbacks = [
         ReadBack(closure, "unit_state", unit, "active", unit=unit),
         ReadBack(closure, "apparmor_profile", profile_name(policy), _MODE[manifest.mode], unit=host.unit),
+        *(
+            ReadBack(one.clause.id, "apparmor_profile", one.profile, _MODE[manifest.mode], unit=host.unit)
+            for one in components.carried
+        ),
     ]
     if not any(program.escapes and program.key == "ExecStart" for program in host.programs):
         readbacks.append(ReadBack(closure, "process_label", "apparmor", label, unit=host.unit))
@@ -74,7 +84,9 @@ def compile(manifest: Manifest, features: Features) -> Compilation:
 Judge = Callable[[Any], Verdict | None]
 
 
-def _verdicts(manifest: Manifest, files: Files, rights: Rights) -> tuple[Verdict, ...]:
+def _verdicts(
+    manifest: Manifest, files: Files, rights: Rights, components: Components
+) -> tuple[Verdict, ...]:
     """One verdict for each clause that the profile speaks for. None: what is true of it another backend says."""
     judges: dict[type[m.Clause], Judge] = {
         m.PrivilegeClosure: rights.privileges,
@@ -91,6 +103,7 @@ def _verdicts(manifest: Manifest, files: Files, rights: Rights) -> tuple[Verdict
         m.Families: rights.families,
         m.DeviceClosure: files.device_closure,
         m.Device: files.device,
+        m.Component: components.verdict,
     }
     found = []
     for clause in manifest.clauses:

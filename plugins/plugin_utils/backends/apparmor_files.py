@@ -46,7 +46,8 @@ _MAPPED = (
 class Files:
     """File rules and verdicts of one policy."""
 
-    def __init__(self, manifest: Manifest, host: Host) -> None:
+    def __init__(self, manifest: Manifest, host: Host, program: str = "") -> None:
+        """``program``: of a component, which may read itself and has nothing of what the unit's own files ask for."""
         self.manifest, self.host = manifest, host
         self.audit = manifest.mode is Mode.AUDIT
         self.rights = Rights(manifest, host)
@@ -59,7 +60,7 @@ class Files:
                     self.layers += self._layers(clause, may)
                 except BackendError as error:
                     self.refused[clause.id] = str(error)
-        self.layers += self._unit()
+        self.layers += self._itself(program) if program else self._unit()
         self.layers += sorted(self._base())
         self.rules: Rules = lay(self.layers, self.audit)
 
@@ -128,6 +129,12 @@ class Files:
                 for path in sorted({program.path, self.host.resolved(program.path)}):
                     yield Layer(parts_of(path, closure), closure, READ, base=True)
 
+    def _itself(self, program: str) -> Iterator[Layer]:
+        """The kernel maps a program's own file under the profile that the program changes to."""
+        closure = self._closure(m.ExecuteClosure)
+        for path in sorted({program, self.host.resolved(program)}):
+            yield Layer(parts_of(path, closure), closure, frozenset("mr"), base=True)
+
     def _base(self) -> Iterator[Layer]:
         read, execute = self._closure(m.ReadClosure), self._closure(m.ExecuteClosure)
         write = self._closure(m.WriteClosure)
@@ -166,6 +173,15 @@ class Files:
     def _closure(self, kind: type[m.Clause]) -> str:
         found = self.manifest.of(kind)
         return found[0].id if found else kind.section
+
+    def runs(self, path: str) -> bool:
+        """Whether the rules let a program of this very path run, whatever patterns say of it."""
+        deciding = [layer for layer in self.layers if not layer.base and not layer.pattern]
+        there = parts_of(path, m.Execute.section)
+        around = [layer for layer in deciding if there[: len(layer.parts)] == layer.parts]
+        deepest = max((len(layer.parts) for layer in around), default=-1)
+        nearest = [layer for layer in around if len(layer.parts) == deepest]
+        return any("x" in layer.may for layer in nearest) and not any(layer.deny for layer in nearest)
 
     # --- verdicts ---
 
@@ -209,21 +225,22 @@ class Files:
                 f"'{path}' goes through a link to '{self.host.resolved(path)}': holds for both, and not for another "
                 "place that the link is set to later"
             )
-        return self._weigh(clause, "audit deny", [*missing, *self._undone()])
+        return self._weigh(clause, "audit deny", [*missing, *self.undone()])
 
     def read_closure(self, clause: m.ReadClosure) -> Verdict:
-        return self._weigh(clause, "file rules", self._undone())
+        return self._weigh(clause, "file rules", self.undone())
 
     def write_closure(self, clause: m.WriteClosure) -> Verdict:
-        return self._weigh(clause, "file rules", [*self.opened, *self._undone()])
+        return self._weigh(clause, "file rules", [*self.opened, *self.undone()])
 
     def execute_closure(self, clause: m.ExecuteClosure | m.SpawnClosure) -> Verdict:
-        return self._weigh(clause, "file rules ix and m", self._undone(), _MAPPED)
+        return self._weigh(clause, "file rules ix and m", self.undone(), _MAPPED)
 
     def device_closure(self, clause: m.DeviceClosure) -> Verdict:
-        return self._weigh(clause, "file rules", self._undone())
+        return self._weigh(clause, "file rules", self.undone())
 
-    def _undone(self) -> list[str]:
+    def undone(self) -> list[str]:
+        """What the unit or the policy itself lets pass by the profile."""
         outside_ = [f"{path} runs outside of the sandbox (prefix '+')" for path in self.rights.escapes]
         return [*outside_, *undone(self.rights)]
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..policy.model import Families, Manifest, Privilege, PrivilegeClosure, Syscalls
 from .apparmor_table import DEFAULT_FAMILIES, FAMILIES
 from .apparmor_text import ProfileText
@@ -16,8 +18,10 @@ from .linux_tables import CAPABILITIES
 class Rights:
     """Rules and verdicts of one policy that are not about files."""
 
-    def __init__(self, manifest: Manifest, host: Host) -> None:
+    def __init__(self, manifest: Manifest, host: Host, others: Sequence[str] = ()) -> None:
+        """``others``: profiles of the same service beside the policy's own."""
         self.manifest = manifest
+        self.peers = [profile_name(manifest.policy), *others]
         self.granted = {privilege.name for privilege in manifest.of(Privilege)}
         self.escapes = sorted({program.path for program in host.programs if program.escapes})
         syscalls = manifest.of(Syscalls)
@@ -39,14 +43,18 @@ class Rights:
             raw = ("raw",) if name.startswith("ip") and "raw_network" in self.granted else ()
             for kind in (*types, *raw):
                 text.rule(f"network {family} {kind}", owner)
-        own = profile_name(self.manifest.policy)
         text.rule("signal (receive)", closure)
         # Under the other name while it is tried in the other mode, the name stays: the peer is the profile itself.
-        text.rule(
-            "signal (send)" if "signal_any_process" in self.granted else f"signal (send) peer={own}", closure
-        )
-        traces = "trace_processes" in self.granted
-        text.rule("ptrace" if traces else f"ptrace (read, readby) peer={own}", closure)
+        # Who is under two profiles is reached by who may reach both.
+        for word, free in (
+            ("signal (send)", "signal_any_process"),
+            ("ptrace (read, readby)", "trace_processes"),
+        ):
+            if free in self.granted:
+                text.rule(word.removesuffix(" (read, readby)"), closure)
+            else:
+                for peer in self.peers:
+                    text.rule(f"{word} peer={peer}", closure)
         if self.mounts:
             for word in ("mount", "umount", "remount", "pivot_root"):
                 text.rule(word, closure)

@@ -25,6 +25,12 @@ SUPPORT: dict[type[m.Clause], Support] = {
     m.Families: Support(EXACT, "network rules", SINCE),
     m.DeviceClosure: Support(EXACT, "file rules by name", SINCE),
     m.Device: Support(EXACT, "file rule rw", SINCE),
+    m.Component: Support(
+        COARSER,
+        "child profile",
+        SINCE,
+        "addresses, ports, calls and limits, which are the service's own",
+    ),
 }
 
 # words.FAMILIES -> (family, socket types); raw sockets of the internet families come with a privilege.

@@ -131,6 +131,7 @@ class ProfileText:
     header: str
     flags: tuple[str, ...]
     _rules: list[tuple[str, str]] = field(default_factory=list)
+    _children: list[tuple[ProfileText, str]] = field(default_factory=list)
 
     def rule(self, text: str, clause: str) -> None:
         """One rule without its comma. One that is there already stays its first clause's."""
@@ -144,18 +145,37 @@ class ProfileText:
         words = "audit deny " if deny else "audit " if audit else ""
         self.rule(f'{words}"{where}" {permissions}', clause)
 
+    def change(self, program: Parts, profile: str, clause: str) -> None:
+        """Whoever starts ``program`` changes to ``profile``. A rule for one name beats all patterns (apparmor.d(5))."""
+        where = "".join(f"/{literal(part)}" for part in program)
+        own = [f'"{where}" ', f'audit "{where}" ']
+        self._rules = [
+            (rule.removesuffix("ix") if rule.startswith(tuple(own)) else rule, owner)
+            for rule, owner in self._rules
+        ]
+        self._rules = [(rule, owner) for rule, owner in self._rules if rule not in own]
+        # The kernel maps the program as well; what a pattern says of that parser 4.1 forgets for this one name.
+        self.rule(f'"{where}" mrkpx -> {profile}', clause)
+
+    def child(self, child: ProfileText, clause: str) -> None:
+        """A profile inside of this one; all of it is of one clause."""
+        self._children.append((child, clause))
+
     def render(self) -> tuple[bytes, tuple[tuple[int, str], ...]]:
         """The file's bytes and its (line number from 1, clause id) pairs."""
-        text = [
-            f"# {self.header}",
-            "abi <abi/3.0>,",
-            "",
-            f"profile {self.name} flags=({', '.join(self.flags)}) {{",
-        ]
+        text = [f"# {self.header}", "abi <abi/3.0>,", "", self._head]
         owners = []
         for rule, clause in self._rules:
             text.append(f"  {rule},")
             if clause:
                 owners.append((len(text), clause))
+        for child, clause in self._children:
+            inside = [f"  {child._head}", *(f"    {rule}," for rule, _unused in child._rules), "  }"]
+            owners += [(len(text) + number, clause) for number in range(1, len(inside) + 1)]
+            text += inside
         text.append("}")
         return ("\n".join(text) + "\n").encode("ascii"), tuple(owners)
+
+    @property
+    def _head(self) -> str:
+        return f"profile {self.name} flags=({', '.join(self.flags)}) {{"

@@ -59,8 +59,11 @@ def asked_paths(manifest: Manifest, os: OS) -> tuple[str, ...]:
     """Paths of which a host has to say whether a link is in them, because a backend goes by names."""
     if os is not OS.LINUX:
         return ()
-    refs = [ref for clause in manifest.clauses if (ref := _path(clause)) is not None and not ref.glob]
-    return tuple(sorted({plain(path) for ref in refs if (path := ref.on(os))}))
+    components = manifest.of(m.Component)
+    clauses = [*manifest.clauses, *(clause for one in components for clause in one.clauses)]
+    refs = [ref for clause in clauses if (ref := _path(clause)) is not None and not ref.glob]
+    paths = {path for ref in refs if (path := ref.on(os))} | {one.program(os) for one in components}
+    return tuple(sorted({plain(path) for path in paths if path}))
 
 
 def _settle_paths(manifest: Manifest, os: OS) -> tuple[Manifest, tuple[Verdict, ...]]:

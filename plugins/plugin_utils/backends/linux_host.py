@@ -156,10 +156,19 @@ class Host:
     @property
     def apparmor(self) -> bool:
         """Whether a profile confines the unit: the kernel mediates, the parser knows ABI 3.0, systemd can set it."""
+        return not self.no_apparmor
+
+    @property
+    def no_apparmor(self) -> str:
+        """Why no profile confines the unit, or nothing."""
         facts = self.facts.get("apparmor", {})
-        known = bool(facts.get("parser")) and "3.0" in facts.get("abis", [])
-        mediates = bool(facts.get("enabled")) and "apparmor" in self.facts.get("lsm", [])
-        return known and mediates and bool(self.flags.get("APPARMOR")) and not self.container
+        if self.container:
+            return "it is a container"
+        if not facts.get("enabled") or "apparmor" not in self.facts.get("lsm", []):
+            return "its kernel runs without it"
+        if not facts.get("parser") or "3.0" not in facts.get("abis", []):
+            return "it has no apparmor_parser that knows ABI 3.0"
+        return "" if self.flags.get("APPARMOR") else "its systemd is built without it"
 
     def resolved(self, path: str) -> str:
         """What ``path`` is once all links in it are followed: the name by which the kernel knows a file."""

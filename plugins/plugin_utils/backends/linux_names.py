@@ -63,6 +63,12 @@ def profile_name(policy: str) -> str:
     return f"bulkhead.{policy}"
 
 
+def child_profile_name(policy: str, component: str) -> str:
+    """The profile of one component, inside of the policy's own."""
+    slug(component)
+    return f"{profile_name(policy)}//{component}"
+
+
 def profile_path(policy: str) -> str:
     return f"{PROFILES}/{profile_name(policy)}"
 

@@ -8,6 +8,7 @@ from ..policy.model import (
     BusClosure,
     BusName,
     Clause,
+    Component,
     Connect,
     ConnectClosure,
     Deny,
@@ -83,5 +84,8 @@ SUPPORT: dict[type[Clause], Support] = {
     DeviceClosure: _exact(),
     Device: _exact(),
     WritableAndExecutable: _coarser(f"the effect of the operation dynamic-code-generation is {UNSEEN}"),
+    Component: _never(
+        "a process keeps the sandbox that it was started in, and cannot be put into a narrower one"
+    ),
     Syscalls: _never("profiles filter operations, not groups of system calls"),
 }

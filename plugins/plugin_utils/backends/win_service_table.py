@@ -8,6 +8,7 @@ from ..policy.model import (
     BusClosure,
     BusName,
     Clause,
+    Component,
     CoreDumps,
     Deny,
     Device,
@@ -115,6 +116,9 @@ SUPPORT: dict[type[Clause], Support] = {
         "the time to stop is one setting for all services (WaitToKillServiceTimeout), at shutdown only"
     ),
     Watchdog: _never("the service control manager has no watchdog"),
+    Component: _never(
+        "what a service starts runs with the service's own token, and so with all of its rights"
+    ),
     Secret: _never("the service control manager hands no secrets to services"),
     Syscalls: _never("Windows has no filter of system calls for services"),
     SharedMemory: _never("named shared memory cannot be made private to one service without an AppContainer"),

@@ -30,6 +30,7 @@ class Act:
     enforced: bool = True
     creates: bool = False
     count: int = 1
+    component: str = ""  # whose profile denied it, where it was not the service's own
 
     def words(self) -> str:
         """The act for people: ``connect 192.0.2.7:443 (tcp)``."""
@@ -81,4 +82,5 @@ def of(row: Mapping[str, Any]) -> Act:
         bool(row.get("enforced", True)),
         bool(row.get("creates") or row.get("removes")),
         int(row.get("count", 1)),
+        str(row.get("child") or "").partition("//")[0],
     )

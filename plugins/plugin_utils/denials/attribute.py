@@ -41,6 +41,9 @@ class Attribution:
 
 def attribute(manifest: m.Manifest, act: Act, allowed_calls: Collection[str] | None) -> Attribution:
     """``allowed_calls``: names that the unit's filter lets through, read from the host; None where it has no list."""
+    component = component_of(manifest, act)
+    if component is not None:
+        return Attribution(component.id, note=f"by the policy '{component.policy}' of this component")
     if act.kind in FILE_ACTS:
         return _file(manifest, act)
     if act.mechanism == "nftables":
@@ -60,6 +63,11 @@ def attribute(manifest: m.Manifest, act: Act, allowed_calls: Collection[str] | N
     if act.kind == "processes":
         return _setting(manifest, m.MaxProcesses)
     return Attribution("", note="no clause of the language speaks of it")
+
+
+def component_of(manifest: m.Manifest, act: Act) -> m.Component | None:
+    """The component whose own profile denied it; the service's profile is asked as well, and records for itself."""
+    return next((one for one in manifest.of(m.Component) if one.name == act.component), None)
 
 
 def spellings(path: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from ..policy.diff import Direction, diff
 from ..policy.evaluate import Outcome, path_act
 from ..policy.faults import PolicyFaults
 from .acts import Act
-from .attribute import Attribution
+from .attribute import Attribution, component_of
 from .change import Change, Policy, faults_in_words
 from .wanted import wish
 from .wishes import NoChange, Wish
@@ -41,6 +41,11 @@ class Proposal:
 
 def propose(policy: Policy, act: Act, found: Attribution) -> Proposal:
     """The smallest change of ``policy`` that allows ``act`` and that the language and all examples agree to."""
+    component = component_of(policy.manifest, act)
+    if component is not None:
+        return Proposal(
+            None, why=f"What it may do stands in the policy '{component.policy}': change that one."
+        )
     try:
         wanted = wish(policy, act, found)
     except NoChange as reason:

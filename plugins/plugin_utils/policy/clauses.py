@@ -73,7 +73,7 @@ _KINDS: tuple[type[m.Clause], ...] = (
     *(row[0] for row in SETTINGS),
     *PATH_LISTS,
     *(row[0] for row in NAME_LISTS),
-    *(m.Listen, m.Connect, m.EnvironmentSet, m.Secret, m.RestartLimit),
+    *(m.Listen, m.Connect, m.EnvironmentSet, m.Secret, m.Component, m.RestartLimit),
 )
 SECTIONS: tuple[str, ...] = tuple(dict.fromkeys(kind.section for kind in _KINDS))
 
@@ -164,7 +164,7 @@ class ClauseBuilder:
         if found is not None:
             with self.faults.at(found):
                 count, seconds = units.count_in_time(found.value)
-                self._add(
+                self.add(
                     m.RestartLimit(m.RestartLimit.section, count=count, seconds=seconds, origin=found.origin),
                     found,
                 )
@@ -177,7 +177,7 @@ class ClauseBuilder:
             self._no_repeats(node)
         with self.faults.at(node):
             values: dict[str, Any] = {name: read(node.value)}
-            self._add(kind(kind.section, origin=node.origin, **values), node)
+            self.add(kind(kind.section, origin=node.origin, **values), node)
 
     def _no_repeats(self, node: Node) -> None:
         seen: set[str] = set()
@@ -218,10 +218,10 @@ class ClauseBuilder:
             self._no_repeats(node)
         names = _sorted_names(node.value) if node is not None else ()
         origin = node.origin if node is not None else m.Origin()
-        self._add(m.EnvironmentClosure(m.EnvironmentClosure.section, names=names, origin=origin), node)
+        self.add(m.EnvironmentClosure(m.EnvironmentClosure.section, names=names, origin=origin), node)
         for name, value in self.root.entries("environment", "set"):
             clause_id = f"{m.EnvironmentSet.section}[{name}]"
-            self._add(
+            self.add(
                 m.EnvironmentSet(clause_id, name=name, value=str(value.value), origin=value.origin), value
             )
 
@@ -248,9 +248,10 @@ class ClauseBuilder:
             message = f"{quote(content)} is listed twice, first on line {twin.origin.line}."
             self.faults.add(entry.node, message, "remove one of them")
             return
-        self._add(clause, entry.node)
+        self.add(clause, entry.node)
 
-    def _add(self, clause: m.Clause, node: Node | None) -> None:
+    def add(self, clause: m.Clause, node: Node | None) -> None:
+        """Take a clause over; an id that is taken is a fault."""
         first = self.nodes.get(clause.id)
         if first is not None and node is not None:
             message = f"the id {quote(clause.id)} is taken, first on line {first.origin.line}."

@@ -119,7 +119,7 @@ def _direction(old: m.Clause | None, new: m.Clause | None) -> Direction:
     if present is None:
         raise AssertionError("a change is of a clause that was there or is there")
     opens, closes = Direction.WIDENS, Direction.NARROWS
-    if isinstance(present, m.Deny) or ordered(present):
+    if isinstance(present, (m.Deny, m.Component)) or ordered(present):
         opens, closes = closes, opens
     elif not isinstance(present, (*_GRANTS, m.EnvironmentClosure)):
         return Direction.NEUTRAL
@@ -163,7 +163,7 @@ def _at_most(new: float | None, old: float | None) -> bool:
 def _rest(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     """Everything that is no clause. More waivers or overrides, or only auditing, weaken what is enforced."""
     changes: list[Change] = []
-    for key in ("workloads", "mode", "components", "examples", "health", "owner", "risk", "summary"):
+    for key in ("workloads", "mode", "examples", "health", "owner", "risk", "summary"):
         if old[key] != new[key]:
             direction = Direction.NEUTRAL
             if key == "mode":

@@ -366,6 +366,29 @@ class Secret(Clause):
     rotate_with: str = ""
 
 
+# --- components -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Component(Clause):
+    """components[NAME]: a program that the application starts, and that may do what its own policy says of that.
+
+    ``programs``: (os, path) of the program on each system that the policy names one on. ``clauses``: of that policy.
+    It only ever narrows: what the application may not do, its component may not do either.
+    """
+
+    section: ClassVar[str] = "components"
+    name: str = ""
+    policy: str = ""
+    version: str = ""
+    programs: tuple[tuple[OS, str], ...] = ()
+    clauses: tuple[Clause, ...] = ()
+
+    def program(self, os: OS) -> str:
+        """The program on ``os``, or nothing."""
+        return dict(self.programs).get(os, "")
+
+
 # --- resilience -------------------------------------------------------------------------------------------
 
 

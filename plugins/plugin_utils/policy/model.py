@@ -116,7 +116,6 @@ class Manifest:
     examples: tuple[Example, ...] = ()
     overrides: tuple[Override, ...] = ()
     waivers: tuple[Waiver, ...] = ()
-    components: tuple[tuple[str, str], ...] = ()  # (name, policy)
     digest: str = ""
 
     def workload(self, os: OS) -> Workload | None:

@@ -13,11 +13,12 @@ from . import load
 from . import model as m
 from .checks import Resolved, check
 from .clauses import CLOSURES, SECTIONS, ClauseBuilder
+from .components import read_components
 from .examples import check_examples, read_examples
 from .extends import Baseline, Capping, Widenings
 from .faults import Fault, FaultList, PolicyFaults
 from .manifest import digest
-from .rest import read_components, read_health, read_overrides
+from .rest import read_health, read_overrides
 from .source import Node
 from .waivers import read_waivers
 from .workloads import read_path_names, read_workloads
@@ -55,6 +56,8 @@ def _resolve(document: load.Document, groups: Groups, today: date, before: Seque
     builder = ClauseBuilder(root, read_path_names(root, workloads, faults), groups, faults)
     builder.build()
     _grants_imply_calls(builder)
+    for component, node in read_components(document, lambda one: resolve(one, groups, today), faults):
+        builder.add(component, node)
 
     examples = read_examples(root, builder.names, faults)
     baselines = [_baseline(one, workloads, faults) for one in document.baselines]
@@ -74,7 +77,6 @@ def _resolve(document: load.Document, groups: Groups, today: date, before: Seque
     check(Resolved(clauses, systems, waived, builder.nodes, root, faults))
     check_examples(examples, clauses, systems, builder.nodes, faults)
     health, overrides = read_health(root, faults), read_overrides(root)
-    components = read_components(document, faults)
     _no_idle_systems(root, systems, faults)
     if before or faults.items:
         raise PolicyFaults([*before, *faults.items])
@@ -92,7 +94,6 @@ def _resolve(document: load.Document, groups: Groups, today: date, before: Seque
         examples=tuple(sorted((held.example for held in examples), key=lambda e: e.id)),
         overrides=tuple(sorted(overrides, key=lambda o: o.id)),
         waivers=tuple(sorted(waivers, key=lambda w: (w.clause, w.on.value))),
-        components=tuple(sorted(components)),
     )
     return replace(manifest, digest=digest(manifest))
 

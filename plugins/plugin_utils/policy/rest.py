@@ -1,15 +1,14 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a document is no clause: health checks, overrides and components."""
+"""What of a document is no clause: health checks and overrides."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from . import library, units
-from .faults import FaultList, PolicyFaults, Refusal, plain, quote
-from .load import Document, load_policy
+from . import units
+from .faults import FaultList, Refusal, plain, quote
 from .model import OS, HealthCheck, Override
 from .source import Node
 
@@ -75,24 +74,3 @@ def read_overrides(root: Node) -> list[Override]:
                         Override(name, OS(system), backend, key, plain(node.value), origin=node.origin)
                     )
     return found
-
-
-def read_components(document: Document, faults: FaultList) -> list[tuple[str, str]]:
-    """(name, policy) pairs. The policy of a component must load by itself."""
-    found: dict[str, str] = {}
-    for node in document.root.each("components"):
-        name, policy = str(node.value["name"]), str(node.value["policy"])
-        with faults.at(node):
-            if name in found:
-                raise Refusal(f"the component {quote(name)} is listed twice.", "remove one of them")
-            found[name] = policy
-            if policy == document.name:
-                raise Refusal(f"the policy {quote(policy)} is its own component.", "remove the component")
-            library.find(policy, document.search)
-            try:
-                load_policy(policy, document.search)
-            except PolicyFaults as error:
-                count = len(error.faults)
-                message = f"the policy {quote(policy)} of the component {quote(name)} has faults: {count}."
-                raise Refusal(message, f"the first: {error.faults[0].message.rstrip('.')}") from error
-    return list(found.items())

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 _PROFILE = re.compile(r"profile (\S+)(?: flags=\(([a-z_, ]+)\))? \{")
 _FILE = re.compile(
     r"(?P<words>(?:(?:audit|deny|allow|owner|file) )*)"
-    r'"(?P<path>(?:[^"\\]|\\.)+)" (?P<perms>[a-zA-Z]+)(?: -> \S+)?,'
+    r'"(?P<path>(?:[^"\\]|\\.)+)" (?P<perms>[a-zA-Z]+)(?: -> (?P<into>\S+))?,'
 )
 _NETWORK = re.compile(r"(?:audit )?(?P<deny>deny )?network(?: (?P<family>[a-z0-9]+))?(?: (?P<type>[a-z]+))?,")
 # Rules that say nothing of files and of the internet.
@@ -45,33 +45,61 @@ _LETTERS = {"read": "r", "write": "w", "execute": "x"}
 
 
 class Confinement:
-    """The outermost profile of a text. Raises ``ValueError`` for a rule that is not known."""
+    """The outermost profile of a text and those inside of it. Raises ``ValueError`` for a rule that is not known.
+
+    ``changes``: for each program that has a rule of its own to change profile, the names of the profiles that it runs
+    under from then on. Who runs under several may do what each of them allows.
+    """
 
     def __init__(self, text: str) -> None:
-        self.allowed: list[tuple[re.Pattern[bytes], set[str]]] = []
-        self.denied: list[tuple[re.Pattern[bytes], set[str]]] = []
-        self.families: set[tuple[str, str]] = set()
-        self.refused: set[tuple[str, str]] = set()
-        self.complains = False
-        depth = 0
+        self._empty("", "")
+        open_: list[Confinement] = []
         for raw in text.split("\n"):
             line = raw.strip()
             if not line or line.startswith(("#", "abi ", "include ")):
                 continue
             if head := _PROFILE.fullmatch(line):
-                depth += 1
-                self.complains |= depth == 1 and "complain" in (head[2] or "")
+                if open_:
+                    inner = Confinement.__new__(Confinement)
+                    inner._empty(f"{open_[-1].name}//{head[1]}", head[2])
+                    open_[-1].children[inner.name] = inner
+                    open_.append(inner)
+                else:
+                    self._empty(head[1], head[2])
+                    open_.append(self)
             elif line in ("}", "},"):
-                depth -= 1
-            elif depth == 1:
-                self._rule(line)
-            elif depth < 1:
+                open_.pop()
+            elif open_:
+                open_[-1]._rule(line)
+            else:
                 raise ValueError(f"outside of a profile: {line!r}")
+
+    def _empty(self, name: str, flags: str | None) -> None:
+        self.name, self.complains = name, "complain" in (flags or "")
+        self.allowed: list[tuple[re.Pattern[bytes], set[str]]] = []
+        self.denied: list[tuple[re.Pattern[bytes], set[str]]] = []
+        self.families: set[tuple[str, str]] = set()
+        self.refused: set[tuple[str, str]] = set()
+        self.changes: dict[bytes, tuple[str, ...]] = {}
+        self.children: dict[str, Confinement] = {}
+
+    def started(self, program: str) -> tuple[Confinement, ...]:
+        """The profiles that ``program`` runs under once it is started from here."""
+        names = self.changes.get(program.encode(), (self.name,))
+        known = {self.name: self, **self.children}
+        if missing := set(names) - set(known):
+            raise ValueError(f"no such profile: {sorted(missing)}")
+        return tuple(known[name] for name in names)
 
     def _rule(self, line: str) -> None:
         if found := _FILE.fullmatch(line):
             rules = self.denied if "deny" in found["words"] else self.allowed
             rules.append((re.compile(b"".join(expression(found["path"])), re.DOTALL), set(found["perms"])))
+            if found["into"]:
+                own = f"{self.name}//" if "c" in found["perms"].lower() else ""
+                self.changes[literal(found["path"])] = tuple(
+                    f"{own}{name}" for name in found["into"].split("//&")
+                )
         elif found := _NETWORK.fullmatch(line):
             rules_ = self.refused if found["deny"] else self.families
             rules_.add((found["family"] or "", found["type"] or ""))
@@ -94,6 +122,17 @@ class Confinement:
             return any(one in ("", family) and other in ("", kind) for one, other in rules)
 
         return not among(self.refused) and (self.complains or among(self.families))
+
+
+def literal(path: str) -> bytes:
+    """The path of a rule without a pattern; raises ``ValueError`` for any other."""
+    if re.search(r"(?<!\\)(?:\\\\)*[*?\[\]{}]", path):
+        raise ValueError(f"a pattern: {path!r}")
+    return re.sub(
+        rb"\\([0-3][0-7]{2}|.)",
+        lambda one: bytes([int(one[1], 8)]) if len(one[1]) == 3 else one[1],
+        path.encode(),
+    )
 
 
 def expression(pattern: str) -> Iterator[bytes]:

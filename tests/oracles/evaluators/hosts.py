@@ -53,11 +53,12 @@ class Linux:
         self.profile = next((Confinement(text) for kind, text in files if kind == "apparmor"), None)
         self.table = next((Table(text) for kind, text in files if kind == "nftables"), None)
 
-    def allows(self, act: Act) -> bool:
+    def allows(self, act: Act, program: str = "") -> bool:
+        """Whether the service may, or ``program``, which it has started."""
         if act.path:
-            path = f"/usr{act.path}" if self.merged and _MERGED.match(act.path) else act.path
-            unprofiled = self.profile is None or self.profile.allows(act.action, path)
-            return unprofiled and self.mounts.allows(act.action, path)
+            path = self._real(act.path)
+            under = self.profile.started(self._real(program)) if self.profile is not None else ()
+            return all(one.allows(act.action, path) for one in under) and self.mounts.allows(act.action, path)
         families = (
             ["AF_INET6" if ":" in act.address else "AF_INET"] if act.address else ["AF_INET", "AF_INET6"]
         )
@@ -66,6 +67,9 @@ class Linux:
         hook = "output" if act.action == "connect" else "input"
         peer = act.address or "192.0.2.1"
         return self.table is None or self.table.allows(hook, Packet(act.protocol, act.port, peer))
+
+    def _real(self, path: str) -> str:
+        return f"/usr{path}" if self.merged and _MERGED.match(path) else path
 
     def _opens(self, family: str, protocol: str) -> bool:
         if family not in self.families:
@@ -86,7 +90,7 @@ class Windows:
         sid = json.loads(settings)["service_sid"]
         self.programs = AppLocker(programs[0], sid) if programs else None
 
-    def allows(self, act: Act) -> bool:
+    def allows(self, act: Act, program: str = "") -> bool:
         if act.action == "execute":
             runs = self.programs is None or self.programs.allows(act.path)
             return runs and self.access.allows("execute", act.path)
@@ -111,7 +115,7 @@ class MacOS:
         self.user = str(plistlib.loads(plist.encode()).get("UserName", "root")) if plist else "root"
         self.anchor = next((Anchor(text) for kind, text in files if kind == "pf"), None)
 
-    def allows(self, act: Act) -> bool:
+    def allows(self, act: Act, program: str = "") -> bool:
         if act.path:
             path = act.path
             if any(path == link or path.startswith(link + "/") for link in _LINKS):

@@ -21,6 +21,7 @@ profile app flags=(attach_disconnected) {
   audit deny "/etc/app/secret{,/,/**}" rwx,
   "/srv/a\040b/\133x\135\303\251?" r,
   "/opt/tool" cx -> helper,
+  "/opt/two\040words" mrpx -> app//&app//helper,
   profile helper {
     "/etc/shadow" r,
   }
@@ -74,3 +75,19 @@ def test_a_profile_that_complains_denies_only_what_it_denies_by_name() -> None:
 def test_what_is_not_known_is_no_answer(rule: str) -> None:
     with pytest.raises(ValueError):
         Confinement(f"profile a {{\n  {rule}\n}}\n")
+
+
+@pytest.mark.parametrize(
+    ("program", "names"),
+    [("/opt/tool", ["app//helper"]), ("/opt/two words", ["app", "app//helper"]), ("/usr/bin/app", ["app"])],
+)
+def test_what_a_program_runs_under(program: str, names: list[str]) -> None:
+    under = Confinement(TEXT).started(program)
+    assert [one.name for one in under] == names
+    assert all(one.allows("read", "/etc/shadow") for one in under) is (names == ["app//helper"])
+
+
+@pytest.mark.parametrize("rule", ['"/a" px -> other,', '"/a*" px -> a,'])
+def test_a_change_to_nowhere_or_of_many_programs_is_no_answer(rule: str) -> None:
+    with pytest.raises(ValueError):
+        Confinement(f"profile a {{\n  {rule}\n}}\n").started("/a")

@@ -57,11 +57,18 @@ class Automaton:
         name = path if isinstance(path, bytes) else path.encode()
         return self._has(name, letter) and (letter != "l" or self._has(name + b"\0/any", letter))
 
+    def way(self, path: str) -> int:
+        """How a program is started: the same profile, or an entry of the table of transitions."""
+        return self._accepted(path.encode()) >> 10 & 0xF
+
     def _has(self, text: bytes, letter: str) -> bool:
+        return bool(self._accepted(text) & BITS[letter])
+
+    def _accepted(self, text: bytes) -> int:
         state = 1
         for byte in text:
             state = self._step(state, self.tables[CLASSES][byte] if CLASSES in self.tables else byte)
-        return bool(self.tables[ACCEPT][state] & BITS[letter])
+        return self.tables[ACCEPT][state]
 
     def _step(self, state: int, byte: int) -> int:
         while True:

@@ -79,3 +79,15 @@ def test_what_is_outside_of_a_tree_is_everything_else(names, others):
         assert compiled.allows(b"/x/" + one, "r") is (one not in names), one
         assert compiled.allows(b"/x/" + one + b"/y", "r") is (one not in names), one
     assert compiled.allows("/x/", "r") and not compiled.allows("/y", "r")
+
+
+def test_one_name_is_started_otherwise_than_the_tree_that_it_lies_in():
+    """The parser puts a rule for one name before those for patterns: else both ways to start it would be an error."""
+    other = '  "/opt{,/,/**}" mrkix,\n  "/opt/side" mrkpx -> bulkhead.x//&bulkhead.x//side,\n'
+    child = '  profile side {\n    "/opt/side" mr,\n  }\n'
+    policy = apparmor_dfa.compiled(f"abi <abi/3.0>,\nprofile bulkhead.x {{\n{other}{child}}}\n")
+    assert b"bulkhead.x//&bulkhead.x//side\0" in policy
+    outer = apparmor_dfa.Automaton(policy[: policy.index(b"bulkhead.x//side\0")])
+    ways = {place: outer.way(place) for place in ("/opt/side", "/opt/other", "/opt/side/below")}
+    assert ways["/opt/side"] != ways["/opt/other"] == ways["/opt/side/below"]
+    assert all(outer.allows("/opt/side", letter) for letter in "mrkx")

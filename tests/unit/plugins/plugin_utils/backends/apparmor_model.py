@@ -11,14 +11,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_HEAD = re.compile(r"profile (bulkhead\.[a-z0-9][a-z0-9_-]*) flags=\(([a-z_, ]+)\) \{")
+_NAME = r"[a-z0-9][a-z0-9_-]*"
+_PEER = rf"bulkhead\.{_NAME}(//{_NAME})?"
+_HEAD = re.compile(rf"profile (bulkhead\.{_NAME}) flags=\(([a-z_, ]+)\) \{{")
+_CHILD = re.compile(rf"  profile ({_NAME}) flags=\(([a-z_, ]+)\) \{{")
+_CHANGE = re.compile(rf'  "((?:[^"\\]|\\.)*)" mrkpx -> (bulkhead\.{_NAME})//&(bulkhead\.{_NAME})//({_NAME}),')
 _FILE = re.compile(r'  (audit deny |audit )?"((?:[^"\\]|\\.)*)" ([a-z]+),')
 _FLAGS = {"complain", "attach_disconnected", "mediate_deleted"}
 _OTHER = (
     re.compile(r"  capability [a-z_]+,"),
     re.compile(r"  network (inet6?|unix|netlink|packet|bluetooth|vsock) (stream|dgram|seqpacket|raw),"),
-    re.compile(r"  signal \((send|receive)\)( peer=bulkhead\.[a-z0-9][a-z0-9_-]*)?,"),
-    re.compile(r"  ptrace( \(read, readby\) peer=bulkhead\.[a-z0-9][a-z0-9_-]*)?,"),
+    re.compile(rf"  signal \((send|receive)\)( peer={_PEER})?,"),
+    re.compile(rf"  ptrace( \(read, readby\) peer={_PEER})?,"),
     re.compile(r"  (mount|umount|remount|pivot_root),"),
 )
 _ALLOWED = re.compile(r"m?r?w?k?l?(ix)?")
@@ -46,24 +50,53 @@ class Profile:
         head = _HEAD.fullmatch(lines[3])
         if not head:
             raise ValueError(f"no head: {lines[3]!r}")
-        self.name, self.flags = head[1], frozenset(head[2].split(", "))
+        self._read(head[1], head[2], lines[4:-1])
+
+    def _read(self, name: str, flags: str, lines: list[str]) -> None:
+        self.name, self.flags = name, frozenset(flags.split(", "))
         if not self.flags <= _FLAGS:
             raise ValueError(f"flags: {sorted(self.flags)}")
         self.files: list[FileRule] = []
         self.others: list[str] = []
-        for line in lines[4:-1]:
-            found = _FILE.fullmatch(line)
+        self.children: dict[str, Profile] = {}
+        self.changes: dict[bytes, str] = {}  # program -> child that it changes to
+        at = 0
+        while at < len(lines):
+            line = lines[at]
+            at += 1
+            found, child, change = _FILE.fullmatch(line), _CHILD.fullmatch(line), _CHANGE.fullmatch(line)
             if found:
                 self.files.append(_rule(*found.groups()))
+            elif change and change[2] == change[3] == self.name:
+                self.changes[_literal(change[1])] = change[4]
+                self.files.append(_rule(None, change[1], "mrkix"))
+            elif child:
+                end = lines.index("  }", at)
+                inside = [
+                    text.removeprefix("  ") if text.startswith("    ") else text for text in lines[at:end]
+                ]
+                self.children[child[1]] = Profile.__new__(Profile)
+                self.children[child[1]]._read(child[1], child[2], inside)
+                at = end + 1
             elif any(form.fullmatch(line) for form in _OTHER):
                 self.others.append(line.strip().removesuffix(","))
             else:
                 raise ValueError(f"no rule of ours: {line!r}")
+        if set(self.changes.values()) != set(self.children):
+            raise ValueError(f"changes to {sorted(self.changes.values())}, children {sorted(self.children)}")
 
     def allows(self, path: str, letter: str) -> bool:
         """Whether ``letter`` (one of r w k l m x) is allowed on a path; a directory ends in '/'."""
         found = [rule for rule in self.files if letter in rule.may and rule.matches.fullmatch(path.encode())]
         return any(not rule.deny for rule in found) and not any(rule.deny for rule in found)
+
+
+def _literal(where: str) -> bytes:
+    """The one path that a rule without a pattern is about."""
+    tokens = list(_tokens(where))
+    if any(special for _text, special in tokens):
+        raise ValueError(f"a pattern: {where!r}")
+    return b"".join(text for text, _special in tokens)
 
 
 def _rule(kind: str | None, where: str, may: str) -> FileRule:

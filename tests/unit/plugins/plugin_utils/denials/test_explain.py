@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from denials_support import call, file, policy
+from denials_support import TEXT, call, file, policy
 
 from ansible_collections.bulkhead.fleet.plugins.filter.merged_denials import merged_denials
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.denials.explain import explain
@@ -93,3 +93,21 @@ def test_equal_denials_of_several_hosts_are_one_line(tmp_path: Path) -> None:
         "filesystem.read: 7x read /etc/fstab on a, b: filesystem: {read: [/etc/fstab]}",
         "filesystem.read: 1x read /etc/shadow on b: no change proposed",
     ]
+
+
+def test_what_a_components_own_profile_denied_is_of_the_component(tmp_path: Path) -> None:
+    (tmp_path / "side.yml").write_text(
+        TEXT.replace("policy: web", "policy: side").replace(
+            "web.service", "side.service, executable: /usr/bin/side"
+        )
+    )
+    made = policy(tmp_path, TEXT + "components: [{name: tool, policy: side}]\n")
+    rows = [
+        file("read", "/etc/fstab", child=child) for child in ("tool", "tool//null-/x", "null-/usr/bin/x", "")
+    ]
+    first, second, third, own = explain(answer(*rows), made)["denials"]
+    for row in (first, second):
+        assert (row["clause"], row["note"]) == ("components[tool]", "by the policy 'side' of this component")
+        assert row["proposal"]["why"] == "What it may do stands in the policy 'side': change that one."
+        assert row["proposal"]["change"] is None
+    assert third["clause"] == own["clause"] == "filesystem.read"

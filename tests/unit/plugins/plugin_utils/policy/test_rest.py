@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from policy_support import HEAD, WORKLOAD, Make
+from policy_support import Make
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyFaults
 
@@ -51,22 +49,3 @@ def test_overrides(make: Make) -> None:
         ("overrides.linux.systemd.Sockets[a]", "systemd", "Sockets", "a"),
         ("overrides.linux.systemd.Sockets[b]", "systemd", "Sockets", "b"),
     ]
-
-
-def test_components(make: Make) -> None:
-    assert make("components: [{name: php, policy: helper}]\n").components == (("php", "helper"),)
-
-
-def test_a_component_that_is_not_there(make: Make) -> None:
-    with pytest.raises(PolicyFaults, match="there is no policy 'no-such-policy'"):
-        make("components: [{name: php, policy: no-such-policy}]\n")
-
-
-def test_a_component_with_faults(make: Make, tmp_path: Path) -> None:
-    (tmp_path / "broken.yml").write_text(HEAD + WORKLOAD + "memory: {limit: lots}\n", encoding="utf-8")
-    with pytest.raises(
-        PolicyFaults, match="the policy 'broken' of the component 'php' has faults: 2"
-    ) as caught:
-        make("components: [{name: php, policy: broken}]\n")
-    (fault,) = caught.value.faults
-    assert fault.help_text.startswith("the first: ") and not fault.help_text.endswith(".")
