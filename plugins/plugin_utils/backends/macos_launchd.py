@@ -62,6 +62,8 @@ class Job:
         self.collector = Collector(manifest, OS.MACOS, SUPPORT)
         self.audit = self.collector.audit
         self.account = account_of(manifest)
+        workload = manifest.workload(OS.MACOS)
+        self.named = workload.user if workload else ""
         self.keys: dict[str, Any] = {}
         self.limits: dict[str, int] = {}
         self.variables: dict[str, str] = {}
@@ -71,10 +73,19 @@ class Job:
         return SUPPORT[type(clause)].missing
 
     def user(self, clause: User) -> None:
+        """Names of accounts differ from system to system: identity.user alone may name none of macOS."""
         if self.audit:
             self.collector.unaudited(clause)
-        else:
+        elif not self.named:
+            self.collector.partial(
+                clause,
+                f"runs as {self.account}, or not at all where there is no such account: {self.missing(clause)}",
+            )
+        elif self.named == clause.name:
             self.collector.enforced(clause, f"runs as {self.account}")
+        else:
+            stands = f"runs as {self.account}, which workload.macos.user names in place of {clause.name!r}"
+            self.collector.enforced(clause, stands)
 
     def privilege_closure(self, clause: PrivilegeClosure) -> None:
         if self.audit:

@@ -44,7 +44,7 @@ def _never(missing: str) -> Support:
 
 
 SUPPORT: dict[type[Clause], Support] = {
-    User: _exact(),
+    User: _coarser("the account of macOS is named by workload.macos.user"),
     PrivilegeClosure: _coarser(
         "the account has none of root's privileges; what its groups may do is not taken away"
     ),

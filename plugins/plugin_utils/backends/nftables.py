@@ -56,6 +56,8 @@ UNMATCHED = (
 )
 # ip_mc_join_group(): the report belongs to no socket, so no rule can tell whose it is.
 ANNOUNCED = "joining a multicast group makes the kernel itself tell the link so (IGMP, MLD)"
+# The table goes with the process that owns it; systemd starts that anew, and fetches the rules from disk again.
+UNKEPT = "if root kills the keeper of the rules there are none for about a second, until systemd has started it again"
 _NO_MATCH = (
     "this host's nftables cannot match a service's cgroup ('socket cgroupv2'), which rules for one service need: "
     "install nftables 1.0 or newer on a kernel with cgroup v2"
@@ -171,7 +173,7 @@ def _outgoing(table: _Table) -> list[tuple[Connect, list[str]]]:
             "this host names no resolver, so there is none to allow" if nobody else "",
         )
     privileges = {privilege.name for privilege in table.manifest.of(Privilege)}
-    missing = [*_undone_by(privileges), ANNOUNCED]
+    missing = [*_undone_by(privileges), ANNOUNCED, UNKEPT]
     if table.host.sockets:
         # A listening socket can be given up and connected (connect(2)); one for datagrams sends to anybody.
         missing.append(
@@ -216,7 +218,7 @@ def _incoming(table: _Table) -> list[tuple[Listen, list[str]]]:
             table.say(clause, Status.REFUSED, str(error))
             continue
         table.say(clause, Status.ENFORCED)
-    missing = [UNMATCHED]
+    missing = [UNMATCHED, UNKEPT]
     if not binds_filtered(table.manifest, table.host):
         missing.insert(0, "bind() and listen() of another port succeed, but no packet arrives there")
     if table.host.sockets:
@@ -226,7 +228,7 @@ def _incoming(table: _Table) -> list[tuple[Listen, list[str]]]:
     for closure in table.manifest.of(ListenClosure):
         table.say(closure, Status.PARTIAL, "; ".join(missing))
     for limit in table.manifest.of(MaxConnections):
-        table.say(limit, Status.ENFORCED, "TCP connections of all listeners together")
+        table.say(limit, Status.ENFORCED, f"TCP connections of all listeners together; {UNKEPT}")
     return found
 
 

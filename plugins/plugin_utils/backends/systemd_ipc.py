@@ -200,4 +200,12 @@ def _secret(plan: Plan, clause: Secret) -> None:
         )
     source = plan.path(clause, clause.source)
     plan.text.add("LoadCredential", f"{clause.name}:{quote(source, clause.id, bare=True)}", clause.id)
-    plan.enforce(clause, "LoadCredential", detail=f"read it at $CREDENTIALS_DIRECTORY/{clause.name}")
+    told = f"read it at $CREDENTIALS_DIRECTORY/{clause.name}"
+    rotation = [key for key in ("rotate_after", "rotate_with") if getattr(clause, key)]
+    if rotation:
+        said = (
+            f"{' and '.join(rotation)}: for people to read, nothing here replaces a secret that has grown old"
+        )
+        plan.partial(clause, "LoadCredential", detail=f"{said}; {told}")
+    else:
+        plan.enforce(clause, "LoadCredential", detail=told)

@@ -87,7 +87,9 @@ SUPPORT: dict[type[m.Clause], Support] = {
     m.Device: Support(EXACT, "DeviceAllow", "247"),
     m.EnvironmentClosure: Support(COARSER, "PassEnvironment", "247", "what the unit itself sets stays"),
     m.EnvironmentSet: Support(EXACT, "Environment", "247"),
-    m.Secret: Support(EXACT, "LoadCredential", "247"),
+    m.Secret: Support(
+        COARSER, "LoadCredential", "247", "rotate_after and rotate_with are for people to read"
+    ),
     m.StartTimeout: Support(EXACT, "TimeoutStartSec", "247"),
     m.StopTimeout: Support(EXACT, "TimeoutStopSec", "247"),
     m.Restart: Support(EXACT, "Restart", "247"),

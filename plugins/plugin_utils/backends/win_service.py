@@ -58,7 +58,8 @@ class Settings:
         self.build = int(features.data.get("build") or 0)
         self.service = service_of(manifest)
         workload = manifest.workload(OS.WINDOWS)
-        self.account = (workload.user if workload else "") or f"NT SERVICE\\{self.service}"
+        self.named = workload.user if workload else ""
+        self.account = self.named or f"NT SERVICE\\{self.service}"
         self.program = workload.executable if workload else ""
         self.trees = Trees(manifest)
         self.sid: dict[str, Any] = {}
@@ -73,10 +74,18 @@ class Settings:
         return SUPPORT[type(clause)].missing
 
     def user(self, clause: User) -> None:
+        """Names of accounts differ from system to system: identity.user alone does not name one of Windows."""
         if self.audit:
             self.collector.unaudited(clause)
-        else:
+        elif self.account.lower() == clause.name.lower():
             self.collector.enforced(clause, f"runs as {self.account}")
+        elif self.named:
+            stands = f"runs as {self.account}, which workload.windows.user names in place of {clause.name!r}"
+            self.collector.enforced(clause, stands)
+        else:
+            self.collector.partial(
+                clause, f"runs as {self.account} and not as {clause.name!r}: {self.missing(clause)}"
+            )
 
     def privilege_closure(self, clause: PrivilegeClosure) -> None:
         if self.audit:

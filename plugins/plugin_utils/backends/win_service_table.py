@@ -58,7 +58,7 @@ def _never(missing: str) -> Support:
 
 
 SUPPORT: dict[type[Clause], Support] = {
-    User: Support(Grade.EXACT, _SCM, "6.1"),
+    User: Support(Grade.COARSER, _SCM, "6.1", "the account of Windows is named by workload.windows.user"),
     PrivilegeClosure: Support(
         Grade.COARSER, _SCM, "6.0", f"privileges not listed are taken away, group memberships are not; {_SID}"
     ),

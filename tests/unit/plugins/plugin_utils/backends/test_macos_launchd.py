@@ -100,7 +100,19 @@ def test_keys(clause, key, value):
 @pytest.mark.parametrize(
     ("clause", "workload", "status", "detail"),
     [
-        (m.User("c", name="x"), {}, Status.ENFORCED, "runs as _demo"),
+        (m.User("c", name="_demo"), {}, Status.ENFORCED, "runs as _demo"),
+        (
+            m.User("c", name="x"),
+            {},
+            Status.ENFORCED,
+            "runs as _demo, which workload.macos.user names in place of 'x'",
+        ),
+        (
+            m.User("c", name="x"),
+            {"user": ""},
+            Status.PARTIAL,
+            "runs as x, or not at all where there is no such account",
+        ),
         (
             m.PrivilegeClosure("c"),
             {"user": "root"},

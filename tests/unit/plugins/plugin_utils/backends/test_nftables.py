@@ -124,6 +124,12 @@ def test_a_host_that_cannot_match_a_cgroup_refuses_every_network_clause():
     assert all(item.status is Status.REFUSED and "socket cgroupv2" in item.detail for item in made.verdicts)
 
 
+def test_what_happens_without_the_keeper_is_said():
+    made = by_nftables(*CLOSED, m.MaxConnections("x", count=1))
+    said = "if root kills the keeper of the rules there are none for about a second"
+    assert all(said in verdict(made, name).detail for name in ("network.connect", "network.listen", "x"))
+
+
 def test_without_internet_families_there_is_no_table():
     made = by_nftables(*CLOSED, m.Families("f", names=("unix",)))
     assert (made.artifacts, made.verdicts) == ((), ())

@@ -280,6 +280,21 @@ def test_a_unit_that_is_not_there_refuses_the_policy(facts, said):
 hostile = st.text(st.one_of(st.sampled_from("\"'\\%$ \t\n;#=:-+!/a["), st.characters()), max_size=16)
 
 
+@pytest.mark.parametrize(
+    ("values_", "said"),
+    [
+        ({"rotate_after": 60.0}, "rotate_after: for people to read"),
+        ({"rotate_with": "p.yml"}, "rotate_with: for people to read"),
+        ({"rotate_after": 60.0, "rotate_with": "p.yml"}, "rotate_after and rotate_with: for people to read"),
+        ({}, ""),
+    ],
+)
+def test_nobody_is_told_that_a_secret_is_rotated(values_, said):
+    found = verdict(by_systemd(*CLOSED, m.Secret("s", name="key", source=path("/etc/key"), **values_)), "s")
+    assert found.status is (Status.PARTIAL if said else Status.ENFORCED)
+    assert found.detail.startswith(said) and found.detail.endswith("read it at $CREDENTIALS_DIRECTORY/key")
+
+
 @given(hostile, hostile)
 @settings(deadline=None, max_examples=200)
 def test_no_value_adds_a_directive(one, two):

@@ -141,6 +141,19 @@ def test_privileges(name, status, said):
     assert (found.status, said in found.detail) == (status, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "workload", "status", "said"),
+    [
+        ("www-data", {}, Status.PARTIAL, r"runs as NT SERVICE\demo and not as 'www-data': "),
+        (r"nt service\demo", {}, Status.ENFORCED, r"runs as NT SERVICE\demo"),
+        ("x", {"user": "W"}, Status.ENFORCED, "runs as W, which workload.windows.user names in place of 'x'"),
+    ],
+)
+def test_the_account_is_not_called_what_it_is_not(name, workload, status, said):
+    found = verdict(run("win_service", WIN, m.User("u", name=name), **workload), "u")
+    assert found.status is status and found.detail.startswith(said)
+
+
 def test_privileges_are_listed_once():
     clauses = [m.PrivilegeClosure("p")]
     clauses += [m.Privilege(f"p[{word}]", name=word) for word in ("override_permissions", "read_any_file")]
