@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..policy.model import Families, Manifest, Privilege, PrivilegeClosure, Syscalls
-from .apparmor_table import DEFAULT_FAMILIES, FAMILIES
+from .apparmor_table import DEFAULT_FAMILIES, FAMILIES, HUGE_PAGES
 from .apparmor_text import ProfileText
 from .base import BackendError, Status, Verdict
 from .linux_host import Host
@@ -36,6 +36,8 @@ class Rights:
         for privilege in sorted(self.manifest.of(Privilege), key=lambda clause: clause.id):
             for capability in CAPABILITIES.get(privilege.name, ()):
                 text.rule(f"capability {capability.removeprefix('CAP_').lower()}", privilege.id)
+            if privilege.name == "lock_memory":
+                text.path(*HUGE_PAGES, privilege.id)
         families = self.manifest.of(Families)
         owner = families[0].id if families else Families.section
         for name in sorted(families[0].names if families else DEFAULT_FAMILIES):

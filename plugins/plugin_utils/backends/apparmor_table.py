@@ -70,3 +70,7 @@ RESOLV_CONF = (
     "/run/systemd/resolve/resolv.conf",
     "/run/systemd/resolve/stub-resolv.conf",
 )
+# Shared memory of huge pages (MAP_HUGETLB) is a file of the kernel's own hugetlbfs, which is mounted nowhere. Its name
+# is that of a root: "/" (d_namespace_path() of security/apparmor/path.c, hugetlb_file_setup() of fs/hugetlbfs/inode.c).
+# The root directory has the same name: it can be listed as well, and `w` on a directory opens nothing.
+HUGE_PAGES = ("/", "rw")

@@ -30,6 +30,11 @@ _LISTENING = "listen accept accept4"
 _FILES = {"pids": "pids.max", "memory": "memory.max"}
 
 
+# cgroup-v2.rst, memory_hugetlb_accounting. None are reserved by default; AppArmor keeps them from a service
+# without the privilege lock_memory.
+_HUGE = "huge pages that the host has reserved (vm.nr_hugepages) are not counted"
+
+
 def emit(plan: Plan) -> None:
     """The system call filter and every limit of the policy."""
     _syscalls(plan)
@@ -116,7 +121,13 @@ def _memory(plan: Plan, clause: MemoryLimit) -> None:
         # Without it the limit only moves the excess to swap.
         plan.text.set("MemorySwapMax", "0", clause.id)
         plan.property(clause, "MemorySwapMax", "0")
-        plan.weigh(clause, "MemoryMax", "MemorySwapMax", missing=plan.undone_by("administer_system"))
+        missing = plan.undone_by("administer_system")
+        if "lock_memory" in plan.granted(Privilege):
+            missing.append(_HUGE)
+        if missing or plan.host.apparmor:
+            plan.weigh(clause, "MemoryMax", "MemorySwapMax", missing=missing)
+        else:
+            plan.enforce(clause, "MemoryMax", "MemorySwapMax", detail=_HUGE)
 
 
 def _cpu(plan: Plan, clause: CpuLimit) -> None:

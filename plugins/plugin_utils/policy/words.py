@@ -17,7 +17,7 @@ PRIVILEGES: dict[str, str] = {
     "signal_any_process": "send signals to processes of other users",
     "raw_network": "send and receive raw packets",
     "configure_network": "change interfaces, routes and packet filters",
-    "lock_memory": "keep memory from being swapped out",
+    "lock_memory": "keep memory from being swapped out, huge pages among it",
     "raise_priority": "raise scheduling priority",
     "raise_limits": "go past resource limits",
     "set_clock": "set the system clock",

@@ -172,6 +172,15 @@ def test_the_host_is_asked_for_links_in_the_policys_paths():
     assert asked_paths(given, m.OS.MACOS) == ()
 
 
+@pytest.mark.parametrize("granted", [True, False])
+def test_huge_pages_are_the_kernels_own_root_and_take_the_privilege(granted):
+    made = compiled(*CLOSED, *([m.Privilege("p", name="lock_memory")] if granted else []))
+    rules = profile(made)
+    assert [rules.allows("/", letter) for letter in "rwkmx"] == [granted, granted, False, False, False]
+    assert not any(rules.allows(place, "r") for place in ("/x", "//", "/srv/"))
+    assert ('  "/" rw,' in content(made, "bulkhead.demo")) is granted
+
+
 def test_sockets_by_family_and_type():
     made = compiled(
         m.Families("network.families", names=("ipv4", "unix")), m.Privilege("p", name="raw_network")

@@ -13,6 +13,26 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model
 ONLINE = (m.ConnectClosure("network.connect"), m.ListenClosure("network.listen"))
 
 
+@pytest.mark.parametrize(
+    ("granted", "facts", "status", "said"),
+    [
+        ((), {}, Status.ENFORCED, ""),
+        (
+            (m.Privilege("p", name="lock_memory"),),
+            {},
+            Status.PARTIAL,
+            "huge pages that the host has reserved",
+        ),
+        ((), {"lsm": []}, Status.ENFORCED, "huge pages that the host has reserved"),
+    ],
+)
+def test_huge_pages_are_not_counted_where_they_can_be_had(granted, facts, status, said):
+    found = verdict(
+        by_systemd(*granted, m.MemoryLimit("memory.limit", bytes=1 << 20), on=host(**facts)), "memory.limit"
+    )
+    assert found.status is status and found.detail.startswith(said) and bool(found.detail) is bool(said)
+
+
 @pytest.mark.parametrize("network", [True, False])
 def test_a_weight_in_a_slice_of_its_own_has_no_rival(network: bool) -> None:
     made = by_systemd(m.CpuWeight("cpu.weight", weight=10), *(ONLINE if network else ()))
