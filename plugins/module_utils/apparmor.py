@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
+
+from . import overlay_state
 
 KERNEL = "/sys/kernel/security/apparmor"
 PROC = "/proc"
 # apparmor.service compiles every profile of /etc/apparmor.d into a folder of this one.
 CACHE = "/var/cache/apparmor"
+PARSERS = ("/usr/sbin/apparmor_parser", "/sbin/apparmor_parser")
 MODES = {"enforce": "enforce", "audit": "complain"}
 
 
@@ -41,8 +45,49 @@ def profiles(artifacts, unit=""):
     return [os.path.basename(item.path) for item in wanted]
 
 
-def faults(bundle, unit=""):
-    """[(profile, why)] of the bundle's profiles that the kernel does not hold as it should."""
+def hashes(name):
+    """{profile: hash} of what the kernel holds of a profile and of those inside of it.
+
+    {} where it shows none (CONFIG_SECURITY_APPARMOR_INTROSPECT_POLICY and _HASH, apparmor.hash_policy).
+    """
+    found = {}
+    folders = glob.glob("%s/policy/profiles/%s.*" % (KERNEL, glob.escape(name)))
+    while folders:
+        folder = folders.pop()
+        # A folder is named after the profile and a number; "web.1.2" may be the second "web.1".
+        full = _read(folder + "/name")
+        if full == name or full.startswith(name + "//"):
+            text = _read(folder + "/sha256") or _read(folder + "/sha1")
+            if text:
+                found[full] = text
+            folders += glob.glob(folder + "/profiles/*")
+    return found
+
+
+def key(item):
+    """Names a compilation: this profile, by this parser, for this kernel. With another one the hash is another."""
+    stamp = next((os.stat(path) for path in PARSERS if os.path.exists(path)), None)
+    words = "%d %d " % (stamp.st_mtime_ns, stamp.st_size) if stamp else ""
+    system = os.uname()
+    return hashlib.sha256(item.content + (words + system.release + system.version).encode()).hexdigest()
+
+
+def remember(bundle):
+    """{profile: [key, hashes]} for ``seen.json``, right after the bundle's profiles were loaded."""
+    found = {}
+    for item in bundle.artifacts:
+        if item.kind == "apparmor":
+            held = hashes(os.path.basename(item.path))
+            if held:
+                found[os.path.basename(item.path)] = [key(item), held]
+    return found
+
+
+def faults(bundle, unit="", seen=None):
+    """[(profile, why)] of the bundle's profiles that the kernel does not hold as it should.
+
+    ``seen``: what the generation remembers; without it only names and modes are compared.
+    """
     found = []
     names = profiles(bundle.artifacts, unit)
     held = loaded() if names else {}
@@ -51,7 +96,19 @@ def faults(bundle, unit=""):
             found.append((name, "the AppArmor profile is not loaded"))
         elif held[name] != MODES[bundle.mode]:
             found.append((name, "the AppArmor profile is in %s mode" % held[name]))
+        elif _replaced(bundle, name, (seen or {}).get("profiles", {})):
+            found.append((name, "the AppArmor profile in the kernel is not the one that was loaded"))
     return found
+
+
+def _replaced(bundle, name, kept):
+    """Whether the kernel shows another hash than after our own loading; not while a debug overlay has it open."""
+    known, wanted = kept.get(name) or ("", {})
+    item = next(one for one in bundle.artifacts if os.path.basename(one.path) == name)
+    if not wanted or known != key(item) or overlay_state.profile_opened(bundle.policy):
+        return False
+    now = hashes(name)
+    return bool(now) and now != wanted
 
 
 def wrong_label(bundle, facts):

@@ -81,7 +81,7 @@ def find(bundle, place, features=None, opened=()):
     shown = units.show(names + sorted(set(wanted) - set(names)), sorted(set().union(*wanted.values())))
     seen = remembered(place, bundle.digest)
     found = of_files(bundle) + of_units(bundle, own, shown)
-    found += of_tables(bundle, seen) + of_profiles(bundle, shown[bundle.unit])
+    found += of_tables(bundle, seen) + of_profiles(bundle, shown[bundle.unit], seen)
     found += of_process(bundle, shown, seen, opened)
     return found + (of_features(bundle, place, features) if features else [])
 
@@ -129,10 +129,10 @@ def of_tables(bundle, seen):
     return found
 
 
-def of_profiles(bundle, application):
-    """AppArmor profiles that the kernel does not hold, or not in the mode of the policy; a process without its own."""
+def of_profiles(bundle, application, seen=None):
+    """Profiles that the kernel does not hold, or otherwise than they were loaded; a process without its own."""
     found = []
-    for name, why in apparmor.faults(bundle):
+    for name, why in apparmor.faults(bundle, seen=seen):
         paths = [item.path for item in bundle.artifacts if os.path.basename(item.path) == name]
         clauses = [clause for path in paths for clause in drift_lines.of_file(bundle, path)]
         found.append(finding(name, why, clauses, "reload"))

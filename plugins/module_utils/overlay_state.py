@@ -29,6 +29,11 @@ def noted(policy, unit):
     return os.path.isdir(at(policy)) or bool(unit and os.path.exists(dropin_path(unit)))
 
 
+def profile_opened(policy):
+    """Whether the kernel holds an opened copy of the policy's AppArmor profile."""
+    return os.path.exists(at(policy, "profile"))
+
+
 def facts(policy, unit=""):
     """What reports say: ``open`` and, while it is, ``words``, ``until``, ``by``, ``reason``, ``left`` (s), ``trouble``.
 

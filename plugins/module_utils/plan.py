@@ -50,7 +50,7 @@ def make(old, new, restart=True, seen=None):
         elif made_of & touched and name.endswith(".service"):
             pass
         else:
-            faults = [(name, why) for why in table_faults(new, name, seen)] + apparmor.faults(new, name)
+            faults = [(name, why) for why in table_faults(new, name, seen)] + apparmor.faults(new, name, seen)
             if not faults:
                 continue
             reasons += ["%s: %s" % fault for fault in faults]

@@ -231,7 +231,8 @@ def _remember(place, bundle, facts, now, switched, seen):
 
     ``now``: the application's properties. ``seen``: what the generation before remembers; its rules are often the same.
     """
-    fields = {"tables": drift_tables.remember(bundle, seen), "unread": []}
+    tables, profiles = drift_tables.remember(bundle, seen), apparmor.remember(bundle)
+    fields = {"tables": tables, "profiles": profiles, "unread": []}
     if units.running(now):
         fields["unread"] = drift.unread(bundle, {bundle.unit: now})
     if switched:

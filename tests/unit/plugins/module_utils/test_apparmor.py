@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from host_fixtures import data
 
-from ansible_collections.bulkhead.fleet.plugins.module_utils import apparmor, bundles, plan, units
+from ansible_collections.bulkhead.fleet.plugins.module_utils import apparmor, bundles, drift, plan, units
 
 LABEL = {
     "clause": "c",
@@ -67,6 +68,88 @@ def test_drift_of_the_kernel(kernel: Path, held: str, why: list[tuple[str, str]]
     assert apparmor.faults(bundle(), "other.service") == []
 
 
+@pytest.fixture
+def hashed(kernel: Path) -> Path:
+    """The kernel's folders of three profiles, one with a child, one whose name begins alike."""
+    places = {
+        "bulkhead.web.3": ("bulkhead.web", "aa"),
+        "bulkhead.web.3/profiles/tool.4": ("bulkhead.web//tool", "bb"),
+        "bulkhead.web.2.5": ("bulkhead.web.2", "cc"),
+    }
+    for place, (name, text) in places.items():
+        folder = kernel / "kernel/policy/profiles" / place
+        folder.mkdir(parents=True)
+        (folder / "name").write_text(name + "\n")
+        (folder / "sha256").write_text(text + "\n")
+    return kernel / "kernel/policy/profiles"
+
+
+def test_the_kernels_hashes_of_a_profile_and_of_those_inside_of_it(hashed: Path) -> None:
+    assert apparmor.hashes("bulkhead.web") == {"bulkhead.web": "aa", "bulkhead.web//tool": "bb"}
+    (hashed / "bulkhead.web.3/sha256").rename(hashed / "bulkhead.web.3/sha1")  # kernels before 6.8
+    assert apparmor.hashes("bulkhead.web")["bulkhead.web"] == "aa"
+    assert apparmor.hashes("bulkhead") == apparmor.hashes("bulkhead.we") == {}
+
+
+@pytest.mark.parametrize("changed", ["bulkhead.web.3", "bulkhead.web.3/profiles/tool.4"])
+def test_a_profile_that_somebody_replaced_is_told_and_loaded_again(
+    hashed: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    seen = {"profiles": apparmor.remember(bundle())}
+    assert apparmor.faults(bundle(), LOADER, seen) == [] and plan.empty(
+        made(monkeypatch, bundle(), seen=seen)
+    )
+    (hashed / changed / "sha256").write_text("dd\n")
+    why = [("bulkhead.web", "the AppArmor profile in the kernel is not the one that was loaded")]
+    assert apparmor.faults(bundle(), LOADER, seen) == why
+    assert apparmor.faults(bundle(), LOADER) == []  # nobody remembers what was loaded
+    (found,) = drift.of_profiles(bundle(), {"MainPID": "7"}, seen)
+    assert (found["what"], found["why"], found["repair"]) == (*why[0], "reload")
+    assert made(monkeypatch, bundle(), seen=seen).reload == [LOADER]
+
+
+def test_a_component_that_somebody_took_out_is_told(hashed: Path) -> None:
+    seen = {"profiles": apparmor.remember(bundle())}
+    (hashed / "bulkhead.web.3/profiles/tool.4/name").write_text("bulkhead.other\n")
+    assert len(apparmor.faults(bundle(), "", seen)) == 1
+
+
+@pytest.mark.parametrize("what", ["parser", "kernel", "profile"])
+def test_what_was_compiled_otherwise_cannot_be_compared(
+    hashed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    (tmp_path / "apparmor_parser").write_text("1")
+    monkeypatch.setattr(apparmor, "PARSERS", (str(tmp_path / "none"), str(tmp_path / "apparmor_parser")))
+    seen = {"profiles": apparmor.remember(bundle())}
+    (hashed / "bulkhead.web.3/sha256").write_text("dd\n")
+    assert apparmor.faults(bundle(), "", seen)
+    given = bundle()
+    if what == "parser":
+        (tmp_path / "apparmor_parser").write_text("22")
+    elif what == "kernel":
+        other = os.uname_result(("Linux", "host", "9.9.9", "#1", "x86_64"))
+        monkeypatch.setattr(apparmor.os, "uname", lambda: other)
+    else:
+        given = given._replace(artifacts=[given.artifacts[0]._replace(content=b"y\n")])
+    assert apparmor.faults(given, "", seen) == []
+
+
+def test_what_shows_no_hash_and_what_is_open_for_debugging_is_not_compared(
+    hashed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {"profiles": apparmor.remember(bundle())}
+    (hashed / "bulkhead.web.3/sha256").write_text("dd\n")
+    monkeypatch.setattr(apparmor.overlay_state, "HOME", str(tmp_path / "debug"))
+    (tmp_path / "debug/web").mkdir(parents=True)
+    (tmp_path / "debug/web/profile").write_text("/etc/apparmor.d/bulkhead.web\n")
+    assert apparmor.faults(bundle(), "", seen) == []
+    (tmp_path / "debug/web/profile").unlink()
+    assert apparmor.faults(bundle(), "", seen)
+    for place in hashed.rglob("sha256"):
+        place.unlink()
+    assert apparmor.faults(bundle(), "", seen) == [] and apparmor.remember(bundle()) == {}
+
+
 def test_an_application_under_another_profile_is_told(kernel: Path) -> None:
     assert apparmor.wrong_label(bundle(), {"MainPID": "7"}) == ""
     (kernel / "proc/7/attr/apparmor/current").write_text("unconfined\n")
@@ -102,11 +185,16 @@ def test_no_other_profile_can_be_written(path: str) -> None:
         bundles.parse(document)
 
 
-def made(monkeypatch: pytest.MonkeyPatch, new: bundles.Bundle, differs: str = "") -> plan.Plan:
+def made(
+    monkeypatch: pytest.MonkeyPatch,
+    new: bundles.Bundle,
+    differs: str = "",
+    seen: dict[str, Any] | None = None,
+) -> plan.Plan:
     active = {"ActiveState": "active", "MainPID": "7"}
     monkeypatch.setattr(units, "show", lambda names, extra=(): dict.fromkeys(names, active))
     monkeypatch.setattr(plan.files, "difference", lambda *_given: differs)
-    return plan.make(new, new)
+    return plan.make(new, new, seen=seen)
 
 
 def test_a_whole_profile_asks_for_nothing(kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
