@@ -240,7 +240,7 @@ def _files() -> list[Act]:
 
 def costs() -> list[Act]:
     """A call that the filter refuses beside one that it lets through, for the price of a record."""
-    keyctl = {"do": "cost", "number": 250, "with": [9999], "count": 500}
+    keyctl = {"do": "cost", "number": 250, "with": [9999], "count": 25}
     return [
         Act("refused call", {**keyctl, "id": "refused call"}, "", ""),
         Act("allowed call", {**keyctl, "id": "allowed call", "number": 110, "with": []}, "", ""),
