@@ -11,6 +11,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
+    answers,
     gates,
     journal,
     observe,
@@ -58,12 +59,19 @@ class ActionModule(ActionBase):
         plan = place.read_plan(given["rollout"])
         wave = plan.wave(given["wave"])
         records = journal.read(place.journal(plan.rollout)).records
-        failed = [one for one in state.failures(plan, records) if one.host not in wave.hosts]
-        looks = ("apply", "probe")
+        failed = {one.host for one in state.failures(plan, records)} - set(wave.hosts)
+        results = {
+            name: [answers.result(hostvars, name, given[look]) for look in ("apply", "probe")]
+            for name in wave.hosts
+        }
         seen = [
-            observe.observation(one, *(hostvars[one.host].get(given[look]) for look in looks))
+            observe.observation(
+                one,
+                *(answers.of(result, one.policy) for result in results[one.host]),
+                label=plan.label(one.host, one.policy),
+            )
             for one in state.hosts(plan, records)
-            if one.host in wave.hosts
+            if one.host in results
         ]
         gate = gates.judge(
             wave.name,

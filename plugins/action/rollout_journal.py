@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write one line of the rollout's journal about this task's host."""
+"""Write the journal's lines about all hosts of a batch: what is intended, or what came of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, observe, state, store
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
+    answers,
+    journal,
+    observe,
+    plan,
+    state,
+    store,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -18,7 +25,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout": {"type": "str", "required": True},
     "epoch": {"type": "int", "required": True},
     "phase": {"type": "str", "required": True, "choices": ["apply", "rollback"]},
-    "result": {"type": "dict"},
+    "hosts": {"type": "list", "elements": "str", "required": True},
+    "back": {"type": "dict"},
+    "result": {"type": "str"},
 }
 OUTCOMES = {"apply": observe.outcome, "rollback": observe.rollback_outcome}
 PLANNED = {
@@ -29,36 +38,58 @@ PLANNED = {
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        host = str((task_vars or {})["inventory_hostname"])
         try:
             place = store.Store(Path(given["rollout_dir"]).absolute())
-            plan = place.read_plan(given["rollout"])
-            planned = plan.host(host)
-            if planned is None:
-                raise RolloutError(f"Host '{host}' is not in the plan of '{plan.rollout}'.")
-            if given["result"] is None:
-                seen = observe.Outcome(state.INTENT)
-            else:
-                seen = OUTCOMES[given["phase"]](given["result"])
-            # A task that failed or reached nobody names no generations: then the planned ones stand.
-            from_digest, to_digest = PLANNED[given["phase"]](planned)
-            record = journal.Record(
-                phase=given["phase"],
-                outcome=seen.outcome,
-                rollout=plan.rollout,
-                epoch=given["epoch"],
-                wave=plan.wave_of(host),
-                host=host,
-                from_digest=seen.from_digest or from_digest,
-                to_digest=seen.to_digest or to_digest,
-                detail=seen.detail,
-            )
+            made = place.read_plan(given["rollout"])
+            records = [
+                self._record(made, planned, given, task_vars or {})
+                for name in given["hosts"]
+                for planned in self._planned(made, name, given["back"])
+            ]
             if not self._task.check_mode:
-                record = journal.append(place.journal(plan.rollout), record)
+                records = journal.extend(place.journal(made.rollout), records)
         except RolloutError as error:
             raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
-        return result | {"changed": False, "outcome": record.outcome, "seq": record.seq}
+        outcomes = {made.label(record.host, record.policy): record.outcome for record in records}
+        reached = sorted({r.host for r in records if r.outcome in state.HELD})
+        return result | {"changed": False, "outcomes": outcomes, "reached": reached}
+
+    def _planned(
+        self, made: plan.Plan, name: str, back: dict[str, Any] | None
+    ) -> tuple[plan.PlannedHost, ...]:
+        found = made.of(name)
+        if not found:
+            raise RolloutError(f"Host '{name}' is not in the plan of '{made.rollout}'.")
+        return found if back is None else tuple(one for one in found if one.policy in back.get(name, {}))
+
+    def _record(
+        self, made: plan.Plan, planned: plan.PlannedHost, given: dict[str, Any], variables: dict[str, Any]
+    ) -> journal.Record:
+        seen = observe.Outcome(state.INTENT)
+        if given["result"]:
+            found = answers.result(variables["hostvars"], planned.name, given["result"])
+            seen = OUTCOMES[given["phase"]](answers.of(found, planned.policy) or {"failed": True})
+        entry = ((given["back"] or {}).get(planned.name) or {}).get(planned.policy) or {}
+        if given["result"] and entry.get("shown"):
+            seen = observe.Outcome("not_needed")
+        # A task that failed or reached nobody names no generations: then the planned ones stand.
+        from_digest, to_digest = PLANNED[given["phase"]](planned)
+        if entry:
+            from_digest, to_digest = entry["to"] or from_digest, entry["from"]
+        return journal.Record(
+            phase=given["phase"],
+            outcome=seen.outcome,
+            rollout=made.rollout,
+            epoch=given["epoch"],
+            wave=made.wave_of(planned.name),
+            host=planned.name,
+            policy=planned.policy,
+            from_digest=seen.from_digest or from_digest,
+            to_digest=seen.to_digest or to_digest,
+            detail=seen.detail,
+        )

@@ -4,33 +4,63 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.model import Manifest
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
+    answers,
     journal,
+    knowledge,
     observe,
     plan,
+    review,
+    slices,
     store,
-    summary,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
+DEFAULTS = plan.Options()
+OPTIONS: dict[str, dict[str, Any]] = {
+    "pilot": {"type": "int", "default": DEFAULTS.pilot},
+    "waves": {"type": "list", "elements": "raw", "default": list(DEFAULTS.waves)},
+    "max_failed": {"type": "int", "default": DEFAULTS.max_failed},
+    "soak": {"type": "int", "default": DEFAULTS.soak},
+    "pause_after": {"type": "list", "elements": "str", "default": []},
+    "windows": {"type": "list", "elements": "str", "default": []},
+    "timezone": {"type": "str", "default": DEFAULTS.timezone},
+    "poll": {"type": "int", "default": DEFAULTS.poll},
+    "health_timeout": {"type": "int", "default": DEFAULTS.health_timeout},
+    "health_retries": {"type": "int", "default": DEFAULTS.health_retries},
+    "breaker": {"type": "int", "default": DEFAULTS.breaker},
+    "denials": {"type": "bool", "default": DEFAULTS.denials},
+    "alpha": {"type": "float", "default": DEFAULTS.alpha},
+    "expected": {"type": "float", "default": DEFAULTS.expected},
+    "gates": {"type": "list", "elements": "dict", "default": []},
+    "approvals": {"type": "int", "default": DEFAULTS.approvals},
+}
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "policy": {"type": "str", "required": True},
+    "policies": {"type": "list", "elements": "str", "required": True},
+    "policies_dirs": {"type": "list", "elements": "path", "default": []},
+    "mode": {"type": "str", "choices": ["audit", "enforce"]},
     "rollout_dir": {"type": "path", "required": True},
     "fleet": {"type": "list", "elements": "str", "required": True},
     "look": {"type": "str", "required": True},
-    "pilot": {"type": "int", "default": 1},
-    "waves": {"type": "list", "elements": "raw", "default": list(plan.DEFAULT_WAVES)},
-    "max_failed": {"type": "int", "default": 0},
-    "soak": {"type": "int", "default": 10},
-    "pause_after": {"type": "list", "elements": "str", "default": []},
+    "author": {"type": "str", "default": ""},
+    **OPTIONS,
 }
+Look = Mapping[str, Any] | None
 
 
 class ActionModule(ActionBase):
@@ -41,42 +71,82 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         try:
-            return result | self._plan(given, (task_vars or {})["hostvars"], bool(self._task.check_mode))
-        except RolloutError as error:
-            raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
+            return result | self._plan(given, task_vars or {}, bool(self._task.check_mode))
+        except (RolloutError, PolicyError, HostsError) as error:
+            help_text = getattr(error, "help_text", "")
+            raise AnsibleError(str(error), obj=self._task.args, help_text=help_text) from None
 
-    def _plan(self, given: dict[str, Any], hostvars: Any, check: bool) -> dict[str, Any]:
-        policy, place = store.policy_name(given["policy"]), store.Store(Path(given["rollout_dir"]).absolute())
-        looks = {name: hostvars[name].get(given["look"]) for name in given["fleet"]}
-        # A host without a look was kept out of the first play by --limit; it is in no wave.
-        hosts = [observe.planned(name, hostvars[name], look) for name, look in looks.items() if look]
-        if faults := observe.refusals(looks):
+    def _plan(self, given: dict[str, Any], variables: dict[str, Any], check: bool) -> dict[str, Any]:
+        slices.refuse(variables)
+        policy, place = (
+            store.policy_names(given["policies"]),
+            store.Store(Path(given["rollout_dir"]).absolute()),
+        )
+        risks, looks = self._looks(given, policy.split(plan.JOINED), variables["hostvars"])
+        several = plan.JOINED in policy
+        named = {pair: f"{pair[0]} {pair[1]}" if several else pair[0] for pair in looks}
+        if faults := observe.refusals((named[pair], look) for pair, look in looks.items()):
             raise RolloutError("Nothing was changed. " + " ".join(faults))
+        manifests = self._manifests(given, variables)
         if not check:
-            place.lock(policy, os.getppid(), f"a rollout to {len(hosts)} hosts")
+            place.lock(policy, os.getppid(), f"a rollout to {len(risks)} hosts")
         seen = max((int(look.get("epoch") or 0) for look in looks.values() if look), default=0)
         epoch = place.next_epoch(policy, peek=check, seen=seen)
-        options = plan.Options(
-            pilot=given["pilot"],
-            waves=tuple(given["waves"]),
-            max_failed=given["max_failed"],
-            soak=given["soak"],
-            pause_after=tuple(given["pause_after"]),
-        )
+        hosts = [observe.planned(name, risks[name], look, own) for (name, own), look in looks.items()]
         made = plan.make(
             rollout=store.rollout_id(policy, epoch),
             epoch=epoch,
             policy=policy,
             created=journal.now(),
             hosts=hosts,
-            options=options,
+            options=_options(given),
+            groups={name: frozenset(members) for name, members in variables.get("groups", {}).items()},
+            versions=[plan.Version(name, found.version, found.digest) for name, found in manifests.items()],
+            author=given["author"] or getpass.getuser(),
+            widens=review.widens(hosts, manifests, place.generations),
         )
         if not check:
-            place.write_plan(made)
-            journal.append(
-                place.journal(made.rollout),
-                journal.Record("plan", "made", made.rollout, epoch, detail=f"plan {made.digest}"),
-            )
-        told = observe.diff_lines if check else observe.note_lines
-        lines = {name: told(look) for name, look in looks.items() if look}
-        return summary.for_playbook(made, place.journal(made.rollout), lines)
+            self._write(place, made, manifests)
+        notes = {named[pair]: look.get("notes") or () for pair, look in looks.items() if look}
+        gaps = {pair: look.get("gaps") or {} for pair, look in looks.items() if look}
+        told = review.lines(made, notes, gaps if check or made.options.approvals else None)
+        return review.for_playbook(made, place.journal(made.rollout), told)
+
+    def _looks(
+        self, given: dict[str, Any], policies: list[str], hostvars: Any
+    ) -> tuple[dict[str, str], dict[tuple[str, str], Look]]:
+        """({host: risk}, {(host, policy): answer}). A host without a look was kept out by --limit; it is in no wave."""
+        risks: dict[str, str] = {}
+        looks: dict[tuple[str, str], Look] = {}
+        for name in given["fleet"]:
+            variables = hostvars[name]
+            look = variables.get(given["look"])
+            if not look:
+                continue
+            wanted = variables.get("bulkhead_policies")
+            for policy in policies:
+                if wanted is None or policy in wanted:
+                    risks[name] = str(variables.get("bulkhead_risk") or "")
+                    looks[name, policy] = answers.of(look, policy)
+        return risks, looks
+
+    def _manifests(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Manifest]:
+        groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
+        dirs, today = given["policies_dirs"], date.today()
+        found = [compiled.load(name, dirs, groups, given["mode"], today) for name in given["policies"]]
+        return {manifest.policy: manifest for manifest in found}
+
+    def _write(self, place: store.Store, made: plan.Plan, manifests: dict[str, Manifest]) -> None:
+        place.write_plan(made)
+        journal.append(
+            place.journal(made.rollout),
+            journal.Record("plan", "made", made.rollout, made.epoch, detail=f"plan {made.digest}"),
+        )
+        for host in made.hosts:
+            if host.to_digest and host.policy in manifests:
+                knowledge.remember(place.generations, host.to_digest, manifests[host.policy])
+
+
+def _options(given: dict[str, Any]) -> plan.Options:
+    values = {name: given[name] for name in OPTIONS}
+    return plan.Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

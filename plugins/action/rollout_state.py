@@ -4,17 +4,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import gates, journal, state, store
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
+    gates,
+    journal,
+    state,
+    store,
+    windows,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout_dir": {"type": "path", "required": True},
     "rollout": {"type": "str", "required": True},
+    "host": {"type": "str", "required": True},
+    "epoch": {"type": "int", "required": True},
     "wave": {"type": "str"},
 }
 
@@ -26,13 +35,41 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        detail, lost = "", False
         try:
-            place = store.Store(Path(given["rollout_dir"]).absolute())
-            plan = place.read_plan(given["rollout"])
-            records = journal.read(place.journal(plan.rollout)).records
-            verdict = state.verdict(plan, records, before=given["wave"])
-            lost = bool(given["wave"]) and gates.lost(plan, records, given["wave"])
+            return result | {"changed": False} | self._state(given)
         except RolloutError as error:
-            verdict, detail = "inconclusive", str(error)
-        return result | {"changed": False, "verdict": verdict, "detail": detail, "lost": lost}
+            return result | {"changed": False, "verdict": "inconclusive", "detail": str(error), "lost": False}
+
+    def _state(self, given: dict[str, Any]) -> dict[str, Any]:
+        place = store.Store(Path(given["rollout_dir"]).absolute())
+        plan = place.read_plan(given["rollout"])
+        wave = given["wave"] or plan.wave_of(given["host"])
+        records = journal.read(place.journal(plan.rollout)).records
+        verdict, detail = state.verdict(plan, records, before=wave if wave in plan.names else None), ""
+        began = any(record.wave == wave and record.phase == "apply" for record in records)
+        if verdict == "pass" and not began:
+            detail = windows.closed(plan.options.windows, plan.options.timezone, datetime.now(UTC))
+            if detail:
+                verdict = "pause"
+                record = journal.Record("gate", "pause", plan.rollout, given["epoch"], wave, detail=detail)
+                journal.append(place.journal(plan.rollout), record)
+        planned = {}
+        if plan.options.approvals and wave in plan.names:
+            planned = {
+                name: {one.policy: one.to_digest for one in plan.of(name)} for name in plan.wave(wave).hosts
+            }
+        return {
+            "verdict": verdict,
+            "detail": detail,
+            "lost": gates.lost(plan, records, wave),
+            "rollout": plan.rollout,
+            "policies": list(plan.policies),
+            "epoch": given["epoch"],
+            "wave": wave,
+            "soak": plan.options.soak,
+            "poll": plan.options.poll,
+            "timeout": plan.options.health_timeout,
+            "retries": plan.options.health_retries,
+            "denials": plan.options.denials,
+            "planned": planned,
+        }

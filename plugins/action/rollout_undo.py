@@ -11,12 +11,18 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, state, store, undo
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
+    answers,
+    journal,
+    state,
+    store,
+    undo,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout_dir": {"type": "path", "required": True},
-    "policy": {"type": "str", "required": True},
+    "policies": {"type": "list", "elements": "str", "required": True},
     "rollout": {"type": "str"},
     "limit": {"type": "str"},
     "receipt": {"type": "str"},
@@ -38,20 +44,24 @@ class ActionModule(ActionBase):
             raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
 
     def _undo(self, given: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        policy, place = store.policy_name(given["policy"]), store.Store(Path(given["rollout_dir"]).absolute())
+        policy, place = (
+            store.policy_names(given["policies"]),
+            store.Store(Path(given["rollout_dir"]).absolute()),
+        )
         rollout = given["rollout"] or place.latest(policy)
         plan = place.read_plan(rollout)
         records = journal.read(place.journal(rollout)).records
         if given["limit"]:
             undo.refuse_limit(plan, records, given["limit"], task_vars["ansible_play_hosts_all"])
-        epoch = plan.epoch
+        epoch = max([plan.epoch, *(record.epoch for record in records)])
         if given["take_over"] and not self._task.check_mode:
             # A higher epoch on the hosts shuts out whatever a killed controller still has under way.
-            place.lock(policy, os.getppid(), f"a rollback of {rollout}")
-            epoch = place.next_epoch(policy)
+            place.lock(plan.policy, os.getppid(), f"a rollback of {rollout}")
+            epoch = place.next_epoch(plan.policy)
         told = {
             "rollout": rollout,
             "policy": plan.policy,
+            "policies": list(plan.policies),
             "epoch": epoch,
             "order": list(plan.order),
         }
@@ -59,6 +69,8 @@ class ActionModule(ActionBase):
             return told | {"order": [], "back": {}, "lines": []}
         receipts = {}
         if given["receipt"]:
-            receipts = {name: task_vars["hostvars"][name].get(given["receipt"]) for name in plan.order}
+            for name in plan.order:
+                result = answers.result(task_vars["hostvars"], name, given["receipt"])
+                receipts[name] = {policy: answers.of(result, policy) for policy in plan.policies}
         back = undo.hosts(plan, records, receipts)
-        return told | {"back": back, "lines": undo.lines(back)}
+        return told | {"back": back, "lines": undo.lines(plan, back)}

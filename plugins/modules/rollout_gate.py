@@ -41,12 +41,12 @@ options:
     required: true
   apply:
     description:
-      - Name of the variable with the result of M(bulkhead.fleet.sandbox).
+      - Name of the variable with the result of M(bulkhead.fleet.rollout_host) with O(bulkhead.fleet.rollout_host#module:operation=apply).
     type: str
     required: true
   probe:
     description:
-      - Name of the variable with the result of M(bulkhead.fleet.probe) after the soak, with O(bulkhead.fleet.probe#module:survey=true).
+      - The same after the soak, with O(bulkhead.fleet.rollout_host#module:operation=probe).
     type: str
     required: true
 attributes:

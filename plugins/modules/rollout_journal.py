@@ -8,21 +8,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollout_journal
-short_description: Write one line of a rollout's journal about a host
+short_description: Write lines of a rollout's journal about hosts
 version_added: 0.1.0
 author:
   - The Bulkhead authors (@bulkhead)
 description:
   - >-
-    Without O(result) it writes the intent. The line is on disk before the task ends, so that the host may
-    be touched after it.
-  - With O(result) it writes what came of it.
+    Without O(result) it writes what is intended. The lines are on disk before the task ends, so that the hosts
+    may be touched after it.
+  - With O(result) it writes what came of it. One task writes for all hosts of a batch.
 options:
   rollout_dir:
     description:
-      - >-
-        Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's
-        process.
+      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
     type: path
     required: true
   rollout:
@@ -37,14 +35,24 @@ options:
     required: true
   phase:
     description:
-      - What happens to the host.
+      - What happens to the hosts.
     type: str
     choices: [apply, rollback]
     required: true
+  hosts:
+    description:
+      - Names of the hosts.
+    type: list
+    elements: str
+    required: true
+  back:
+    description:
+      - With O(phase=rollback), what M(bulkhead.fleet.rollout_undo) found.
+    type: dict
   result:
     description:
-      - Result of the task that changed the host.
-    type: dict
+      - Name of the variable with each host's result of M(bulkhead.fleet.rollout_host).
+    type: str
 attributes:
   check_mode:
     support: full
@@ -62,17 +70,20 @@ EXAMPLES = r"""
     rollout: nginx-e0003
     epoch: 3
     phase: apply
+    hosts: "{{ ansible_play_batch }}"
+  run_once: true
 """
 
 RETURN = r"""
-outcome:
+outcomes:
   description:
-    - The outcome that was written.
+    - What was written, by host.
   returned: success
-  type: str
-seq:
+  type: dict
+reached:
   description:
-    - Number of the line.
+    - Hosts that hold the new generation.
   returned: success
-  type: int
+  type: list
+  elements: str
 """

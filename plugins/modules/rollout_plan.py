@@ -22,11 +22,28 @@ description:
     plan once with its hash.
   - Fails before any change where a host refused the policy in check mode.
 options:
-  policy:
+  policies:
     description:
-      - Name of the policy, or the path of its file.
-    type: str
+      - Names of the policies, or paths of their files.
+    type: list
+    elements: str
     required: true
+  policies_dirs:
+    description:
+      - Directories to search for policies and baselines before those of the collection.
+    type: list
+    elements: path
+    default: []
+  mode:
+    description:
+      - Overrides the policies' own mode.
+    type: str
+    choices: [audit, enforce]
+  author:
+    description:
+      - Who asks for the rollout. The default is the user who runs it.
+    type: str
+    default: ''
   rollout_dir:
     description:
       - >-
@@ -42,7 +59,7 @@ options:
     required: true
   look:
     description:
-      - Name of the variable that holds each host's result of M(bulkhead.fleet.sandbox) in check mode.
+      - Name of the variable that holds each host's result of M(bulkhead.fleet.rollout_host) with O(bulkhead.fleet.rollout_host#module:operation=look).
     type: str
     required: true
   pilot:
@@ -54,7 +71,7 @@ options:
     description:
       - >-
         Ends of the waves over the hosts after pilot and canary: a percentage (V(25)) or a count (V(5
-        hosts)). Whoever is left comes last.
+        hosts)), or all that is left of an inventory group (V(group web)). Whoever is left comes last.
     type: list
     elements: raw
     default: [25, 100]
@@ -74,6 +91,63 @@ options:
     type: list
     elements: str
     default: []
+  windows:
+    description:
+      - When a wave may begin, such as V(mon-fri 22:00-04:00). None means always.
+    type: list
+    elements: str
+    default: []
+  timezone:
+    description:
+      - Time zone of O(windows).
+    type: str
+    default: UTC
+  poll:
+    description:
+      - Seconds between two looks at the hosts of a wave while it soaks; with V(0) there is one look at the end.
+    type: int
+    default: 0
+  health_timeout:
+    description:
+      - Seconds that a look at a host may take; V(0) for no limit.
+    type: int
+    default: 0
+  health_retries:
+    description:
+      - How often a host whose health checks fail is asked again before that counts.
+    type: int
+    default: 0
+  breaker:
+    description:
+      - Percentage of a wave that may be unhealthy at once; above it nothing is asked again.
+    type: int
+    default: 50
+  denials:
+    description:
+      - Whether denials are compared with those of hosts that have not changed.
+    type: bool
+    default: false
+  alpha:
+    description:
+      - Probability of a false alarm by denials, over the whole rollout.
+    type: float
+    default: 0.01
+  expected:
+    description:
+      - Denials per host and hour that are no reason to worry where no other host can be compared with.
+    type: float
+    default: 0.1
+  gates:
+    description:
+      - Gates of one's own, each with C(command), C(url) or C(prometheus).
+    type: list
+    elements: dict
+    default: []
+  approvals:
+    description:
+      - How many people have to approve the plan before the first host changes.
+    type: int
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -87,7 +161,7 @@ attributes:
 EXAMPLES = r"""
 - name: Plan the rollout
   bulkhead.fleet.rollout_plan:
-    policy: nginx
+    policies: [nginx]
     rollout_dir: /srv/rollouts
     fleet: [web1, web2, web3]
     look: seen_in_check_mode
@@ -116,11 +190,6 @@ serial:
   returned: success
   type: list
   elements: int
-wave_of:
-  description:
-    - Name of the wave for each host.
-  returned: success
-  type: dict
 digest:
   description:
     - SHA-256 of the plan.

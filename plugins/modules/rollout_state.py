@@ -14,14 +14,12 @@ author:
   - The Bulkhead authors (@bulkhead)
 description:
   - >-
-    Reads plan and journal. Never fails: what cannot be read is C(inconclusive), and nothing begins on
-    that.
+    Reads plan and journal. Never fails: what cannot be read is C(inconclusive), and nothing begins on that.
+  - A wave that would begin outside of the plan's maintenance windows is paused, which is written to the journal.
 options:
   rollout_dir:
     description:
-      - >-
-        Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's
-        process.
+      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
     type: path
     required: true
   rollout:
@@ -29,15 +27,25 @@ options:
       - Id of the rollout, such as C(nginx-e0003).
     type: str
     required: true
+  epoch:
+    description:
+      - Epoch of the run that writes. Hosts refuse an epoch lower than the highest that they have seen.
+    type: int
+    required: true
+  host:
+    description:
+      - A host of the wave.
+    type: str
+    required: true
   wave:
     description:
-      - Judge only the waves before this one.
+      - Name of the wave, where the plan does not tell.
     type: str
 attributes:
   check_mode:
-    support: full
+    support: none
     description:
-      - Changes nothing in any mode.
+      - Not meant for check mode, where no plan is written.
   diff_mode:
     support: none
     description: There is nothing to compare.
@@ -48,19 +56,21 @@ EXAMPLES = r"""
   bulkhead.fleet.rollout_state:
     rollout_dir: /srv/rollouts
     rollout: nginx-e0003
-    wave: canary
+    epoch: 3
+    host: "{{ inventory_hostname }}"
+  run_once: true
   register: so_far
 """
 
 RETURN = r"""
 verdict:
   description:
-    - C(pass), C(abort), C(pause) or C(inconclusive).
+    - C(pass), C(abort), C(pause) or C(inconclusive), over the waves before this one.
   returned: success
   type: str
 detail:
   description:
-    - Why it could not be read.
+    - Why it is so, where the journal does not say it.
   returned: success
   type: str
 lost:
@@ -68,4 +78,14 @@ lost:
     - What has failed already ends the rollout, so the wave need not soak.
   returned: success
   type: bool
+wave:
+  description:
+    - Name of the wave.
+  returned: success
+  type: str
+planned:
+  description:
+    - For each host of an approved plan the generation that it may get, by policy.
+  returned: success
+  type: dict
 """

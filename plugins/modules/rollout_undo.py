@@ -18,10 +18,11 @@ description:
     active generation this rollout made): either may be lost.
   - With O(limit) it refuses to go on, naming the touched hosts that the limit leaves out.
 options:
-  policy:
+  policies:
     description:
-      - Name of the policy, or the path of its file.
-    type: str
+      - Names of the policies, or paths of their files.
+    type: list
+    elements: str
     required: true
   rollout_dir:
     description:
@@ -40,7 +41,7 @@ options:
     type: str
   receipt:
     description:
-      - Name of the variable with each host's result of M(bulkhead.fleet.sandbox_info).
+      - Name of the variable with each host's result of M(bulkhead.fleet.rollout_host) with O(bulkhead.fleet.rollout_host#module:operation=receipts).
     type: str
   only_aborted:
     description:
@@ -65,7 +66,7 @@ attributes:
 EXAMPLES = r"""
 - name: Who has to go back?
   bulkhead.fleet.rollout_undo:
-    policy: nginx
+    policies: [nginx]
     rollout_dir: /srv/rollouts
     receipt: receipt
 """
@@ -90,7 +91,7 @@ order:
 back:
   description:
     - >-
-      For each host to visit the generation to return to (C(from)), the one to leave (C(to)), and whether
+      For each host to visit, by policy, the generation to return to (C(from)), the one to leave (C(to)), and whether
       it shows that it was never changed (C(shown)).
   returned: success
   type: dict

@@ -47,15 +47,20 @@ class Conversation:
     accept: Sequence[str] = ("enforced", "partial", "waived")
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def present(self, manifest: Manifest) -> dict[str, Any]:
-        """Confine the application by ``manifest``; the task's result. Raises HostsError and BackendError."""
+    def present(self, manifest: Manifest, planned: str = "") -> dict[str, Any]:
+        """Confine the application by ``manifest``; the task's result. Raises HostsError and BackendError.
+
+        ``planned``: the generation that was approved for this host; any other one is refused before anything changes.
+        """
         facts, made = self._compile(manifest, compiled.unit_of(manifest))
+        self._as_planned(made, planned)
         request = {"op": "apply", "bundle": made["bundle"], **self.settings}
         answer = self._ask(request)
         if answer.get("state") == "stale_features":
             # The host has changed since: it sent what it is now, and one more round settles it.
             facts = self._remember(compiled.unit_of(manifest), answer["features"])
             made = self._judged(manifest, facts)
+            self._as_planned(made, planned)
             answer = self._ask({**request, "bundle": made["bundle"]})
         if answer.get("state") == "stale_features":
             raise HostsError(f"the features of {self.host} change from call to call; nothing was changed.")
@@ -84,6 +89,14 @@ class Conversation:
         return self._remember(unit, self._ask(request)["features"])
 
     # --- compile ---
+
+    def _as_planned(self, made: dict[str, Any], planned: str) -> None:
+        digest = made["bundle"]["digest"]
+        if planned and digest != planned:
+            raise HostsError(
+                f"{self.host} would get generation '{digest[:12]}', and '{planned[:12]}' was planned: the policy or "
+                "the host has changed since. Plan a new rollout."
+            )
 
     def _compile(self, manifest: Manifest, unit: str) -> tuple[dict[str, Any], dict[str, Any]]:
         facts = self.cache.get("features", self._key(unit))

@@ -157,9 +157,11 @@ def judge_host(seen: Observation) -> tuple[Finding, ...]:
 
 def lost(plan: Plan, records: Iterable[Record], wave: str) -> bool:
     """True where the journal already has what makes ``judge`` abort, whatever else would be seen in this wave."""
-    failed = [one for one in state.failures(plan, records) if one.apply != state.INTENT]
+    lines = list(records)
+    failed = [one for one in state.failures(plan, lines) if one.apply != state.INTENT]
     hard = [one for one in failed if one.wave == wave and one.apply != "unreachable"]
-    return len(failed) > plan.options.max_failed or bool(hard and wave in PROVING)
+    over = len({one.host for one in failed}) > plan.options.max_failed
+    return over or bool(hard and wave in PROVING) or state.asked(lines, "abort") is not None
 
 
 def judge(

@@ -13,9 +13,9 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Record:
     """One line. ``host`` is empty for what concerns a whole wave or the rollout; ``from_digest`` and
     ``to_digest`` are written as ``from`` and ``to``; ``exposure`` shows how much was looked at."""
 
-    phase: str  # plan, apply, gate, rollback, end, journal
+    phase: str  # plan, approval, control, resume, apply, poll, gate, rollback, end, journal
     outcome: str
     rollout: str = ""
     epoch: int = 0
@@ -39,6 +39,7 @@ class Record:
     host: str = ""
     from_digest: str = ""
     to_digest: str = ""
+    policy: str = ""
     detail: str = ""
     exposure: dict[str, Any] = field(default_factory=dict, hash=False)
     seq: int = 0
@@ -70,14 +71,21 @@ def append(path: Path, record: Record, time: str = "") -> Record:
 
     Raises RolloutError when the file cannot be written or its last record does not check out.
     """
+    return extend(path, [record], time)[0]
+
+
+def extend(path: Path, records: Iterable[Record], time: str = "") -> list[Record]:
+    """The same for several records: they reach the disk together, with one wait for it."""
+    wanted = list(records)
     with _open(path) as handle:
         last, torn = _last(path, handle)
-        if torn:
+        if torn and wanted:
             os.ftruncate(handle, os.fstat(handle).st_size - torn)
-            repair = Record("journal", "repaired", record.rollout, record.epoch)
-            repair = replace(repair, detail=f"an unfinished line of {torn} bytes was removed")
-            last = _write(path, handle, last, repair, time)
-        return _write(path, handle, last, record, time)
+            detail = f"an unfinished line of {torn} bytes was removed"
+            first = wanted[0]
+            wanted.insert(0, Record("journal", "repaired", first.rollout, first.epoch, detail=detail))
+        sealed = _write(path, handle, last, wanted, time) if wanted else []
+    return sealed[1:] if torn and sealed else sealed
 
 
 def read(path: Path) -> Journal:
@@ -113,7 +121,7 @@ def _canonical(data: dict[str, Any]) -> bytes:
 
 
 def _to_data(record: Record) -> dict[str, Any]:
-    return {_TO_FILE.get(name, name): value for name, value in asdict(record).items()}
+    return {_TO_FILE.get(item.name, item.name): getattr(record, item.name) for item in fields(record)}
 
 
 def _parse(path: Path, number: int, line: bytes) -> Record:
@@ -170,19 +178,22 @@ def _last(path: Path, handle: int) -> tuple[Record | None, int]:
         want *= 4
 
 
-def _write(path: Path, handle: int, last: Record | None, record: Record, time: str) -> Record:
-    sealed = replace(
-        record,
-        seq=last.seq + 1 if last else 1,
-        prev=last.hash if last else GENESIS,
-        time=time or now(),
-        hash="",
-    )
-    sealed = replace(sealed, hash=_seal(sealed))
-    line = _canonical(_to_data(sealed)) + b"\n"
+def _write(path: Path, handle: int, last: Record | None, records: list[Record], time: str) -> list[Record]:
+    sealed: list[Record] = []
+    for record in records:
+        one = replace(
+            record,
+            seq=last.seq + 1 if last else 1,
+            prev=last.hash if last else GENESIS,
+            time=time or now(),
+            hash="",
+        )
+        last = replace(one, hash=_seal(one))
+        sealed.append(last)
+    content = b"".join(_canonical(_to_data(one)) + b"\n" for one in sealed)
     size = os.fstat(handle).st_size
     try:
-        if os.write(handle, line) != len(line):
+        if os.write(handle, content) != len(content):
             raise OSError(28, "No space left on device")
         os.fsync(handle)
     except OSError as error:

@@ -60,10 +60,10 @@ def message(result: Result) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def refusals(looks: Mapping[str, Result | None]) -> list[str]:
+def refusals(looks: Iterable[tuple[str, Result | None]]) -> list[str]:
     """What the hosts refuse before anything changed: one line for each message, naming its hosts."""
     found: dict[str, list[str]] = {}
-    for name, look in looks.items():
+    for name, look in looks:
         if look and look.get("failed") and not look.get("unreachable"):
             found.setdefault(message(look) or "failed without a message.", []).append(name)
     return [f"{', '.join(names)}: {text}" for text, names in found.items()]
@@ -92,32 +92,34 @@ def _diff(entry: Result) -> str:
     return f"{name}: +{gained} -{lost} lines" if steps else ""
 
 
-def planned(name: str, variables: Mapping[str, Any], look: Result | None) -> PlannedHost:
+def planned(name: str, risk: str, look: Result | None, policy: str = "") -> PlannedHost:
     """A host for the plan. ``look``: the result of the check-mode apply, None where there is none."""
     seen = look or {"unreachable": True}
     from_digest, to_digest = str(seen.get("from") or ""), str(seen.get("digest") or "")
     return PlannedHost(
         name=name,
-        risk=str(variables.get("bulkhead_risk") or DEFAULT_RISK),
+        risk=risk or DEFAULT_RISK,
         fingerprint=str(seen.get("fingerprint") or ""),
         from_digest=from_digest,
         to_digest=to_digest,
         reachable=not seen.get("unreachable"),
         current=bool(to_digest) and from_digest == to_digest and not seen.get("changed"),
+        policy=policy,
     )
 
 
-def observation(state: HostState, apply: Result | None, probe: Result | None) -> Observation:
+def observation(state: HostState, apply: Result | None, probe: Result | None, label: str = "") -> Observation:
     """One host of a wave for its gate, out of the results of its tasks.
 
     The apply's outcome comes from the journal, not from memory; its result tells how the application was before
     and right after the change. The probe's result has a survey of the host after the soak, failed or not.
+    ``label``: the host for people.
     """
     done, now = _usable(apply), _mapping(probe, "survey")
     ran = str((done or {}).get("application") or "")
-    proof = _proof(_usable(probe))
+    shown = _mapping(_usable(probe), "proof") or {}
     return Observation(
-        host=state.host,
+        host=label or state.host,
         applied=state.apply if state.apply not in ("", "intent") else None,
         detail=state.detail,
         digest=_text(now, "active"),
@@ -126,10 +128,10 @@ def observation(state: HostState, apply: Result | None, probe: Result | None) ->
         health=_health(now),
         restarts=restarts(_mapping(done, "service"), _mapping(now, "service")),
         ran_before=ran in _RUNNING if ran else None,
-        tried=proof.tried,
-        answered=proof.answered,
-        failures=proof.failures,
-        unsure=proof.unsure,
+        tried=shown.get("tried"),
+        answered=int(shown.get("answered") or 0),
+        failures=tuple(shown.get("failures") or ()),
+        unsure=tuple(shown.get("unsure") or ()),
         opened=opened(_mapping(now, "debug")),
     )
 
@@ -175,16 +177,9 @@ def _health(result: Result | None) -> tuple[tuple[str, str], ...] | None:
     return tuple((str(c["id"]), "" if c["ok"] else str(c.get("detail") or "failed")) for c in checks)
 
 
-@dataclass(frozen=True)
-class _Proof:
-    tried: int | None = None
-    answered: int = 0
-    failures: tuple[str, ...] = ()
-    unsure: tuple[str, ...] = ()
-
-
-def _proof(result: Result | None) -> _Proof:
-    """What spoke against a clause, what could not tell, and how much was tried and answered.
+def proof(result: Result | None) -> dict[str, Any]:
+    """``tried``, ``answered``: how much was tried and answered; ``failures``, ``unsure``: what spoke against a clause,
+    and what could not tell. Empty where there is no evidence.
 
     ``troubles`` of the evidence concern all clauses alike. Where no probe gave an answer they say why nothing
     is known; where probes did, the answers rest on something that is not as it should be.
@@ -192,14 +187,14 @@ def _proof(result: Result | None) -> _Proof:
     evidence = _mapping(result, "evidence")
     clauses = evidence.get("clauses") if evidence else None
     if evidence is None or not isinstance(clauses, list):
-        return _Proof()
+        return {}
     troubles = [str(text) for text in evidence.get("troubles") or ()]
     failures = _texts(clauses, "failed", "failures", troubles)
     unsure = _texts(clauses, "inconclusive", "unsure", troubles)
     answered = sum(probe.get("ok") is not None for clause in clauses for probe in clause["probes"])
     (failures if answered else unsure).extend(troubles)
     tried = sum(len(clause["probes"]) + len(clause["readbacks"]) for clause in clauses)
-    return _Proof(tried, answered, tuple(failures), tuple(unsure))
+    return {"tried": tried, "answered": answered, "failures": failures, "unsure": unsure}
 
 
 def _texts(clauses: Iterable[Result], outcome: str, key: str, troubles: Collection[str]) -> list[str]:

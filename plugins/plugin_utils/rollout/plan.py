@@ -6,24 +6,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
+from . import cut, options
 from .errors import RolloutError
+from .options import DEFAULT_WAVES, Options
 
-FORMAT = 1
+__all__ = ["DEFAULT_WAVES", "Options", "Plan", "PlannedHost", "Version", "Wave", "make"]
+
+FORMAT = 2
 RISKS = ("critical", "high", "medium", "low")
 DEFAULT_RISK = "medium"
-DEFAULT_WAVES: tuple[int | str, ...] = (25, 100)
-
-_SHARE = re.compile(r"(?P<number>\d{1,9})\s*(?P<unit>%|hosts?)?")
+JOINED = "+"
 
 
 @dataclass(frozen=True)
 class PlannedHost:
-    """One host as it was seen before anything changed.
+    """One policy on one host as it was seen before anything changed.
 
     ``from_digest``: the generation active now, empty where there is none. ``to_digest``: what it will get,
     empty where the host could not be read. ``fingerprint``: of its features, empty where unknown. ``current``: it
@@ -37,6 +39,17 @@ class PlannedHost:
     to_digest: str = ""
     reachable: bool = True
     current: bool = False
+    policy: str = ""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A policy as it was when the rollout was planned. ``digest``: of its manifest; ``signed_by``: who signed it."""
+
+    policy: str
+    version: str = ""
+    digest: str = ""
+    signed_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,19 +59,12 @@ class Wave:
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to cut the waves and when to stop. ``soak`` in seconds; ``max_failed`` counts over all waves."""
-
-    pilot: int = 1
-    waves: tuple[int | str, ...] = DEFAULT_WAVES
-    max_failed: int = 0
-    soak: int = 10
-    pause_after: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Plan:
-    """Written once, before the first host is touched; ``digest`` is what an approval would bind to."""
+    """Written once, before the first host is touched; ``digest`` is what an approval binds to.
+
+    ``policy``: the name, or the names joined by ``+``. ``author``: who asked for the rollout. ``widens``: for each
+    change that gives the application more than it had, one sentence.
+    """
 
     rollout: str
     epoch: int
@@ -67,21 +73,59 @@ class Plan:
     hosts: tuple[PlannedHost, ...]  # in the order in which they change
     waves: tuple[Wave, ...]
     options: Options = field(default_factory=Options)
+    versions: tuple[Version, ...] = ()
+    author: str = ""
+    widens: tuple[str, ...] = ()
 
     @property
+    def policies(self) -> tuple[str, ...]:
+        return tuple(self.policy.split(JOINED))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of the waves."""
+        return frozenset(wave.name for wave in self.waves)
+
+    @cached_property
     def order(self) -> tuple[str, ...]:
-        return tuple(host.name for host in self.hosts)
+        return tuple(dict.fromkeys(host.name for host in self.hosts))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, 64 hex digits."""
         return hashlib.sha256(canonical(to_data(self))).hexdigest()
 
-    def wave_of(self, host: str) -> str:
-        return next((wave.name for wave in self.waves if host in wave.hosts), "")
+    @cached_property
+    def _waves(self) -> dict[str, str]:
+        return {name: wave.name for wave in self.waves for name in wave.hosts}
 
-    def host(self, name: str) -> PlannedHost | None:
-        return next((host for host in self.hosts if host.name == name), None)
+    @cached_property
+    def _hosts(self) -> dict[tuple[str, str], PlannedHost]:
+        return {(host.name, host.policy): host for host in self.hosts}
+
+    def wave_of(self, host: str) -> str:
+        return self._waves.get(host, "")
+
+    def host(self, name: str, policy: str | None = None) -> PlannedHost | None:
+        """What is planned for one policy on one host; without ``policy`` for the first one there."""
+        if policy is not None:
+            return self._hosts.get((name, policy))
+        return next((host for host in self.of(name)), None)
+
+    def of(self, name: str) -> tuple[PlannedHost, ...]:
+        """All that changes on one host, in the order of the policies."""
+        return self._by_name.get(name, ())
+
+    @cached_property
+    def _by_name(self) -> dict[str, tuple[PlannedHost, ...]]:
+        found: dict[str, list[PlannedHost]] = {}
+        for host in self.hosts:
+            found.setdefault(host.name, []).append(host)
+        return {name: tuple(hosts) for name, hosts in found.items()}
+
+    def label(self, host: str, policy: str) -> str:
+        """The host for people; with the policy where a rollout has several."""
+        return f"{host} {policy}" if len(self.policies) > 1 else host
 
     def wave(self, name: str) -> Wave:
         found = next((wave for wave in self.waves if wave.name == name), None)
@@ -92,13 +136,43 @@ class Plan:
 
 
 def make(
-    *, rollout: str, epoch: int, policy: str, created: str, hosts: Iterable[PlannedHost], options: Options
+    *,
+    rollout: str,
+    epoch: int,
+    policy: str,
+    created: str,
+    hosts: Iterable[PlannedHost],
+    options: Options,
+    groups: Mapping[str, Collection[str]] | None = None,
+    versions: Iterable[Version] = (),
+    author: str = "",
+    widens: Iterable[str] = (),
 ) -> Plan:
     """Order the hosts by risk and cut them into waves.
 
-    Raises RolloutError with every fault at once: no hosts, unknown risk, wave list that makes no sense.
+    Raises RolloutError with every fault at once: no hosts, unknown risk, options that make no sense.
     """
-    found = list(hosts)
+    found, groups = list(hosts), groups or {}
+    _check(found, options, groups)
+    names = policy.split(JOINED)
+    by_name: dict[str, list[PlannedHost]] = {}
+    for host in sorted(found, key=lambda one: names.index(one.policy) if one.policy in names else -1):
+        by_name.setdefault(host.name, []).append(host)
+    by_risk = sorted(by_name, key=lambda name: (min(RISKS.index(h.risk) for h in by_name[name]), name))
+    parts = cut.cut([_to_cut(name, by_name[name]) for name in by_risk], options, groups)
+    ordered = tuple(host for _wave, part in parts for name in part for host in by_name[name])
+    waves = tuple(Wave(name, tuple(part)) for name, part in parts)
+    return Plan(
+        rollout, epoch, policy, created, ordered, waves, options, tuple(versions), author, tuple(widens)
+    )
+
+
+def _to_cut(name: str, hosts: list[PlannedHost]) -> cut.Host:
+    kinds = frozenset(f"{host.policy}:{host.fingerprint}" for host in hosts if host.fingerprint)
+    return cut.Host(name, kinds, all(host.current for host in hosts))
+
+
+def _check(found: list[PlannedHost], wanted: Options, groups: Mapping[str, Collection[str]]) -> None:
     faults = [
         f"Host '{host.name}' has bulkhead_risk '{host.risk}'; write one of {', '.join(RISKS)}."
         for host in found
@@ -106,76 +180,13 @@ def make(
     ]
     if not found:
         faults.append("No host to change.")
-    names = [host.name for host in found]
-    faults += [f"Host '{name}' is listed twice." for name in sorted({n for n in names if names.count(n) > 1})]
-    if options.pilot < 0:
-        faults.append(f"rollout_pilot is '{options.pilot}'; write 0 or more.")
-    if options.max_failed < 0:
-        faults.append(f"rollout_max_failed is '{options.max_failed}'; write 0 or more.")
-    if options.soak < 0:
-        faults.append(f"rollout_soak is '{options.soak}'; write seconds, 0 or more.")
-    faults += [fault for item in options.waves if (fault := _share_fault(item))]
+    pairs = [(host.name, host.policy) for host in found]
+    seen: set[tuple[str, str]] = set()
+    twice = sorted({name for name, policy in pairs if (name, policy) in seen or seen.add((name, policy))})  # type: ignore[func-returns-value]
+    faults += [f"Host '{name}' is listed twice." for name in twice]
+    faults += options.faults(wanted, groups)
     if faults:
         raise RolloutError(" ".join(faults))
-
-    by_risk = sorted(found, key=lambda host: (RISKS.index(host.risk), host.name))
-    waves = _cut(by_risk, options)
-    by_name = {host.name: host for host in by_risk}
-    ordered = tuple(by_name[name] for wave in waves for name in wave.hosts)
-    return Plan(rollout, epoch, policy, created, ordered, waves, options)
-
-
-def _cut(hosts: Sequence[PlannedHost], options: Options) -> tuple[Wave, ...]:
-    """Pilot, then one host of each kind of system that the pilot does not cover, then shares of the rest.
-
-    Hosts that have it already prove nothing and risk nothing: they are looked at together, at the end.
-    """
-    current = [host for host in hosts if host.current]
-    hosts = [host for host in hosts if not host.current]
-    pilot = list(hosts[: options.pilot])
-    covered = {host.fingerprint for host in pilot}
-    canary: list[PlannedHost] = []
-    rest: list[PlannedHost] = []
-    for host in hosts[options.pilot :]:
-        # A host that could not be read has no fingerprint and proves nothing about any kind of system.
-        if host.fingerprint and host.fingerprint not in covered:
-            covered.add(host.fingerprint)
-            canary.append(host)
-        else:
-            rest.append(host)
-    cut = [("pilot", pilot), ("canary", canary)]
-    done = 0
-    for number, end in enumerate(_ends(options.waves, len(rest)), start=1):
-        cut.append((f"wave {number}", rest[done:end]))
-        done = end
-    cut.append(("unchanged", current))
-    return tuple(Wave(name, tuple(host.name for host in part)) for name, part in cut if part)
-
-
-def _ends(shares: Sequence[int | str], count: int) -> list[int]:
-    """Cumulative ends of the waves over ``count`` hosts; the last wave always takes whoever is left."""
-    ends: list[int] = []
-    for share in shares:
-        match = _SHARE.fullmatch(str(share).strip())
-        if match is None:
-            raise AssertionError("checked by make()")
-        number = int(match["number"])
-        # Rounded up, so that a small share of a small fleet is still a host.
-        end = number if (match["unit"] or "%").startswith("host") else -(-count * number // 100)
-        end = min(count, end)
-        if end > (ends[-1] if ends else 0):
-            ends.append(end)
-    if count and (not ends or ends[-1] < count):
-        ends.append(count)
-    return ends
-
-
-def _share_fault(item: object) -> str:
-    match = _SHARE.fullmatch(str(item).strip())
-    fine = match is not None and int(match["number"]) > 0
-    if fine and match is not None and (match["unit"] or "%") == "%":
-        fine = int(match["number"]) <= 100
-    return "" if fine else f"rollout_waves has '{item}'; write a percentage (25) or a count ('5 hosts')."
 
 
 def canonical(data: Mapping[str, Any]) -> bytes:
@@ -191,7 +202,6 @@ def from_data(data: Mapping[str, Any]) -> Plan:
     """The plan back from its JSON data; raises RolloutError on another format."""
     if data.get("format") != FORMAT:
         raise RolloutError(f"The plan has format '{data.get('format')}'; this version reads {FORMAT}.")
-    options = data["options"]
     return Plan(
         rollout=data["rollout"],
         epoch=data["epoch"],
@@ -199,11 +209,8 @@ def from_data(data: Mapping[str, Any]) -> Plan:
         created=data["created"],
         hosts=tuple(PlannedHost(**host) for host in data["hosts"]),
         waves=tuple(Wave(wave["name"], tuple(wave["hosts"])) for wave in data["waves"]),
-        options=Options(
-            pilot=options["pilot"],
-            waves=tuple(options["waves"]),
-            max_failed=options["max_failed"],
-            soak=options["soak"],
-            pause_after=tuple(options["pause_after"]),
-        ),
+        options=options.from_data(data["options"]),
+        versions=tuple(Version(**version) for version in data["versions"]),
+        author=data["author"],
+        widens=tuple(data["widens"]),
     )

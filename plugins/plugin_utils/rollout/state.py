@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .journal import Record
-from .plan import Plan
+from .plan import Plan, PlannedHost
 
 INTENT = "intent"
 
@@ -17,11 +17,12 @@ MAYBE_CHANGED = frozenset({INTENT, "changed", "failed", "unreachable"})
 FAILED = frozenset({INTENT, "failed", "reverted", "refused", "unreachable"})
 # Outcomes of phase "rollback" after which nothing is left to do.
 SETTLED = frozenset({"rolled_back", "not_needed"})
+HELD = frozenset({"changed", "unchanged"})
 
 
 @dataclass(frozen=True)
 class HostState:
-    """What the journal says of one host. ``apply`` and ``rollback`` are the last outcomes of those phases."""
+    """What the journal says of one policy on one host. ``apply``, ``rollback``: the last outcomes of those phases."""
 
     host: str
     wave: str
@@ -30,15 +31,18 @@ class HostState:
     apply: str = ""
     rollback: str = ""
     detail: str = ""
+    policy: str = ""
+    held: bool = False  # an earlier try of this rollout may have left the new generation there
 
     @property
     def name(self) -> str:
         """One word for people: untouched, changed, unchanged, failed, unreachable, rolled_back, owed, ..."""
-        return self.rollback or self.apply or "untouched"
+        apply = "changed" if self.held and self.apply == "unchanged" else self.apply
+        return self.rollback or apply or "untouched"
 
     @property
     def touched(self) -> bool:
-        return self.apply in MAYBE_CHANGED
+        return self.held or self.apply in MAYBE_CHANGED
 
     @property
     def owed(self) -> bool:
@@ -47,48 +51,96 @@ class HostState:
 
 
 def hosts(plan: Plan, records: Iterable[Record]) -> tuple[HostState, ...]:
-    """The state of every planned host, in the order of the plan."""
-    lines = list(records)
-    return tuple(_host(plan, name, [r for r in lines if r.host == name]) for name in plan.order)
+    """The state of all that was planned, in the order of the plan."""
+    lines: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record.host:
+            lines.setdefault((record.host, record.policy), []).append(record)
+    return tuple(_host(plan, one, lines.get((one.name, one.policy), ())) for one in plan.hosts)
 
 
-def _host(plan: Plan, name: str, lines: Sequence[Record]) -> HostState:
-    planned = plan.host(name)
-    from_digest, to_digest = (planned.from_digest, planned.to_digest) if planned else ("", "")
+def _host(plan: Plan, planned: PlannedHost, lines: Sequence[Record]) -> HostState:
+    from_digest, to_digest = planned.from_digest, planned.to_digest
     apply = rollback = detail = ""
+    held = False
     for line in lines:
         if line.phase == "apply":
+            # A new try after one whose end is not known, or that changed the host: the way back is the first one's.
+            held = held or (apply in MAYBE_CHANGED and line.outcome == INTENT)
+            if not held:
+                from_digest = line.from_digest or from_digest
             apply, rollback, detail = line.outcome, "", line.detail
-            # What the host answered beats what was planned.
-            from_digest = line.from_digest or from_digest
             to_digest = line.to_digest or to_digest
         elif line.phase == "rollback":
             rollback, detail = line.outcome, line.detail
-    return HostState(name, plan.wave_of(name), from_digest, to_digest, apply, rollback, detail)
+            held = held and rollback not in SETTLED
+    wave = plan.wave_of(planned.name)
+    return HostState(
+        planned.name, wave, from_digest, to_digest, apply, rollback, detail, planned.policy, held
+    )
 
 
 def touched(plan: Plan, records: Iterable[Record]) -> tuple[HostState, ...]:
-    """Hosts that may hold the new generation: all that a rollback has to visit."""
+    """What may hold the new generation: all that a rollback has to visit."""
     return tuple(state for state in hosts(plan, records) if state.touched)
 
 
 def failures(plan: Plan, records: Iterable[Record]) -> tuple[HostState, ...]:
-    """Hosts whose last apply did not succeed, over all waves, unreachable ones included."""
+    """Whose last apply did not succeed, over all waves, unreachable ones included."""
     return tuple(state for state in hosts(plan, records) if state.apply in FAILED)
 
 
 def verdict(plan: Plan, records: Iterable[Record], before: str | None = None) -> str:
     """pass, abort, pause or inconclusive, over the waves before ``before``, or over all of them.
 
-    A wave without a gate was not judged, and what was not judged never passes.
+    A wave without a gate was not judged, and what was not judged never passes. What somebody asked for from outside
+    counts as well: an abort at once and for good, a pause until the rollout is resumed.
     """
-    gates = {record.wave: record.outcome for record in records if record.phase == "gate"}
-    if "abort" in gates.values():
+    lines = list(records)
+    gates = {record.wave: record.outcome for record in lines if record.phase == "gate"}
+    if "abort" in gates.values() or asked(lines, "abort"):
         return "abort"
+    stands = "pass"
     for wave in plan.waves:
         if wave.name == before:
             break
-        outcome = gates.get(wave.name, "inconclusive")
-        if outcome != "pass":
-            return outcome
-    return "pass"
+        stands = gates.get(wave.name, "inconclusive")
+        if stands != "pass":
+            break
+    waits = before is not None or stands == "inconclusive"
+    if waits and stands in ("pass", "inconclusive") and (asked(lines, "pause") or unapproved(plan, lines)):
+        return "pause"
+    return stands
+
+
+def asked(records: Iterable[Record], what: str) -> Record | None:
+    """The line by which somebody asked for ``what`` (abort, pause, promote), unless the rollout went on since."""
+    found = None
+    for record in records:
+        if record.phase == "control" and record.outcome == what:
+            found = record
+        elif record.phase == "resume" and what != "abort" or record.phase == "gate" and what == "promote":
+            found = None
+    return found
+
+
+def unapproved(plan: Plan, records: Iterable[Record]) -> int:
+    """How many approvals are still missing."""
+    given = {
+        record.detail for record in records if record.phase == "approval" and record.outcome == "granted"
+    }
+    return max(0, plan.options.approvals - len(given))
+
+
+def ended(records: Iterable[Record]) -> str:
+    """How the rollout ended last, or "" where it has not."""
+    end = ""
+    for record in records:
+        end = record.outcome if record.phase == "end" else "" if record.phase == "resume" else end
+    return end
+
+
+def passed(records: Iterable[Record]) -> frozenset[str]:
+    """The waves whose last gate passed."""
+    gates = {record.wave: record.outcome for record in records if record.phase == "gate"}
+    return frozenset(wave for wave, outcome in gates.items() if outcome == "pass")

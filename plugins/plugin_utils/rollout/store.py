@@ -13,16 +13,20 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from .errors import RolloutError
-from .plan import Plan, from_data, to_data
+from .plan import JOINED, Plan, from_data, to_data
 
 _POLICY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-_ROLLOUT = re.compile(r"(?P<policy>[A-Za-z0-9][A-Za-z0-9_.-]{0,62})-e(?P<epoch>\d{4,})")
+# Several policies of one rollout are joined by "+"; a name of a file has at most 255 bytes.
+_ROLLOUT = re.compile(
+    r"(?P<policies>[A-Za-z0-9][A-Za-z0-9_.-]{0,62}(?:\+[A-Za-z0-9][A-Za-z0-9_.-]{0,62})*)-e(?P<epoch>\d{4,})"
+)
+_LONGEST = 200
 
 
 class Store:
@@ -41,19 +45,28 @@ class Store:
     def journal(self, rollout: str) -> Path:
         return self.folder(rollout) / "journal.jsonl"
 
+    @property
+    def generations(self) -> Path:
+        """Folder of the policies that generations were made of."""
+        return self.root / "generations"
+
     def latest(self, policy: str) -> str:
-        """The id of the latest rollout of ``policy`` that has a plan."""
-        _checked(policy)
+        """The id of the latest rollout of ``policy`` (or of all policies joined by "+") that has a plan."""
+        wanted = {_checked(name) for name in policy.split(JOINED)}
         found = [
-            (int(match["epoch"]), entry.name)
-            for entry in (self.root.iterdir() if self.root.is_dir() else ())
-            if (match := _ROLLOUT.fullmatch(entry.name))
-            and match["policy"] == policy
-            and (entry / "plan.json").is_file()
+            (epoch, name)
+            for epoch, name, policies in self._rollouts()
+            if wanted <= policies and (self.root / name / "plan.json").is_file()
         ]
         if not found:
             raise RolloutError(f"No rollout of '{policy}' is in '{self.root}'.", "Set rollout_dir.")
         return max(found)[1]
+
+    def _rollouts(self) -> Iterator[tuple[int, str, set[str]]]:
+        """(epoch, id, policies) of every folder of a rollout."""
+        for entry in self.root.iterdir() if self.root.is_dir() else ():
+            if match := _ROLLOUT.fullmatch(entry.name):
+                yield int(match["epoch"]), entry.name, set(match["policies"].split(JOINED))
 
     def write_plan(self, plan: Plan) -> None:
         """Write the plan with its hash, once; a second time is refused."""
@@ -85,15 +98,18 @@ class Store:
         With ``peek`` only say which one it would be, and write nothing. ``seen``: the highest that hosts know; where
         the folder was lost, they remember.
         """
-        path = self.root / f"{_checked(policy)}.epoch"
-        with nullcontext() if peek else self._guard(policy), _faults(path):
-            epoch = max(seen, int(_json(path)["epoch"]) if path.exists() else 0) + 1
+        policies = [_checked(name) for name in policy.split(JOINED)]
+        with nullcontext() if peek else self._guard(policies):
             # A lost epoch file must not lead to an epoch that hosts have seen.
-            found = [_ROLLOUT.fullmatch(e.name) for e in (self.root.iterdir() if self.root.is_dir() else ())]
-            epoch = max([epoch, *(int(m["epoch"]) + 1 for m in found if m and m["policy"] == policy)])
-            if not peek:
-                _replace(path, json.dumps({"epoch": epoch}) + "\n")
-            return epoch
+            known = [seen, *(number for number, _id, own in self._rollouts() if own & set(policies))]
+            paths = [self.root / f"{name}.epoch" for name in policies]
+            for path in paths:
+                with _faults(path):
+                    known += [int(_json(path)["epoch"])] if path.exists() else []
+            for path in () if peek else paths:
+                with _faults(path):
+                    _replace(path, json.dumps({"epoch": max(known) + 1}) + "\n")
+            return max(known) + 1
 
     # --- the controller's lock ---
 
@@ -102,36 +118,53 @@ class Store:
 
         A lock whose process is gone is taken over. That of another machine cannot be checked and stands.
         """
-        path = self.root / f"{_checked(policy)}.lock"
-        with self._guard(policy), _faults(path):
-            holder = _json(path) if path.exists() else {}
-            mine = {"host": socket.gethostname(), "pid": pid, "started": _started(pid), "what": what}
-            if holder and not _same(holder, mine) and _alive(holder):
-                raise RolloutError(
-                    f"'{policy}' is being changed by {holder.get('what')} "
-                    f"(process {holder.get('pid')} on '{holder.get('host')}').",
-                    f"Wait for it. If it is certainly gone, remove '{path}'.",
-                )
-            _replace(path, json.dumps(mine) + "\n")
+        policies = [_checked(name) for name in policy.split(JOINED)]
+        mine = {"host": socket.gethostname(), "pid": pid, "started": _started(pid), "what": what}
+        with self._guard(policies):
+            for path in (self.root / f"{name}.lock" for name in policies):
+                with _faults(path):
+                    holder = _json(path) if path.exists() else {}
+                if holder and not _same(holder, mine) and _alive(holder):
+                    raise RolloutError(
+                        f"'{path.stem}' is being changed by {holder.get('what')} "
+                        f"(process {holder.get('pid')} on '{holder.get('host')}').",
+                        f"Wait for it. If it is certainly gone, remove '{path}'.",
+                    )
+            for name in policies:
+                with _faults(self.root):
+                    _replace(self.root / f"{name}.lock", json.dumps(mine) + "\n")
+
+    def holder(self, policy: str) -> dict[str, Any]:
+        """Who changes ``policy`` at the moment: {"host", "pid", "what"}; empty where nobody does."""
+        for path in (self.root / f"{_checked(name)}.lock" for name in policy.split(JOINED)):
+            with _faults(path):
+                found = _json(path) if path.exists() else {}
+            if found and _alive(found):
+                return found
+        return {}
 
     def unlock(self, policy: str, pid: int) -> None:
         """Give the lock back; a lock that ``pid`` does not hold stays."""
-        path = self.root / f"{_checked(policy)}.lock"
-        with self._guard(policy), _faults(path):
-            if path.exists() and _json(path).get("pid") == pid:
-                path.unlink()
+        policies = [_checked(name) for name in policy.split(JOINED)]
+        with self._guard(policies):
+            for path in (self.root / f"{name}.lock" for name in policies):
+                with _faults(path):
+                    if path.exists() and _json(path).get("pid") == pid:
+                        path.unlink()
 
     @contextmanager
-    def _guard(self, policy: str) -> Iterator[None]:
-        """A short lock around a read and the write that rests on it."""
-        with _faults(self.root):
+    def _guard(self, policies: Sequence[str]) -> Iterator[None]:
+        """A short lock around a read and the write that rests on it; always taken in the same order."""
+        with _faults(self.root), ExitStack() as held:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self.root / f".{policy}.guard", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            for name in sorted(policies):
+                place = self.root / f".{name}.guard"
+                handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                held.callback(os.close, handle)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            kept = held.pop_all()
+        with kept:
             yield
-        finally:
-            os.close(handle)
 
 
 def policy_name(policy: str) -> str:
@@ -139,8 +172,24 @@ def policy_name(policy: str) -> str:
     return _checked(Path(policy).stem if policy.endswith((".yml", ".yaml")) else policy)
 
 
+def policy_names(policies: Iterable[str]) -> str:
+    """The names of several policies as one text, in the order given. Raises RolloutError where one comes twice."""
+    names = [policy_name(policy) for policy in policies]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise RolloutError(f"Policy '{twice[0]}' is named twice.")
+    if not names:
+        raise RolloutError("No policy is named.", "Write -e policy=nginx, or several: -e policy=nginx,redis.")
+    return JOINED.join(names)
+
+
 def rollout_id(policy: str, epoch: int) -> str:
-    return f"{_checked(policy)}-e{epoch:04d}"
+    for name in policy.split(JOINED):
+        _checked(name)
+    if len(policy) > _LONGEST:
+        raise RolloutError(
+            "The names of the policies are too long for one rollout.", "Roll out fewer at once."
+        )
+    return f"{policy}-e{epoch:04d}"
 
 
 def _checked(policy: str) -> str:

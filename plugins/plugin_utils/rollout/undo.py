@@ -16,39 +16,43 @@ Receipt = Mapping[str, Any]
 
 
 def hosts(
-    plan: Plan, records: Iterable[Record], receipts: Mapping[str, Receipt | None]
-) -> dict[str, dict[str, Any]]:
-    """Host -> {"from", "to", "shown"}: the generation to return to (empty for none) and the one to leave.
+    plan: Plan, records: Iterable[Record], receipts: Mapping[str, Mapping[str, Receipt | None]]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Host -> policy -> {"from", "to", "shown"}: the generation to return to (empty for none) and the one to leave.
 
-    A host counts when the journal says that it may have changed, or when its own receipt says that this
+    It counts when the journal says that it may have changed, or when the host's own receipt says that this
     rollout made its active generation: either record may be lost. ``to`` is empty where neither knows it;
     ``shown`` says that the host itself then shows that it was never changed.
     """
-    back: dict[str, dict[str, Any]] = {}
+    back: dict[str, dict[str, dict[str, Any]]] = {}
     for one in state.hosts(plan, records):
-        receipt = receipts.get(one.host) or {}
+        receipt = (receipts.get(one.host) or {}).get(one.policy) or {}
         active = str(receipt.get("active") or "")
         ours = receipt.get("rollout") == plan.rollout and bool(active)
         if not (one.touched or (ours and active != one.from_digest)):
             continue
         to_digest = active if ours else one.to_digest
         shown = not to_digest and isinstance(receipt.get("active"), str)
-        back[one.host] = {"from": one.from_digest, "to": to_digest, "shown": shown}
+        entry = {"from": one.from_digest, "to": to_digest, "shown": shown}
+        back.setdefault(one.host, {})[one.policy] = entry
     return back
 
 
-def lines(back: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One line a host for people."""
+def lines(plan: Plan, back: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """One line for each of them for people."""
     told = [
-        f"{host}: {entry['to'][:12] or 'unknown'} -> {entry['from'][:12] or 'unconfined'}"
-        for host, entry in back.items()
+        f"{plan.label(host, policy)}: {entry['to'][:12] or 'unknown'} -> {entry['from'][:12] or 'unconfined'}"
+        for host, policies in back.items()
+        for policy, entry in policies.items()
     ]
     return told or ["No host has to go back."]
 
 
 def left_out(plan: Plan, records: Iterable[Record], within: Collection[str]) -> tuple[str, ...]:
     """Touched hosts that are not ``within`` what a run may visit."""
-    return tuple(one.host for one in state.touched(plan, records) if one.host not in within)
+    names = dict.fromkeys(one.host for one in state.touched(plan, records))
+    allowed = set(within)
+    return tuple(name for name in names if name not in allowed)
 
 
 def refuse_limit(plan: Plan, records: Iterable[Record], limit: str, within: Collection[str]) -> None:

@@ -18,28 +18,22 @@ from ansible.plugins.loader import connection_loader
 
 NAME = "bulkhead.fleet.rollout_"
 
-LOOK = {"fingerprint": "x", "from": "old", "digest": "new", "changed": True}
-SEEN = {
+LOOK = {"policies": {"nginx": {"fingerprint": "x", "from": "old", "digest": "new", "changed": True}}}
+
+
+def answer(**fields: Any) -> dict[str, Any]:
+    return {"policies": {"nginx": fields}}
+
+
+SURVEY = {
     "active": "new",
     "rollout": "nginx-e0001",
     "service": {"state": "active", "restarts": 0, "invocation": "i"},
     "health": [{"id": "health[0]", "ok": True, "detail": ""}],
 }
-SICK = SEEN | {"health": [{"id": "health[0]", "ok": False, "detail": "status 502"}]}
-PROOF = {
-    "evidence": {
-        "clauses": [
-            {
-                "clause": "c",
-                "outcome": "enforced",
-                "failures": [],
-                "unsure": [],
-                "probes": [{"ok": True}],
-                "readbacks": [],
-            }
-        ]
-    }
-}
+SEEN = answer(**SURVEY)
+SICK = SURVEY | {"health": [{"id": "health[0]", "ok": False, "detail": "status 502"}]}
+PROOF = {"tried": 3, "answered": 1, "failures": [], "unsure": []}
 
 
 class Run:
@@ -48,6 +42,7 @@ class Run:
     def __init__(self, work: Path) -> None:
         self.work = work
         self.rollouts = {"rollout_dir": str(work / "rollouts")}
+        self.variables: dict[str, Any] = {}
 
     def play(self, task: dict[str, Any], host: str = "localhost", **facts: Any) -> dict[str, Any]:
         """The result of one task on ``host``; ``facts``: host -> variables. A raised error is a failed result."""
@@ -63,6 +58,8 @@ class Run:
             "inventory_hostname": host,
             "hostvars": {each: facts.get(each, {}) for each in ("a", "b")},
             "ansible_play_hosts_all": ["a", "b"],
+            "groups": {"all": ["a", "b"]},
+            **self.variables,
         }
         try:
             result: dict[str, Any] = action.run(task_vars=variables)
@@ -71,7 +68,7 @@ class Run:
         return result
 
     def plan(self, facts: dict[str, Any], **arguments: Any) -> dict[str, Any]:
-        given = {"policy": "nginx", "fleet": ["a", "b"], "look": "look", **self.rollouts, **arguments}
+        given = {"policies": ["nginx"], "fleet": ["a", "b"], "look": "look", **self.rollouts, **arguments}
         return self.play({NAME + "plan": given}, **facts)
 
     def journal(self) -> list[dict[str, Any]]:
@@ -89,8 +86,13 @@ ROLLOUT = {"rollout": "nginx-e0001"}
 
 
 def applied(run: Run, host: str, result: dict[str, Any] | None) -> dict[str, Any]:
-    given = {**run.rollouts, **ROLLOUT, "epoch": 1, "phase": "apply"}
-    return run.play({NAME + "journal": given | ({"result": result} if result else {})}, host=host)
+    given = {**run.rollouts, **ROLLOUT, "epoch": 1, "phase": "apply", "hosts": [host]}
+    facts = {host: {"result": result}} if result else {}
+    return run.play({NAME + "journal": given | ({"result": "result"} if result else {})}, host=host, **facts)
+
+
+def stands(run: Run, host: str, **more: Any) -> dict[str, Any]:
+    return run.play({NAME + "state": {**run.rollouts, **ROLLOUT, "epoch": 1, "host": host, **more}})
 
 
 def test_a_plan_is_written_with_the_first_line_of_the_journal(run: Run) -> None:
@@ -110,7 +112,7 @@ def test_strings_from_the_command_line_are_numbers(run: Run) -> None:
 
 
 def test_a_plan_in_check_mode_writes_nothing(run: Run) -> None:
-    given = {"policy": "nginx", "fleet": ["a", "b"], "look": "look", **run.rollouts}
+    given = {"policies": ["nginx"], "fleet": ["a", "b"], "look": "look", **run.rollouts}
     told = run.play({NAME + "plan": given, "check_mode": True}, **BOTH)
     assert told["lines"][0] == "nginx-e0001: 2 hosts in 2 waves"
     assert not (run.work / "rollouts").exists()
@@ -118,7 +120,7 @@ def test_a_plan_in_check_mode_writes_nothing(run: Run) -> None:
 
 def test_a_refusal_of_one_host_stops_the_plan(run: Run) -> None:
     refused = {"failed": True, "msg": "unit 'x' does not exist.", "state": "refused"}
-    told = run.plan(BOTH | {"a": {"look": refused}})
+    told = run.plan(BOTH | {"a": {"look": {"policies": {"nginx": refused}}}})
     assert told["failed"]
     assert "Nothing was changed. a: unit 'x' does not exist." in told["msg"]
     assert not (run.work / "rollouts").exists()
@@ -126,8 +128,9 @@ def test_a_refusal_of_one_host_stops_the_plan(run: Run) -> None:
 
 def test_intent_and_outcome(run: Run) -> None:
     run.plan(BOTH)
-    assert applied(run, "a", None)["outcome"] == "intent"
-    assert applied(run, "a", {"failed": True, "state": "reverted", "msg": "no."})["outcome"] == "reverted"
+    assert applied(run, "a", None)["outcomes"] == {"a": "intent"}
+    told = applied(run, "a", answer(failed=True, state="reverted", msg="no."))
+    assert (told["outcomes"], told["reached"]) == ({"a": "reverted"}, [])
     lines = [
         (line["host"], line["wave"], line["outcome"], line["from"], line["to"]) for line in run.journal()[1:]
     ]
@@ -143,34 +146,32 @@ def test_a_gate_reads_the_hosts_and_the_next_wave_obeys_it(run: Run) -> None:
     run.plan(BOTH)
     names = {"apply": "applied", "probe": "proof"}
     gate = {NAME + "gate": {**run.rollouts, **ROLLOUT, "wave": "pilot", **names}}
-    may_begin = {NAME + "state": {**run.rollouts, **ROLLOUT, "wave": "wave 1"}}
 
     told = run.play(gate, host="b")
     assert (told["verdict"], told["exposure"]["good"]) == ("inconclusive", 0)
-    assert run.play(may_begin)["verdict"] == "inconclusive"
+    assert stands(run, "a")["verdict"] == "inconclusive"
 
-    applied(run, "b", LOOK)
-    seen = {"applied": SEEN, "proof": PROOF | {"survey": SEEN}}
+    assert applied(run, "b", LOOK)["reached"] == ["b"]
+    seen = {"applied": SEEN, "proof": answer(survey=SURVEY, proof=PROOF)}
     assert run.play(gate, host="b", b=seen)["verdict"] == "pass"
-    assert run.play(may_begin)["verdict"] == "pass"
+    assert (stands(run, "a")["verdict"], stands(run, "a")["wave"]) == ("pass", "wave 1")
 
-    told = run.play(gate, host="b", b=seen | {"proof": PROOF | {"survey": SICK}})
+    told = run.play(gate, host="b", b=seen | {"proof": answer(survey=SICK, proof=PROOF)})
     assert (told["verdict"], told["findings"]) == ("abort", ["b: health: health: health[0]: status 502"])
-    assert run.play(may_begin)["verdict"] == "abort"
+    assert stands(run, "a")["verdict"] == "abort"
 
 
 def test_a_wave_is_lost_once_a_host_of_it_failed(run: Run) -> None:
     run.plan(BOTH)
-    stands = {NAME + "state": {**run.rollouts, **ROLLOUT, "wave": "pilot"}}
-    assert not run.play(stands)["lost"]
+    assert not stands(run, "b")["lost"]
     applied(run, "b", None)
-    assert not run.play(stands)["lost"]  # an intent is no failure yet
-    applied(run, "b", {"failed": True, "state": "reverted", "msg": "no."})
-    assert run.play(stands)["lost"]
+    assert not stands(run, "b")["lost"]  # an intent is no failure yet
+    applied(run, "b", answer(failed=True, state="reverted", msg="no."))
+    assert stands(run, "b")["lost"]
 
 
 def test_what_cannot_be_read_is_inconclusive_and_no_failure(run: Run) -> None:
-    told = run.play({NAME + "state": {**run.rollouts, "rollout": "nginx-e0009"}})
+    told = stands(run, "a", rollout="nginx-e0009")
     assert (told["verdict"], told.get("failed", False)) == ("inconclusive", False)
     assert "plan.json' cannot be used: No such file or directory." in told["detail"]
 
@@ -178,23 +179,62 @@ def test_what_cannot_be_read_is_inconclusive_and_no_failure(run: Run) -> None:
 def test_who_goes_back_and_how_it_ends(run: Run) -> None:
     run.plan(BOTH)
     applied(run, "b", LOOK)
-    undo = {**run.rollouts, "policy": "nginx", "receipt": "seen"}
-    told = run.play({NAME + "undo": undo}, a={"seen": SEEN | {"rollout": "nginx-e0000"}}, b={"seen": SEEN})
-    assert told["back"] == {"b": {"from": "old", "to": "new", "shown": False}}
+    undo = {**run.rollouts, "policies": ["nginx"], "receipt": "seen"}
+    other = answer(**SURVEY | {"rollout": "nginx-e0000"})
+    told = run.play({NAME + "undo": undo}, a={"seen": other}, b={"seen": SEEN})
+    assert told["back"] == {"b": {"nginx": {"from": "old", "to": "new", "shown": False}}}
     assert run.play({NAME + "undo": undo | {"only_aborted": True}})["order"] == []
 
     ending = {NAME + "result": {**run.rollouts, **ROLLOUT, "epoch": 1, "rollback": True}}
     told = run.play(ending)
     assert (told["outcome"], told["good"]) == ("owed", False)
-    back = {**run.rollouts, **ROLLOUT, "epoch": 2, "phase": "rollback", "result": {"changed": True}}
-    run.play({NAME + "journal": back}, host="b")
+    back = {**run.rollouts, **ROLLOUT, "epoch": 2, "phase": "rollback", "hosts": ["a", "b"], "result": "back"}
+    entries = {"b": {"nginx": {"from": "old", "to": "new", "shown": False}}}
+    told = run.play({NAME + "journal": back | {"back": entries}}, b={"back": answer(changed=True)})
+    assert told["outcomes"] == {"b": "rolled_back"}
     told = run.play(ending)
     assert (told["outcome"], told["good"]) == ("rolled_back", True)
 
 
+def test_a_host_that_shows_it_was_never_changed_is_not_owed(run: Run) -> None:
+    run.plan(BOTH)
+    applied(run, "b", None)
+    back = {**run.rollouts, **ROLLOUT, "epoch": 2, "phase": "rollback", "hosts": ["b"], "result": "back"}
+    entries = {"b": {"nginx": {"from": "old", "to": "", "shown": True}}}
+    told = run.play({NAME + "journal": back | {"back": entries}}, b={"back": answer(skipped=True)})
+    assert told["outcomes"] == {"b": "not_needed"}
+
+
+def test_a_slice_of_a_job_is_refused(run: Run) -> None:
+    run.variables = {"awx_job_slice_count": 2}
+    assert "a rollout cannot be sliced" in run.plan(BOTH)["msg"]
+    assert not (run.work / "rollouts").exists()
+
+
+def test_a_host_may_take_only_some_of_the_policies(run: Run) -> None:
+    both = {"policies": dict.fromkeys(("nginx", "redis"), LOOK["policies"]["nginx"])}
+    facts = {"a": {"look": both}, "b": {"look": LOOK, "bulkhead_policies": ["nginx"]}}
+    told = run.plan(facts, policies=["nginx", "redis"], waves=[100], pilot=0)
+    assert told["rollout"] == "nginx+redis-e0001"
+    assert [line for line in told["lines"] if "->" in line] == [
+        "  a nginx  medium    old -> new",
+        "  a redis  medium    old -> new",
+        "  b nginx  medium    old -> new",
+    ]
+
+
+def test_outside_of_the_windows_a_wave_is_paused(run: Run) -> None:
+    run.plan(BOTH, windows=["mon 00:00-00:01"])
+    told = stands(run, "b")
+    if told["verdict"] == "pass":  # it is Monday, just after midnight
+        return
+    assert (told["verdict"], told["detail"][:35]) == ("pause", "Outside of the maintenance windows;")
+    assert [line["outcome"] for line in run.journal() if line["phase"] == "gate"] == ["pause"]
+
+
 def test_a_rollback_takes_a_higher_epoch(run: Run) -> None:
     run.plan(BOTH)
-    undo = {**run.rollouts, "policy": "nginx", "take_over": True}
+    undo = {**run.rollouts, "policies": ["nginx"], "take_over": True}
     assert [run.play({NAME + "undo": undo})["epoch"] for _ in range(2)] == [2, 3]
 
 
@@ -212,12 +252,12 @@ def test_a_second_controller_is_refused_while_the_first_lives(run: Run) -> None:
     assert run.plan(BOTH)["rollout"] == "nginx-e0002"
 
 
-@pytest.mark.parametrize("malformed", [{"evidence": {"clauses": [1]}}, {"evidence": {"clauses": [{}]}}])
+@pytest.mark.parametrize("malformed", [{"survey": SURVEY | {"health": [1]}}, {"proof": {"tried": "x"}}])
 def test_a_gate_that_cannot_read_an_answer_is_inconclusive(run: Run, malformed: dict[str, Any]) -> None:
     run.plan(BOTH)
     applied(run, "b", LOOK)
     names = {"apply": "applied", "probe": "proof"}
     gate = {NAME + "gate": {**run.rollouts, **ROLLOUT, "wave": "pilot", **names}}
-    told = run.play(gate, host="b", b={"applied": SEEN, "proof": malformed | {"survey": SEEN}})
+    told = run.play(gate, host="b", b={"applied": SEEN, "proof": answer(**{"survey": SURVEY} | malformed)})
     assert (told["verdict"], told.get("failed", False)) == ("inconclusive", False)
     assert "What the hosts answered is malformed: " in told["detail"]

@@ -60,7 +60,7 @@ def test_refusals_name_the_hosts_of_each_message() -> None:
         "e": {"changed": True},
         "f": None,
     }
-    assert observe.refusals(looks) == ["a, b: clause x is refused.", "c: failed without a message."]
+    assert observe.refusals(looks.items()) == ["a, b: clause x is refused.", "c: failed without a message."]
 
 
 def test_diff_lines_count_by_file() -> None:
@@ -77,14 +77,12 @@ def test_diff_lines_count_by_file() -> None:
 
 def test_a_planned_host() -> None:
     look = {"fingerprint": "f", "from": "old", "digest": "new"}
-    assert observe.planned("h", {"bulkhead_risk": "high"}, look) == PlannedHost(
-        "h", "high", "f", "old", "new"
-    )
+    assert observe.planned("h", "high", look) == PlannedHost("h", "high", "f", "old", "new")
     same = look | {"from": "new", "changed": False}
-    assert observe.planned("h", {}, same).current
-    assert not observe.planned("h", {}, same | {"changed": True}).current  # somebody has changed its files
-    assert observe.planned("h", {}, {"unreachable": True}) == PlannedHost("h", reachable=False)
-    assert observe.planned("h", {}, None).reachable is False
+    assert observe.planned("h", "", same).current
+    assert not observe.planned("h", "", same | {"changed": True}).current  # somebody has changed its files
+    assert observe.planned("h", "", {"unreachable": True}) == PlannedHost("h", reachable=False)
+    assert observe.planned("h", "", None).reachable is False
 
 
 STATE = HostState("h", "pilot", "old", "new", apply="changed")
@@ -128,13 +126,14 @@ def test_a_trouble_of_all_clauses_is_told_once(answer: Any, failures: tuple[str]
     trouble = "the probes could not be run"
     clauses = [clause(name, "failed", [answer], failures=[trouble]) for name in "ab"]
     proof = {"evidence": {"troubles": [trouble], "clauses": clauses}}
-    seen = observe.observation(STATE, {}, proof)
+    seen = observe.observation(STATE, {}, {"proof": observe.proof(proof)})
     assert (seen.failures, seen.unsure) == (failures, unsure)
 
 
 def test_a_read_back_speaks_even_where_no_probe_ran() -> None:
     bad = clause("a", "failed", [OPEN], readbacks=[BAD], failures=["slice is wrong", "no probe"])
-    seen = observe.observation(STATE, {}, {"evidence": {"troubles": ["no probe"], "clauses": [bad]}})
+    proof = observe.proof({"evidence": {"troubles": ["no probe"], "clauses": [bad]}})
+    seen = observe.observation(STATE, {}, {"proof": proof})
     assert (seen.failures, seen.unsure) == (("a: slice is wrong",), ("no probe",))
 
 
@@ -144,7 +143,8 @@ def test_an_observation_out_of_the_results() -> None:
         {"id": "health[1]", "ok": False, "detail": "502"},
     ]
     done = {"application": "active", "service": LOOK["service"]}
-    seen = observe.observation(STATE, done, {**PROOF, "survey": {**LOOK, "health": checks}})
+    survey = {**LOOK, "health": checks}
+    seen = observe.observation(STATE, done, {"proof": observe.proof(PROOF), "survey": survey})
     assert (seen.applied, seen.digest, seen.wanted, seen.service) == ("changed", "new", "new", "active")
     assert (seen.ran_before, seen.restarts) == (True, 0)
     assert seen.health == (("health[0]", ""), ("health[1]", "502"))

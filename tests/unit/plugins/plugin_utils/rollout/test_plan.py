@@ -151,7 +151,7 @@ def test_plan_survives_json() -> None:
 
 
 def test_another_format_is_refused() -> None:
-    with pytest.raises(RolloutError, match=r"The plan has format '9'; this version reads 1\."):
+    with pytest.raises(RolloutError, match=r"The plan has format '9'; this version reads 2\."):
         from_data({"format": 9})
 
 
@@ -165,9 +165,9 @@ def test_all_faults_at_once() -> None:
         "rollout_pilot is '-1'; write 0 or more",
         "rollout_max_failed is '-1'; write 0 or more",
         "rollout_soak is '-1'; write seconds, 0 or more",
-        "rollout_waves has '0'; write a percentage (25) or a count ('5 hosts')",
-        "rollout_waves has '101'; write a percentage (25) or a count ('5 hosts')",
-        "rollout_waves has 'many'; write a percentage (25) or a count ('5 hosts').",
+        "rollout_waves has '0'; write a percentage (25), a count ('5 hosts') or a group ('group web')",
+        "rollout_waves has '101'; write a percentage (25), a count ('5 hosts') or a group ('group web')",
+        "rollout_waves has 'many'; write a percentage (25), a count ('5 hosts') or a group ('group web').",
     ]
 
 
@@ -180,3 +180,92 @@ def test_unknown_wave_names_the_known_ones() -> None:
     with pytest.raises(RolloutError, match="has no wave 'wave 9'") as caught:
         plan(FLEET).wave("wave 9")
     assert caught.value.help_text == "It has: pilot, canary, wave 1, wave 2."
+
+
+GATES = (
+    {"command": ["/bin/true"], "url": "http://x"},
+    {"command": "rm -rf /"},
+    {"url": "ftp://x"},
+    {"prometheus": "http://p", "query": "up"},
+    {"prometheus": "http://p", "below": 1},
+    {"url": "http://x", "colour": "red"},
+)
+
+
+def test_faults_of_the_other_options() -> None:
+    with pytest.raises(RolloutError) as caught:
+        plan(FLEET, waves=("group nobody",), breaker=0, alpha=2, expected=0, denials=True, gates=GATES)
+    text = str(caught.value)
+    for fault in (
+        "rollout_waves has 'group nobody', and the inventory has no group 'nobody'.",
+        "rollout_breaker is '0'; write a percentage, 1 to 100.",
+        "rollout_alpha is '2'; write a probability, such as 0.01.",
+        "rollout_expected_denials is '0'; write denials per host and hour, above 0.",
+        "rollout_denials needs rollout_poll: write the seconds between two looks, such as 60.",
+        "; write a mapping with one of command, url, prometheus.",
+        "rollout_gates has the command 'rm -rf /'; write a list, such as [/usr/local/bin/check, --all].",
+        "rollout_gates has the address 'ftp://x'; write one that begins with http:// or https://.",
+        "rollout_gates needs 'below' or 'above' for prometheus, one of the two.",
+        "rollout_gates has no 'query' for prometheus.",
+        "rollout_gates has 'colour' for url; write one of retries, status, token_file, url, within.",
+    ):
+        assert fault in text
+
+
+def test_a_wave_can_be_a_group_and_the_rest_follows() -> None:
+    hosts = [PlannedHost(f"h{number}", fingerprint="x") for number in range(7)]
+    made = make(
+        rollout="nginx-e0001",
+        epoch=1,
+        policy="nginx",
+        created="",
+        hosts=hosts,
+        options=Options(waves=("group eu", 50, 100)),
+        groups={"eu": ["h6", "h2", "h0", "other"]},
+    )
+    assert cut(made) == [
+        ("pilot", ("h0",)),
+        ("wave 1", ("h2", "h6")),
+        ("wave 2", ("h1",)),
+        ("wave 3", ("h3", "h4", "h5")),
+    ]
+
+
+def test_a_host_with_several_policies_changes_once() -> None:
+    hosts = [
+        PlannedHost("a", fingerprint="x", policy="redis"),
+        PlannedHost("a", fingerprint="x", policy="nginx"),
+        PlannedHost("b", fingerprint="x", policy="nginx", to_digest="n", from_digest="n", current=True),
+        PlannedHost("b", fingerprint="x", policy="redis"),
+        PlannedHost("c", fingerprint="x", policy="nginx"),
+    ]
+    made = make(
+        rollout="nginx+redis-e0001", epoch=1, policy="nginx+redis", created="", hosts=hosts, options=Options()
+    )
+    assert cut(made) == [("pilot", ("a",)), ("wave 1", ("b",)), ("wave 2", ("c",))]
+    assert [(one.name, one.policy) for one in made.hosts] == [
+        ("a", "nginx"),
+        ("a", "redis"),
+        ("b", "nginx"),
+        ("b", "redis"),
+        ("c", "nginx"),
+    ]
+    assert made.label("a", "redis") == "a redis"
+
+
+def test_each_policy_needs_a_canary_of_its_own() -> None:
+    hosts = [
+        PlannedHost("a", fingerprint="x", policy="nginx"),
+        PlannedHost("b", fingerprint="x", policy="redis"),
+    ]
+    made = make(
+        rollout="nginx+redis-e0001", epoch=1, policy="nginx+redis", created="", hosts=hosts, options=Options()
+    )
+    assert cut(made) == [("pilot", ("a",)), ("canary", ("b",))]
+
+
+def test_unknown_options_of_a_plan_are_refused() -> None:
+    data = to_data(plan(FLEET))
+    data["options"]["colour"] = "red"
+    with pytest.raises(RolloutError, match="options that this version does not know: colour"):
+        from_data(data)

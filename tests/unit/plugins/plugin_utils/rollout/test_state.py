@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import state
@@ -101,3 +103,64 @@ def test_hosts_come_in_the_order_of_the_plan_with_their_digests(plan: Plan) -> N
 )
 def test_verdict(plan: Plan, gates: list[tuple[str, str]], before: str | None, verdict: str) -> None:
     assert state.verdict(plan, [gate(*item) for item in gates], before) == verdict
+
+
+def test_a_second_try_that_changes_nothing_does_not_hide_the_first(plan: Plan) -> None:
+    first = [
+        Record("apply", "intent", host="a"),
+        Record("apply", "changed", host="a", from_digest="old", to_digest="new"),
+    ]
+    again = [
+        Record("apply", "intent", host="a"),
+        Record("apply", "unchanged", host="a", from_digest="new", to_digest="new"),
+    ]
+    for records in (first + again, first[:1] + again):
+        seen = state.hosts(plan, records)[0]
+        assert (seen.name, seen.touched, seen.to_digest) == ("changed", True, "new")
+        assert seen.from_digest in ("old", "old-a")
+    back = [*first, *again, Record("rollback", "rolled_back", host="a")]
+    assert not state.hosts(plan, back)[0].owed
+
+
+CONTROL_ABORT, CONTROL_PAUSE = Record("control", "abort"), Record("control", "pause")
+
+
+@pytest.mark.parametrize(
+    ("records", "before", "verdict"),
+    [
+        ([CONTROL_PAUSE], "pilot", "pause"),
+        ([gate("pilot", "pass"), CONTROL_PAUSE], "wave 1", "pause"),
+        ([gate("pilot", "pass"), CONTROL_PAUSE], None, "pause"),
+        ([gate("pilot", "inconclusive"), CONTROL_PAUSE], "wave 2", "pause"),
+        ([CONTROL_PAUSE, Record("resume", "begun")], "pilot", "pass"),
+        ([CONTROL_ABORT], "pilot", "abort"),
+        ([CONTROL_ABORT, Record("resume", "begun")], "pilot", "abort"),
+        ([gate(w, "pass") for w in ("pilot", "wave 1", "wave 2")] + [CONTROL_PAUSE], None, "pass"),
+    ],
+)
+def test_what_was_asked_for_from_outside(
+    plan: Plan, records: list[Record], before: str | None, verdict: str
+) -> None:
+    assert state.verdict(plan, records, before) == verdict
+
+
+def test_an_unapproved_plan_waits(plan: Plan) -> None:
+    needs = replace(plan, options=replace(plan.options, approvals=2))
+    given = [Record("approval", "granted", detail=name) for name in ("alice", "alice", "bob")]
+    assert state.verdict(needs, given[:2], "pilot") == "pause"
+    assert state.unapproved(needs, given[:2]) == 1
+    assert state.verdict(needs, given, "pilot") == "pass"
+
+
+def test_several_policies_of_a_host_are_kept_apart() -> None:
+    hosts = [PlannedHost("a", to_digest=policy, policy=policy) for policy in ("nginx", "redis")]
+    made = make(rollout="r", epoch=1, policy="nginx+redis", created="", hosts=hosts, options=Options())
+    records = [
+        Record("apply", "changed", host="a", policy="nginx"),
+        Record("apply", "failed", host="a", policy="redis"),
+    ]
+    assert [(s.policy, s.name) for s in state.hosts(made, records)] == [
+        ("nginx", "changed"),
+        ("redis", "failed"),
+    ]
+    assert [s.policy for s in state.failures(made, records)] == ["redis"]

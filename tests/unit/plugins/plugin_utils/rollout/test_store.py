@@ -21,6 +21,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.store import (
     Store,
     policy_name,
+    policy_names,
     rollout_id,
 )
 
@@ -175,3 +176,36 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_start_time_of_a_process_that_is_gone() -> None:
     assert store_module._started(2**22 + 1) == ""
+
+
+def test_a_rollout_of_several_policies_locks_and_counts_for_each(store: Store) -> None:
+    assert store.next_epoch("redis") == 1
+    assert store.next_epoch("nginx+redis") == 2
+    assert (store.next_epoch("nginx"), store.next_epoch("redis")) == (3, 3)
+    plan = planned(store, "nginx+redis")
+    assert (plan.rollout, plan.policies) == ("nginx+redis-e0004", ("nginx", "redis"))
+    assert store.latest("redis") == store.latest("nginx") == store.latest("redis+nginx") == plan.rollout
+    holder = subprocess.Popen(["sleep", "60"])
+    try:
+        store.lock("redis", holder.pid, "a rollout")
+        with pytest.raises(RolloutError, match="'redis' is being changed by a rollout"):
+            store.lock("nginx+redis", os.getpid(), "another")
+        assert not (store.root / "nginx.lock").exists()
+        assert store.holder("nginx+redis")["pid"] == holder.pid
+    finally:
+        holder.kill()
+        holder.wait()
+    assert store.holder("nginx+redis") == {}
+    store.lock("nginx+redis", os.getpid(), "another")
+    store.unlock("nginx+redis", os.getpid())
+    assert not list(store.root.glob("*.lock"))
+
+
+def test_names_of_several_policies() -> None:
+    assert policy_names(["x/nginx.yml", "redis"]) == "nginx+redis"
+    with pytest.raises(RolloutError, match="Policy 'nginx' is named twice"):
+        policy_names(["nginx", "a/nginx.yml"])
+    with pytest.raises(RolloutError, match="No policy is named"):
+        policy_names([])
+    with pytest.raises(RolloutError, match="too long for one rollout"):
+        rollout_id("+".join("x" * 60 + str(n) for n in range(5)), 1)

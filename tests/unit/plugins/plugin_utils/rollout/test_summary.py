@@ -23,25 +23,6 @@ PLAN = make(
 JOURNAL = Path("/srv/rollouts/nginx-e0003/journal.jsonl")
 
 
-def test_a_plan_by_waves_with_what_changes() -> None:
-    assert summary.plan_lines(PLAN, {"edge": ["/etc/a: +2 -0 lines"]}) == [
-        "nginx-e0003: 3 hosts in 2 waves",
-        "pilot: 1 host",
-        "  edge   high      unconfined -> bbbbbbbbbbbb",
-        "    /etc/a: +2 -0 lines",
-        "wave 1: 2 hosts",
-        "  web1   low       bbbbbbbbbbbb, to be put right",
-        "  web22  low       could not be reached",
-    ]
-
-
-def test_what_the_plays_get() -> None:
-    told = summary.for_playbook(PLAN, JOURNAL)
-    assert (told["order"], told["serial"]) == (["edge", "web1", "web22"], [1, 2])
-    assert told["wave_of"] == {"edge": "pilot", "web1": "wave 1", "web22": "wave 1"}
-    assert told["digest"] == PLAN.digest
-
-
 def test_the_end_counts_hosts_and_names_what_is_owed() -> None:
     records = [
         Record("apply", "changed", host="edge", wave="pilot"),

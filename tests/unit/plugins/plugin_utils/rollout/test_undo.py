@@ -59,12 +59,14 @@ def applied(host: str, outcome: str) -> Record:
     ],
 )
 def test_who_goes_back(records: list[Record], receipts: dict[str, Any], back: dict[str, Any]) -> None:
-    assert undo.hosts(PLAN, records, receipts) == back
+    told = {host: {"": receipt} for host, receipt in receipts.items()}
+    assert undo.hosts(PLAN, records, told) == {host: {"": entry} for host, entry in back.items()}
 
 
 def test_lines() -> None:
-    assert undo.lines({}) == ["No host has to go back."]
-    assert undo.lines({"a": {"from": "", "to": "0123456789abcdef"}, "b": {"from": "old", "to": ""}}) == [
+    assert undo.lines(PLAN, {}) == ["No host has to go back."]
+    back = {"a": {"": {"from": "", "to": "0123456789abcdef"}}, "b": {"": {"from": "old", "to": ""}}}
+    assert undo.lines(PLAN, back) == [
         "a: 0123456789ab -> unconfined",
         "b: unknown -> old",
     ]

@@ -1,0 +1,118 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rollout does on one host for each of its policies; the answers are kept short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled, host
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import answers, store
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+
+OPERATIONS = ("look", "apply", "probe", "receipts", "back")
+_OF_SANDBOX = ("policies_dirs", "mode", "accept", "confirm_within", "rollout", "epoch")
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "operation": {"type": "str", "required": True, "choices": list(OPERATIONS)},
+    "policies": {"type": "list", "elements": "str", "required": True},
+    "details": {"type": "bool", "default": False},
+    "method": {"type": "str", "default": "none", "choices": arguments.PROBE["method"]["choices"]},
+    "back": {"type": "dict", "default": {}},
+    "planned": {"type": "dict", "default": {}},
+    **{name: arguments.SANDBOX[name] for name in _OF_SANDBOX},
+}
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _requires_connection = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _checked, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        variables, work = task_vars or {}, getattr(self, f"_{given['operation']}")
+        found: dict[str, dict[str, Any]] = {}
+        stopped: dict[str, Any] = {}
+        for name in given["policies"]:
+            policy = _name(name)
+            if not _wants(variables, policy):
+                continue
+            answer = stopped or self._answer(work, name, given, variables)
+            found[policy] = answers.brief(given["operation"], answer, given["details"])
+            stopped = stopped or _stops(given["operation"], policy, answer)
+        return result | answers.joined(found)
+
+    def _answer(
+        self,
+        work: Callable[[str, dict[str, Any], dict[str, Any]], dict[str, Any]],
+        name: str,
+        given: dict[str, Any],
+        variables: dict[str, Any],
+    ) -> dict[str, Any]:
+        try:
+            return host.answer(lambda: work(name, given, variables))
+        except AnsibleConnectionFailure as problem:
+            # One policy of several may be through already: its outcome must not be lost with the connection.
+            return {"unreachable": True, "changed": False, "msg": str(problem)}
+
+    def _look(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        today = date.today()
+        groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
+        talk = host.conversation(self, {**given, "restart": True}, variables, today)
+        manifest = compiled.load(name, given["policies_dirs"], groups, given["mode"], today)
+        planned = given["planned"].get(manifest.policy)
+        return talk.present(manifest, planned) if planned else talk.present(manifest)
+
+    _apply = _look
+
+    def _probe(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        request = {
+            "policy": _name(name),
+            "host": str(variables.get("inventory_hostname", "")),
+            "method": given["method"],
+            "survey": True,
+            "bundle": None,
+        }
+        return host.ask(self, "probe", request, variables)
+
+    def _receipts(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        request = {"policy": _name(name), "health": False, "features": False}
+        return host.ask(self, "info", request, variables)
+
+    def _back(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        entry = given["back"].get(_name(name))
+        if not entry or not entry["to"]:
+            return {"skipped": True, "changed": False}
+        talk = host.conversation(self, {**given, "restart": True}, variables, date.today())
+        return talk.reverted(_name(name), entry["from"], entry["to"])
+
+
+def _name(policy: str) -> str:
+    try:
+        return store.policy_name(policy)
+    except RolloutError as error:
+        raise HostsError(str(error)) from None
+
+
+def _wants(variables: dict[str, Any], policy: str) -> bool:
+    """A host takes every policy of the rollout, or those that its variable ``bulkhead_policies`` lists."""
+    wanted = variables.get("bulkhead_policies")
+    return wanted is None or policy in wanted
+
+
+def _stops(operation: str, policy: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """What the policies after this one come to without being tried, or nothing."""
+    if answer.get("unreachable"):
+        return {"unreachable": True, "changed": False, "msg": str(answer.get("msg", ""))}
+    if operation == "apply" and answer.get("failed"):
+        text = f"not begun, because {policy} failed before it on this host."
+        return {"failed": True, "changed": False, "state": "refused", "msg": text}
+    return {}

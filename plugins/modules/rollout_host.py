@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright: The Bulkhead authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, which runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_host
+short_description: Do one step of a rollout on a host
+version_added: 0.1.0
+author:
+  - The Bulkhead authors (@bulkhead)
+description:
+  - >-
+    Does one step for each policy of the rollout that concerns the host, one after the other, and keeps only what
+    plan, gates and journal need of the answers.
+  - A host is concerned by all policies, or by those that its variable C(bulkhead_policies) lists.
+  - When an apply fails, the policies after it are not begun on that host.
+options:
+  operation:
+    description:
+      - >-
+        C(look) is an apply in check mode, C(apply) M(bulkhead.fleet.sandbox), C(probe) M(bulkhead.fleet.probe)
+        with a survey, C(receipts) M(bulkhead.fleet.sandbox_info), C(back) goes back to an earlier generation.
+    type: str
+    required: true
+    choices: [look, apply, probe, receipts, back]
+  policies:
+    description:
+      - Names of the policies, or paths of their files.
+    type: list
+    elements: str
+    required: true
+  policies_dirs:
+    description:
+      - Directories to search for policies and baselines before those of the collection.
+    type: list
+    elements: path
+    default: []
+  mode:
+    description:
+      - Overrides the policies' own mode.
+    type: str
+    choices: [audit, enforce]
+  accept:
+    description:
+      - The verdicts to go on with.
+    type: list
+    elements: str
+    choices: [enforced, partial, waived]
+    default: [enforced, partial, waived]
+  confirm_within:
+    description:
+      - Seconds that the host waits for the confirmation before it reverts. From 5 to 86400.
+    type: int
+    default: 60
+  rollout:
+    description:
+      - Name of the rollout, for the receipts on the host.
+    type: str
+    default: ''
+  epoch:
+    description:
+      - A host refuses an epoch lower than the highest that it has seen.
+    type: int
+    default: 0
+  details:
+    description:
+      - With O(operation=look), say what changes in which file.
+    type: bool
+    default: false
+  method:
+    description:
+      - With O(operation=probe), how to probe.
+    type: str
+    choices: [auto, reload, clone, none]
+    default: none
+  back:
+    description:
+      - With O(operation=back), for each policy C(from) and C(to).
+    type: dict
+    default: {}
+  planned:
+    description:
+      - With O(operation=apply), the only generation to apply, by policy. Any other one is refused.
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    support: full
+    description:
+      - Changes nothing.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+"""
+
+EXAMPLES = r"""
+- name: Apply two policies as a part of a rollout
+  bulkhead.fleet.rollout_host:
+    operation: apply
+    policies: [nginx, redis]
+    rollout: nginx+redis-e0003
+    epoch: 3
+"""
+
+RETURN = r"""
+policies:
+  description:
+    - What the host answered, by policy.
+  returned: success
+  type: dict
+"""

@@ -1,0 +1,128 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a rollout is to go: where the waves are cut, when it waits, and what its gates look at."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from . import windows
+from .errors import RolloutError
+
+DEFAULT_WAVES: tuple[int | str, ...] = (25, 100)
+SHARE = re.compile(r"(?P<number>\d{1,9})\s*(?P<unit>%|hosts?)?|group\s+(?P<group>\S.*)")
+# What a gate of its own may say, and what it has to say: (all keys, keys that are needed).
+GATES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "command": (frozenset({"command", "within", "retries"}), frozenset()),
+    "url": (frozenset({"url", "status", "within", "retries", "token_file"}), frozenset()),
+    "prometheus": (
+        frozenset({"prometheus", "query", "below", "above", "within", "retries", "token_file"}),
+        frozenset({"query"}),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """``soak``, ``poll``, ``health_timeout``: seconds. ``max_failed`` counts over all waves, ``breaker`` is the
+    percentage of a wave that may be bad at once. ``alpha``: probability of a false alarm by denials over the whole
+    rollout; ``expected``: denials that a host may have in an hour where there is nothing to compare with."""
+
+    pilot: int = 1
+    waves: tuple[int | str, ...] = DEFAULT_WAVES
+    max_failed: int = 0
+    soak: int = 10
+    pause_after: tuple[str, ...] = ()
+    windows: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    poll: int = 0
+    health_timeout: int = 0
+    health_retries: int = 0
+    breaker: int = 50
+    denials: bool = False
+    alpha: float = 0.01
+    expected: float = 0.1
+    gates: tuple[dict[str, Any], ...] = ()
+    approvals: int = 0
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(asdict(self), sort_keys=True))
+
+
+_AT_LEAST_ZERO = {
+    "pilot": "0 or more",
+    "max_failed": "0 or more",
+    "soak": "seconds, 0 or more",
+    "poll": "seconds, 0 or more",
+    "health_timeout": "seconds, 0 or more",
+    "health_retries": "0 or more",
+}
+
+
+def faults(options: Options, groups: Collection[str]) -> Iterator[str]:
+    """One sentence for each option that makes no sense, with what to write instead."""
+    for name, wanted in _AT_LEAST_ZERO.items():
+        if getattr(options, name) < 0:
+            yield f"rollout_{name} is '{getattr(options, name)}'; write {wanted}."
+    if not 1 <= options.breaker <= 100:
+        yield f"rollout_breaker is '{options.breaker}'; write a percentage, 1 to 100."
+    if not 0 < options.alpha < 1:
+        yield f"rollout_alpha is '{options.alpha}'; write a probability, such as 0.01."
+    if options.expected <= 0:
+        yield f"rollout_expected_denials is '{options.expected}'; write denials per host and hour, above 0."
+    if options.denials and not options.poll:
+        yield "rollout_denials needs rollout_poll: write the seconds between two looks, such as 60."
+    for item in options.waves:
+        yield from _share_faults(item, groups)
+    for gate in options.gates:
+        yield from _gate_faults(gate)
+    yield from windows.faults(options.windows, options.timezone)
+
+
+def from_data(data: Mapping[str, Any]) -> Options:
+    """Back from the plan's JSON data. Raises RolloutError where a name is unknown."""
+    known = Options.__dataclass_fields__
+    unknown = sorted(set(data) - set(known))
+    if unknown:
+        raise RolloutError(f"The plan has options that this version does not know: {', '.join(unknown)}.")
+    tuples = ("waves", "pause_after", "windows", "gates")
+    given: dict[str, Any] = {key: tuple(value) if key in tuples else value for key, value in data.items()}
+    return Options(**given)
+
+
+def _share_faults(item: object, groups: Collection[str]) -> Iterator[str]:
+    match = SHARE.fullmatch(str(item).strip())
+    if match is None:
+        fine = False
+    elif match["group"]:
+        if match["group"] not in groups:
+            yield f"rollout_waves has '{item}', and the inventory has no group '{match['group']}'."
+        return
+    else:
+        number, unit = int(match["number"]), match["unit"] or "%"
+        fine = number > 0 and (unit != "%" or number <= 100)
+    if not fine:
+        yield f"rollout_waves has '{item}'; write a percentage (25), a count ('5 hosts') or a group ('group web')."
+
+
+def _gate_faults(gate: object) -> Iterator[str]:
+    kinds = [kind for kind in GATES if isinstance(gate, Mapping) and kind in gate]
+    if not isinstance(gate, Mapping) or len(kinds) != 1:
+        yield f"rollout_gates has '{gate}'; write a mapping with one of {', '.join(GATES)}."
+        return
+    allowed, needed = GATES[kinds[0]]
+    for key in sorted(set(gate) - allowed):
+        yield f"rollout_gates has '{key}' for {kinds[0]}; write one of {', '.join(sorted(allowed))}."
+    for key in sorted(needed - set(gate)):
+        yield f"rollout_gates has no '{key}' for {kinds[0]}."
+    if kinds[0] == "prometheus" and ("below" in gate) == ("above" in gate):
+        yield "rollout_gates needs 'below' or 'above' for prometheus, one of the two."
+    value = gate[kinds[0]]
+    if kinds[0] == "command" and not (isinstance(value, list) and value and all(str(x) for x in value)):
+        yield f"rollout_gates has the command '{value}'; write a list, such as [/usr/local/bin/check, --all]."
+    if kinds[0] != "command" and not str(value).startswith(("http://", "https://")):
+        yield f"rollout_gates has the address '{value}'; write one that begins with http:// or https://."

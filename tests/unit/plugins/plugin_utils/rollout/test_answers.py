@@ -1,0 +1,59 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import answers
+
+
+def test_a_look_keeps_what_plans_need_and_not_the_files() -> None:
+    answer = {
+        "from": "old",
+        "digest": "new",
+        "changed": True,
+        "diff": [{"before": "", "after": "1\n", "after_header": "/etc/a"}],
+        "verdicts": {
+            "a": {"status": "enforced", "detail": ""},
+            "b": {"status": "partial", "detail": "half"},
+        },
+    }
+    short = {"from": "old", "digest": "new", "changed": True, "gaps": {"b": ["partial", "half"]}}
+    assert answers.brief("look", answer, False) == {**short, "notes": []}
+    assert answers.brief("look", answer, True) == {**short, "notes": ["/etc/a: +1 -0 lines"]}
+
+
+def test_a_probe_keeps_the_survey_and_what_the_proof_says() -> None:
+    clause = {
+        "clause": "c",
+        "outcome": "failed",
+        "failures": ["f"],
+        "unsure": [],
+        "probes": [],
+        "readbacks": [1],
+    }
+    answer = {"survey": {"active": "new", "drift": ["x"] * 99}, "evidence": {"clauses": [clause]}}
+    assert answers.brief("probe", answer, False) == {
+        "survey": {"active": "new"},
+        "proof": {"tried": 1, "answered": 0, "failures": ["c: f"], "unsure": []},
+    }
+    malformed = answers.brief("probe", {"evidence": {"clauses": [1]}}, False)
+    assert malformed == {"proof": {"unsure": ["the evidence of the host is malformed"]}}
+
+
+def test_one_bad_policy_makes_the_task_bad() -> None:
+    joined = answers.joined(
+        {
+            "nginx": {"changed": True},
+            "redis": {"failed": True, "msg": "no."},
+            "db": {"unreachable": True, "msg": "gone"},
+        }
+    )
+    assert (joined["changed"], joined["failed"], joined["unreachable"]) == (True, True, True)
+    assert answers.of(joined, "redis") == {"failed": True, "msg": "no."}
+    assert answers.of(joined, "nobody") is None
+    assert answers.of({"unreachable": True, "msg": "gone"}, "nginx") == {"unreachable": True, "msg": "gone"}
+    assert answers.of(None, "nginx") is None
+
+
+def test_a_result_of_a_host_that_is_not_there() -> None:
+    assert answers.result({"a": {"x": 1}}, "a", "x") == 1
+    assert answers.result({"a": {"x": 1}}, "gone", "x") is None
