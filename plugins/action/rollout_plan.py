@@ -17,10 +17,12 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import library
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.model import Manifest
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
+    approval,
     journal,
     knowledge,
     observe,
@@ -49,6 +51,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "expected": {"type": "float", "default": DEFAULTS.expected},
     "gates": {"type": "list", "elements": "dict", "default": []},
     "approvals": {"type": "int", "default": DEFAULTS.approvals},
+    "approvers": {"type": "path", "default": ""},
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policies": {"type": "list", "elements": "str", "required": True},
@@ -88,6 +91,8 @@ class ActionModule(ActionBase):
         if faults := observe.refusals((named[pair], look) for pair, look in looks.items()):
             raise RolloutError("Nothing was changed. " + " ".join(faults))
         manifests = self._manifests(given, variables)
+        options, rules = _options(given)
+        versions = self._versions(given, variables, manifests, rules)
         if not check:
             place.lock(policy, os.getppid(), f"a rollout to {len(risks)} hosts")
         seen = max((int(look.get("epoch") or 0) for look in looks.values() if look), default=0)
@@ -99,9 +104,9 @@ class ActionModule(ActionBase):
             policy=policy,
             created=journal.now(),
             hosts=hosts,
-            options=_options(given),
+            options=options,
             groups={name: frozenset(members) for name, members in variables.get("groups", {}).items()},
-            versions=[plan.Version(name, found.version, found.digest) for name, found in manifests.items()],
+            versions=versions,
             author=given["author"] or getpass.getuser(),
             widens=review.widens(hosts, manifests, place.generations),
         )
@@ -136,6 +141,34 @@ class ActionModule(ActionBase):
         found = [compiled.load(name, dirs, groups, given["mode"], today) for name in given["policies"]]
         return {manifest.policy: manifest for manifest in found}
 
+    def _versions(
+        self,
+        given: dict[str, Any],
+        variables: dict[str, Any],
+        manifests: dict[str, Manifest],
+        rules: approval.Rules | None,
+    ) -> list[plan.Version]:
+        if rules is None or not rules.sign_policies:
+            return [plan.Version(name, found.version, found.digest) for name, found in manifests.items()]
+        # The signature is of the policy as it is written: another mode is part of what is approved.
+        written = self._manifests({**given, "mode": None}, variables) if given["mode"] else manifests
+        faults, versions = [], []
+        for (name, found), asked in zip(manifests.items(), given["policies"], strict=True):
+            said = approval.policy_statement(name, written[name].version, written[name].digest)
+            beside = library.find(asked, [Path(folder) for folder in given["policies_dirs"]])
+            beside = beside.with_name(f"{beside.name}.sig")
+            kept = rules.signers.parent / "signatures" / f"{name}.sig"
+            try:
+                by = approval.policy_signer(said, beside if beside.exists() else kept, rules)
+                versions.append(plan.Version(name, found.version, found.digest, by))
+            except RolloutError as problem:
+                faults.append(f"Policy '{name}' is not signed by an author: {problem}.")
+        if faults:
+            raise RolloutError(
+                "Nothing was changed. " + " ".join(faults), "Sign it with bulkhead.fleet.sign."
+            )
+        return versions
+
     def _write(self, place: store.Store, made: plan.Plan, manifests: dict[str, Manifest]) -> None:
         place.write_plan(made)
         journal.append(
@@ -147,6 +180,8 @@ class ActionModule(ActionBase):
                 knowledge.remember(place.generations, host.to_digest, manifests[host.policy])
 
 
-def _options(given: dict[str, Any]) -> plan.Options:
+def _options(given: dict[str, Any]) -> tuple[plan.Options, approval.Rules | None]:
     values = {name: given[name] for name in OPTIONS}
-    return plan.Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    rules = approval.rules(Path(given["approvers"])) if given["approvers"] else None
+    values["approvals"] = max(given["approvals"], rules.approvals if rules else 0)
+    return plan.Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}), rules

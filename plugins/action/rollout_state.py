@@ -11,6 +11,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
+    approval,
     gates,
     journal,
     state,
@@ -18,6 +19,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     windows,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout_dir": {"type": "path", "required": True},
@@ -40,6 +42,15 @@ class ActionModule(ActionBase):
         except RolloutError as error:
             return result | {"changed": False, "verdict": "inconclusive", "detail": str(error), "lost": False}
 
+    def _not_yet(self, plan: Plan, place: store.Store) -> str:
+        """Why a wave must not begin now, or nothing: approvals are checked before each one."""
+        now = datetime.now(UTC)
+        folder = place.folder(plan.rollout) / "approvals"
+        found, missing, text = approval.state(plan, folder, now, plan.options.approvers)
+        if missing:
+            return f"Waits for {missing} more: {text} Plan {plan.digest}."
+        return windows.closed(plan.options.windows, plan.options.timezone, now)
+
     def _state(self, given: dict[str, Any]) -> dict[str, Any]:
         place = store.Store(Path(given["rollout_dir"]).absolute())
         plan = place.read_plan(given["rollout"])
@@ -48,7 +59,7 @@ class ActionModule(ActionBase):
         verdict, detail = state.verdict(plan, records, before=wave if wave in plan.names else None), ""
         began = any(record.wave == wave and record.phase == "apply" for record in records)
         if verdict == "pass" and not began:
-            detail = windows.closed(plan.options.windows, plan.options.timezone, datetime.now(UTC))
+            detail = self._not_yet(plan, place)
             if detail:
                 verdict = "pause"
                 record = journal.Record("gate", "pause", plan.rollout, given["epoch"], wave, detail=detail)

@@ -148,6 +148,11 @@ options:
       - How many people have to approve the plan before the first host changes.
     type: int
     default: 0
+  approvers:
+    description:
+      - File that says who may approve, and whether policies have to be signed.
+    type: path
+    default: ''
 attributes:
   check_mode:
     support: full

@@ -75,7 +75,7 @@ def _built(value: Any) -> Any:
     kind: Any = getattr(model, value[_CLASS])
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value["value"])
-    if not is_dataclass(kind):
+    if not isinstance(kind, type) or not is_dataclass(kind):
         raise ValueError(value[_CLASS])
     given = {item.name: _built(value[item.name]) for item in fields(kind) if item.name in value}
     missing = [f.name for f in fields(kind) if f.name not in given and f.default is MISSING]

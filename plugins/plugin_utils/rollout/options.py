@@ -48,6 +48,7 @@ class Options:
     expected: float = 0.1
     gates: tuple[dict[str, Any], ...] = ()
     approvals: int = 0
+    approvers: str = ""  # file that says who may approve
 
     def __hash__(self) -> int:
         return hash(json.dumps(asdict(self), sort_keys=True))
@@ -76,6 +77,8 @@ def faults(options: Options, groups: Collection[str]) -> Iterator[str]:
         yield f"rollout_expected_denials is '{options.expected}'; write denials per host and hour, above 0."
     if options.denials and not options.poll:
         yield "rollout_denials needs rollout_poll: write the seconds between two looks, such as 60."
+    if options.approvals and not options.approvers:
+        yield "rollout_approvals needs rollout_approvers: write the path of the file that says who may approve."
     for item in options.waves:
         yield from _share_faults(item, groups)
     for gate in options.gates:

@@ -108,7 +108,7 @@ def verdict(plan: Plan, records: Iterable[Record], before: str | None = None) ->
         if stands != "pass":
             break
     waits = before is not None or stands == "inconclusive"
-    if waits and stands in ("pass", "inconclusive") and (asked(lines, "pause") or unapproved(plan, lines)):
+    if waits and stands in ("pass", "inconclusive") and asked(lines, "pause"):
         return "pause"
     return stands
 
@@ -122,14 +122,6 @@ def asked(records: Iterable[Record], what: str) -> Record | None:
         elif record.phase == "resume" and what != "abort" or record.phase == "gate" and what == "promote":
             found = None
     return found
-
-
-def unapproved(plan: Plan, records: Iterable[Record]) -> int:
-    """How many approvals are still missing."""
-    given = {
-        record.detail for record in records if record.phase == "approval" and record.outcome == "granted"
-    }
-    return max(0, plan.options.approvals - len(given))
 
 
 def ended(records: Iterable[Record]) -> str:

@@ -16,7 +16,7 @@ from .review import named
 ENDS = {
     "pass": "passed: every wave was judged good.",
     "abort": "aborted: every host that was changed had to go back.",
-    "pause": "paused, as asked: hosts stay as they are.",
+    "pause": "paused: hosts stay as they are, and resume goes on.",
     "inconclusive": "stopped: not enough was seen to go on; hosts stay as they are.",
     "rolled_back": "rolled back: every host that was changed is back.",
     "owed": "not rolled back everywhere.",

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import state
@@ -142,14 +140,6 @@ def test_what_was_asked_for_from_outside(
     plan: Plan, records: list[Record], before: str | None, verdict: str
 ) -> None:
     assert state.verdict(plan, records, before) == verdict
-
-
-def test_an_unapproved_plan_waits(plan: Plan) -> None:
-    needs = replace(plan, options=replace(plan.options, approvals=2))
-    given = [Record("approval", "granted", detail=name) for name in ("alice", "alice", "bob")]
-    assert state.verdict(needs, given[:2], "pilot") == "pause"
-    assert state.unapproved(needs, given[:2]) == 1
-    assert state.verdict(needs, given, "pilot") == "pass"
 
 
 def test_several_policies_of_a_host_are_kept_apart() -> None:

@@ -1,0 +1,65 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Show a plan that waits for approval, and sign its hash."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
+    approval,
+    review,
+    signatures,
+    store,
+)
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "policies": {"type": "list", "elements": "str", "required": True},
+    "rollout_dir": {"type": "path", "required": True},
+    "rollout": {"type": "str"},
+    "by": {"type": "str", "required": True},
+    "key": {"type": "path"},
+    "hours": {"type": "int", "default": 24},
+}
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        try:
+            return result | self._approve(given)
+        except (RolloutError, OSError) as error:
+            help_text = getattr(error, "help_text", "")
+            raise AnsibleError(str(error), obj=self._task.args, help_text=help_text) from None
+
+    def _approve(self, given: dict[str, Any]) -> dict[str, Any]:
+        place = store.Store(Path(given["rollout_dir"]).absolute())
+        plan = place.read_plan(given["rollout"] or place.latest(store.policy_names(given["policies"])))
+        lines = [*review.lines(plan), f"author: {', '.join(approval.authors(plan))}", f"plan {plan.digest}"]
+        answer = {"changed": False, "rollout": plan.rollout, "digest": plan.digest, "lines": lines}
+        if not given["key"] or self._task.check_mode:
+            return answer
+        now = datetime.now(UTC)
+        said = approval.statement(plan, given["by"], now + timedelta(hours=given["hours"]))
+        signature = signatures.sign(said, Path(given["key"]), signatures.APPROVAL)
+        folder = place.folder(plan.rollout) / "approvals"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / store.policy_name(given["by"].replace("@", "_at_"))
+        path.write_bytes(said)
+        path.with_name(f"{path.name}.sig").write_bytes(signature)
+        if plan.options.approvers:
+            found, _missing, text = approval.state(plan, folder, now, plan.options.approvers)
+            if given["by"] not in found.by:
+                raise RolloutError(f"This approval does not count. {text}")
+            answer["lines"] = [*lines, text]
+        return answer | {"changed": True}

@@ -1,0 +1,183 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Approvals: somebody else than the author signs the plan's hash, for a while.
+
+An approval is two files in ``<rollout>/approvals``: ``<name>`` (five lines, see ``statement``) and ``<name>.sig``. It
+names the rollout and the hash of its plan, so it is good for nothing else. It is checked anew before each wave.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import signatures
+from .errors import RolloutError
+from .plan import Plan
+
+_LINES = re.compile(
+    r"bulkhead approval\nrollout (?P<rollout>\S+)\nplan (?P<plan>[0-9a-f]{64})\nby (?P<by>[^\n]+)\n"
+    r"until (?P<until>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\n"
+)
+_LONGEST = 4096
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Who may approve. ``signers``: file of allowed signers; ``hours``: how long an approval may be good at most;
+    ``approvals``: how many are needed at least; ``sign_policies``: policies have to be signed, by ``authors``."""
+
+    signers: Path
+    approvers: tuple[str, ...]
+    authors: tuple[str, ...] = ()
+    approvals: int = 1
+    hours: int = 72
+    sign_policies: bool = False
+
+
+@dataclass(frozen=True)
+class Approvals:
+    """``by``: whose approvals count; ``refused``: file -> why it does not count."""
+
+    by: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def rules(path: Path) -> Rules:
+    """Read the file of approvers. Raises RolloutError with everything that is wrong with it."""
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise RolloutError(f"'{path}' cannot be read: {error.strerror}.", "Set rollout_approvers.") from error
+    except yaml.YAMLError as error:
+        raise RolloutError(f"'{path}' is no YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(data, dict):
+        raise RolloutError(f"'{path}' is no mapping.", "It needs allowed_signers and approvers.")
+    known: dict[str, type] = {
+        "allowed_signers": str,
+        "approvers": list,
+        "authors": list,
+        "approvals": int,
+        "hours": int,
+        "sign_policies": bool,
+    }
+    faults = [f"has '{key}', which is not known" for key in data if key not in known]
+    faults += [f"has no '{key}'" for key in ("allowed_signers", "approvers") if not data.get(key)]
+    faults += [
+        f"has '{key}' that is no {kind.__name__}"
+        for key, kind in known.items()
+        if key in data and (not isinstance(data[key], kind) or (kind is int and data[key] is True))
+    ]
+    if not faults and data.get("hours", 1) < 1:
+        faults.append("has 'hours' below 1")
+    if faults:
+        raise RolloutError(f"'{path}' {', '.join(faults)}.", "docs/rollout.md has an example.")
+    return Rules(
+        signers=path.parent / data["allowed_signers"],
+        approvers=tuple(map(str, data["approvers"])),
+        authors=tuple(map(str, data.get("authors", ()))),
+        approvals=data.get("approvals", 1),
+        hours=data.get("hours", 72),
+        sign_policies=data.get("sign_policies", False),
+    )
+
+
+def statement(plan: Plan, by: str, until: datetime) -> bytes:
+    """The bytes that are signed."""
+    when = until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    lines = (
+        "bulkhead approval",
+        f"rollout {plan.rollout}",
+        f"plan {plan.digest}",
+        f"by {by}",
+        f"until {when}",
+    )
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def check(plan: Plan, folder: Path, wanted: Rules, now: datetime) -> Approvals:
+    """Judge every approval in ``folder``. Never raises for what lies there: a bad one is refused with the reason."""
+    by: list[str] = []
+    refused: dict[str, str] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix == ".sig" or path.name.startswith("."):
+            continue
+        try:
+            by.append(_approver(plan, path, wanted, now))
+        except RolloutError as problem:
+            refused[path.name] = str(problem)
+    return Approvals(tuple(dict.fromkeys(by)), refused)
+
+
+def _approver(plan: Plan, path: Path, wanted: Rules, now: datetime) -> str:
+    try:
+        content = path.read_bytes()
+        match = _LINES.fullmatch(content.decode("ascii")) if len(content) <= _LONGEST else None
+        until = datetime.strptime(match["until"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if match else None
+    except (OSError, ValueError):
+        match = until = None
+    if match is None or until is None:
+        raise RolloutError("It is no approval.")
+    by = match["by"]
+    if match["rollout"] != plan.rollout or match["plan"] != plan.digest:
+        raise RolloutError(f"It approves another plan, of '{match['rollout']}'.")
+    if until <= now:
+        raise RolloutError(f"It expired {match['until']}.")
+    if until > now + timedelta(hours=wanted.hours):
+        raise RolloutError(f"It is good until {match['until']}; at most {wanted.hours} hours are allowed.")
+    if by not in wanted.approvers:
+        raise RolloutError(f"'{by}' is no approver.")
+    signature = path.with_name(f"{path.name}.sig")
+    if trouble := signatures.verify(content, signature, by, wanted.signers, signatures.APPROVAL):
+        raise RolloutError(f"It is not by '{by}': {trouble}.")
+    names = signatures.names_of(signatures.key_of(signature), wanted.signers)
+    for author in authors(plan):
+        if author == by or signatures.is_named(author, names):
+            raise RolloutError(f"'{by}' is the author '{author}', who cannot approve what is his own.")
+    return by
+
+
+def authors(plan: Plan) -> tuple[str, ...]:
+    """Who made what is to be approved: who asked for the rollout, and who signed its policies."""
+    return tuple(dict.fromkeys(name for name in (plan.author, *(v.signed_by for v in plan.versions)) if name))
+
+
+def policy_statement(policy: str, version: str, digest: str) -> bytes:
+    """What an author signs: the resolved policy, with its baselines and the addresses of its groups."""
+    return f"bulkhead policy\npolicy {policy}\nversion {version}\ndigest {digest}\n".encode()
+
+
+def policy_signer(said: bytes, signature: Path, wanted: Rules) -> str:
+    """Who signed a policy. Raises RolloutError where nobody did who may."""
+    if not signature.is_file():
+        raise RolloutError(f"there is no signature '{signature}'")
+    troubles = []
+    for author in wanted.authors:
+        trouble = signatures.verify(said, signature, author, wanted.signers, signatures.POLICY)
+        if not trouble:
+            signatures.key_of(signature)
+            return author
+        troubles.append(trouble)
+    raise RolloutError(troubles[0] if troubles else "the file of approvers names no authors")
+
+
+def state(plan: Plan, folder: Path, now: datetime, path: str) -> tuple[Approvals, int, str]:
+    """(approvals, how many are missing, a sentence about it): what a wave waits for."""
+    if not plan.options.approvals:
+        return Approvals(), 0, ""
+    found = check(plan, folder, rules(Path(path)), now)
+    missing = max(0, plan.options.approvals - len(found.by))
+    text = f"{len(found.by)} of {plan.options.approvals} approvals"
+    text += f" ({', '.join(found.by)})" if found.by else ""
+    text += "".join(f"; {name} is refused: {why}" for name, why in found.refused.items())
+    return found, missing, text if text.endswith(".") else f"{text}."
+
+
+def data(found: Approvals) -> dict[str, Any]:
+    return {"by": list(found.by), "refused": dict(found.refused)}
