@@ -18,7 +18,8 @@ test-exams: export FUZZ := 2000
 test-exams: export DENIES := 100
 test-exams: export HOSTS := 200
 test-exams: export ROUNDS := 50
-test-exams: exam-determinism exam-hostile exam-input exam-approval fuzz bench-compile ## The exams that need no host, the long ones short
+test-exams: export ROLLOUTS := 2000
+test-exams: exam-determinism exam-hostile exam-input exam-approval exam-null-rollouts fuzz bench-compile ## The exams that need no host, the long ones short
 
 .PHONY: exam-determinism exam-hostile exam-input
 exam-determinism: venv ## Exam: lists in any order, compiled twice, give the same bytes on every system
@@ -30,7 +31,10 @@ exam-hostile: venv ## Exam: no value of a policy adds a directive, rule, element
 exam-input: venv ## Exam: each bad policy gets a clear error, and nothing is written
 	@python tests/exams/input.py
 
-.PHONY: exam-approval
+.PHONY: exam-approval exam-null-rollouts
+exam-null-rollouts: venv ## Exam: ROLLOUTS=10000 simulated rollouts that change nothing, with a look after every poll, keep alpha
+	@python tests/exams/null_rollouts.py
+
 exam-approval: venv ## Exam: BAD=100 forged, replayed, expired and self-made approvals, none accepted
 	@python tests/exams/approval.py
 

@@ -15,14 +15,17 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     gates,
     journal,
     observe,
+    outside,
     state,
     store,
+    watch,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout_dir": {"type": "path", "required": True},
     "rollout": {"type": "str", "required": True},
+    "epoch": {"type": "int", "required": True},
     "wave": {"type": "str", "required": True},
     "apply": {"type": "str", "required": True},
     "probe": {"type": "str", "required": True},
@@ -73,14 +76,26 @@ class ActionModule(ActionBase):
             for one in state.hosts(plan, records)
             if one.host in results
         ]
+        asked = {what: state.asked(records, what) for what in ("pause", "abort")}
+        said = {what: f"{record.detail}." if record else "" for what, record in asked.items()}
+        pause = (
+            f"Asked to pause after {wave.name}." if wave.name in plan.options.pause_after else said["pause"]
+        )
+        about = {"rollout": plan.rollout, "wave": wave.name, "hosts": " ".join(wave.hosts)}
         gate = gates.judge(
             wave.name,
             seen,
             failed_before=len(failed),
             max_failed=plan.options.max_failed,
-            pause=wave.name in plan.options.pause_after,
+            pause=pause,
+            abort=said["abort"],
+            watched=watch.judge(plan, records, wave.name) if plan.options.poll else None,
+            looks=bool(plan.options.poll),
+            ask=lambda: outside.ask(plan.options.gates, about),
         )
-        record = journal.Record("gate", gate.outcome, plan.rollout, plan.epoch, wave.name, detail=gate.detail)
+        record = journal.Record(
+            "gate", gate.outcome, plan.rollout, given["epoch"], wave.name, detail=gate.detail
+        )
         record = replace(record, exposure=gate.exposure)
         journal.append(place.journal(plan.rollout), record)
         return gate

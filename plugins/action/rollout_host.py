@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -15,16 +16,21 @@ from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled, host
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import answers, store
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import answers, store, watch
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
-OPERATIONS = ("look", "apply", "probe", "receipts", "back")
+OPERATIONS = ("look", "apply", "watch", "probe", "receipts", "back", "first")
+LIMIT = 5000
+BETWEEN = 2.0
 _OF_SANDBOX = ("policies_dirs", "mode", "accept", "confirm_within", "rollout", "epoch")
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "operation": {"type": "str", "required": True, "choices": list(OPERATIONS)},
     "policies": {"type": "list", "elements": "str", "required": True},
     "details": {"type": "bool", "default": False},
     "method": {"type": "str", "default": "none", "choices": arguments.PROBE["method"]["choices"]},
+    "retries": {"type": "int", "default": 0},
+    "denials": {"type": "bool", "default": False},
+    "before": {"type": "dict", "default": {}},
     "back": {"type": "dict", "default": {}},
     "planned": {"type": "dict", "default": {}},
     **{name: arguments.SANDBOX[name] for name in _OF_SANDBOX},
@@ -81,7 +87,38 @@ class ActionModule(ActionBase):
             "survey": True,
             "bundle": None,
         }
-        return host.ask(self, "probe", request, variables)
+        answer = host.ask(self, "probe", request, variables)
+        for _try in range(given["retries"]):
+            survey = answer.get("survey")
+            if not isinstance(survey, dict) or not watch.unhealthy({"": survey}):
+                break
+            time.sleep(BETWEEN)
+            again = host.ask(self, "info", {**request, "health": True, "features": False}, variables)
+            survey["health"] = again.get("health")
+        return answer
+
+    def _watch(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """How the host is, and what it denied since the look before (``before``: that look's result)."""
+        policy = _name(name)
+        request = {"policy": policy, "health": True, "features": False}
+        answer = host.ask(self, "info", request, variables)
+        if given["denials"] and not answer.get("failed"):
+            before = answers.of(given["before"], policy) or {}
+            known = before.get("denials") or {}
+            wish = {"policy": policy, "cursor": known.get("next", ""), "limit": LIMIT}
+            seen = host.ask(self, "denials", wish, variables)
+            if not seen.get("failed"):
+                answer["denials"] = watch.brief(seen, known)
+        return answer
+
+    def _first(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """The look before anything changes: what is there now is no news later."""
+        answer = self._watch(name, given, variables)
+        seen = answer.get("denials")
+        if isinstance(seen, dict):
+            seen["known"] = sorted({signature for signature, _last in seen["rows"]})
+            seen["rows"] = []
+        return answer
 
     def _receipts(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         request = {"policy": _name(name), "health": False, "features": False}

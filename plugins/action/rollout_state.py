@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     approval,
+    baselines,
     gates,
     journal,
     state,
@@ -69,6 +70,7 @@ class ActionModule(ActionBase):
             planned = {
                 name: {one.policy: one.to_digest for one in plan.of(name)} for name in plan.wave(wave).hosts
             }
+        baseline = baselines.pairs(plan, wave) if plan.options.denials else {}
         return {
             "verdict": verdict,
             "detail": detail,
@@ -83,4 +85,5 @@ class ActionModule(ActionBase):
             "retries": plan.options.health_retries,
             "denials": plan.options.denials,
             "planned": planned,
+            "baseline": baseline,
         }

@@ -34,6 +34,11 @@ options:
       - Id of the rollout, such as C(nginx-e0003).
     type: str
     required: true
+  epoch:
+    description:
+      - Epoch of the run that writes.
+    type: int
+    required: true
   wave:
     description:
       - Name of the wave.
@@ -65,6 +70,7 @@ EXAMPLES = r"""
   bulkhead.fleet.rollout_gate:
     rollout_dir: /srv/rollouts
     rollout: nginx-e0003
+    epoch: 3
     wave: canary
     apply: applied
     probe: proof

@@ -24,9 +24,10 @@ options:
       - >-
         C(look) is an apply in check mode, C(apply) M(bulkhead.fleet.sandbox), C(probe) M(bulkhead.fleet.probe)
         with a survey, C(receipts) M(bulkhead.fleet.sandbox_info), C(back) goes back to an earlier generation.
+        C(watch) reads health and denials, C(first) does so before anything changes.
     type: str
     required: true
-    choices: [look, apply, probe, receipts, back]
+    choices: [look, apply, watch, probe, receipts, back, first]
   policies:
     description:
       - Names of the policies, or paths of their files.
@@ -77,6 +78,21 @@ options:
     type: str
     choices: [auto, reload, clone, none]
     default: none
+  retries:
+    description:
+      - With O(operation=probe), how often health checks that fail are run again.
+    type: int
+    default: 0
+  denials:
+    description:
+      - With O(operation=watch), read denials as well.
+    type: bool
+    default: false
+  before:
+    description:
+      - With O(operation=watch), the result of the look before this one.
+    type: dict
+    default: {}
   back:
     description:
       - With O(operation=back), for each policy C(from) and C(to).

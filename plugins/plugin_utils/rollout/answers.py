@@ -15,6 +15,8 @@ _KEPT = {
     "look": (*_CHANGE, "fingerprint", "policy_digest", "version", "epoch", "features_name"),
     "apply": (*_CHANGE, "application", "service"),
     "probe": ("failed", "unreachable", "msg"),
+    "first": ("failed", "unreachable", "msg", "active", "health"),
+    "watch": ("failed", "unreachable", "msg", "active", "health"),
     "receipts": (
         "failed",
         "unreachable",
@@ -37,6 +39,8 @@ def brief(operation: str, answer: Mapping[str, Any], details: bool) -> dict[str,
     if operation == "look":
         kept["notes"] = observe.diff_lines(answer) if details else observe.note_lines(answer)
         kept["gaps"] = _gaps(answer.get("verdicts"))
+    if operation in ("first", "watch") and "denials" in answer:
+        kept["denials"] = answer["denials"]
     if operation == "probe":
         survey = answer.get("survey")
         if isinstance(survey, Mapping):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import state
+from . import outside, state, watch
 from .journal import Record
 from .plan import Plan
 
@@ -155,13 +155,15 @@ def judge_host(seen: Observation) -> tuple[Finding, ...]:
     )
 
 
-def lost(plan: Plan, records: Iterable[Record], wave: str) -> bool:
+def lost(plan: Plan, records: Iterable[Record], wave: str, seen: watch.Verdict | None = None) -> bool:
     """True where the journal already has what makes ``judge`` abort, whatever else would be seen in this wave."""
     lines = list(records)
+    seen = seen or watch.Verdict()
     failed = [one for one in state.failures(plan, lines) if one.apply != state.INTENT]
     hard = [one for one in failed if one.wave == wave and one.apply != "unreachable"]
-    over = len({one.host for one in failed}) > plan.options.max_failed
-    return over or bool(hard and wave in PROVING) or state.asked(lines, "abort") is not None
+    over = len({one.host for one in failed} | set(seen.sick)) > plan.options.max_failed
+    proven_bad = bool((hard or seen.sick) and wave in PROVING)
+    return over or proven_bad or seen.denied or state.asked(lines, "abort") is not None
 
 
 def judge(
@@ -170,26 +172,38 @@ def judge(
     *,
     failed_before: int = 0,
     max_failed: int = 0,
-    pause: bool = False,
+    pause: str = "",
+    abort: str = "",
+    watched: watch.Verdict | None = None,
+    looks: bool = False,
+    ask: Callable[[], Sequence[outside.Answer]] = tuple,
 ) -> Gate:
     """The verdict over one wave.
 
-    ``failed_before``: hosts that failed in earlier waves; ``max_failed``: the budget over all waves;
-    ``pause``: stop after this wave although it passes.
+    ``failed_before``: hosts that failed in earlier waves; ``max_failed``: the budget over all waves; ``pause``: why to
+    stop after this wave although it passes; ``abort``: who asked for an end. ``watched``: what the looks while it
+    soaked came to, ``looks``: there should have been some. ``ask`` asks the gates of one's own, where it gets so far.
     """
-    seen = list(observations)
+    seen, watched = list(observations), watched or watch.Verdict()
     findings = tuple(finding for one in seen for finding in judge_host(one))
+    findings += tuple(
+        Finding(host, "watch", False, f"while it soaked: {text}") for host, text in watched.sick.items()
+    )
     bad = _by_host(finding for finding in findings if finding.good is False)
     # A host that failed is counted as that; what else is unknown about it changes nothing.
     unknown = _by_host(f for f in findings if f.good is None and f.host not in bad)
     good = [one.host for one in seen if one.host not in bad and one.host not in unknown]
-    exposure = {
+    exposure: dict[str, Any] = {
         "hosts": len(seen),
         "good": len(good),
         "health": sum(len(one.health or ()) for one in seen),
         "probes": sum(one.tried or 0 for one in seen),
         "unsure": sum(len(one.unsure) for one in seen),
     }
+    if looks:
+        exposure |= {"looks": watched.looks}
+    if watched.line:
+        exposure |= {"e_value": round(watched.value, 3), "line": round(watched.line, 3)}
     failed = failed_before + len(bad)
     hard = [one.host for one in seen if one.host in bad and one.applied != "unreachable"]
 
@@ -199,18 +213,39 @@ def judge(
         reasons = "; ".join(f"{host}: {', '.join(texts)}" for host, texts in told.items())
         return Gate(outcome, f"{text} {reasons.rstrip('.')}." if reasons else text, findings, exposure)
 
+    if abort:
+        return gate("abort", abort)
     if failed > max_failed:
         return gate("abort", f"Failed hosts: {failed}, allowed: {max_failed}.")
     if hard and wave in PROVING:
         return gate("abort", f"A host of the {wave} failed.")
+    if watched.denied:
+        return Gate("abort", f"{_sentence(watched.detail)}", findings, exposure)
     if unknown:
         return gate("inconclusive", f"Not enough was seen on {len(unknown)} of {len(seen)} hosts.")
     if not good:
         return gate("inconclusive", f"No host of {wave} could be judged.")
+    if watched.blind:
+        return gate("inconclusive", f"The denials of {watched.blind} hosts could not be read.")
+    if looks and not watched.looks:
+        return gate("inconclusive", "Nobody looked at the hosts while they soaked.")
+    answers = list(ask())
+    if answers:
+        exposure["asked"] = len(answers)
+    for outcome in ("abort", "inconclusive", "pause"):
+        if found := [one.detail for one in answers if one.outcome == outcome]:
+            return Gate(outcome, f"{_sentence('; '.join(found))}", findings, exposure)
     if pause:
-        return gate("pause", f"Asked to pause after {wave}.")
+        return gate("pause", pause)
     unsure = f" {exposure['unsure']} probes could not tell." if exposure["unsure"] else ""
-    return gate("pass", f"{len(good)} of {len(seen)} hosts are good.{unsure}")
+    told = "".join(
+        f" {_sentence(text)}" for text in (watched.detail, *(one.detail for one in answers)) if text
+    )
+    return gate("pass", f"{len(good)} of {len(seen)} hosts are good.{unsure}{told}")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _by_host(findings: Iterable[Finding]) -> dict[str, list[str]]:

@@ -145,7 +145,7 @@ def test_a_host_outside_the_plan_is_refused(run: Run) -> None:
 def test_a_gate_reads_the_hosts_and_the_next_wave_obeys_it(run: Run) -> None:
     run.plan(BOTH)
     names = {"apply": "applied", "probe": "proof"}
-    gate = {NAME + "gate": {**run.rollouts, **ROLLOUT, "wave": "pilot", **names}}
+    gate = {NAME + "gate": {**run.rollouts, **ROLLOUT, "epoch": 1, "wave": "pilot", **names}}
 
     told = run.play(gate, host="b")
     assert (told["verdict"], told["exposure"]["good"]) == ("inconclusive", 0)
@@ -257,7 +257,7 @@ def test_a_gate_that_cannot_read_an_answer_is_inconclusive(run: Run, malformed: 
     run.plan(BOTH)
     applied(run, "b", LOOK)
     names = {"apply": "applied", "probe": "proof"}
-    gate = {NAME + "gate": {**run.rollouts, **ROLLOUT, "wave": "pilot", **names}}
+    gate = {NAME + "gate": {**run.rollouts, **ROLLOUT, "epoch": 1, "wave": "pilot", **names}}
     told = run.play(gate, host="b", b={"applied": SEEN, "proof": answer(**{"survey": SURVEY} | malformed)})
     assert (told["verdict"], told.get("failed", False)) == ("inconclusive", False)
     assert "What the hosts answered is malformed: " in told["detail"]

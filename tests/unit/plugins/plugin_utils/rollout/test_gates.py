@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,8 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.gates impor
     judge,
     judge_host,
 )
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.outside import Answer
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.watch import Verdict
 
 GOOD = Observation(
     host="h1",
@@ -110,11 +113,70 @@ def test_budget_over_all_waves(
 
 
 def test_pause_only_holds_back_what_passes() -> None:
-    assert judge("pilot", [GOOD], pause=True).outcome == "pause"
-    assert judge("pilot", [BAD], pause=True).outcome == "abort"
-    assert judge("pilot", [BLIND], pause=True).outcome == "inconclusive"
+    assert judge("pilot", [GOOD], pause="Asked.").outcome == "pause"
+    assert judge("pilot", [BAD], pause="Asked.").outcome == "abort"
+    assert judge("pilot", [BLIND], pause="Asked.").outcome == "inconclusive"
 
 
 def test_the_exposure_is_shown() -> None:
     gate = judge("wave 1", [GOOD, BLIND], max_failed=0)
     assert gate.exposure == {"hosts": 2, "good": 1, "health": 2, "probes": 9, "unsure": 0}
+
+
+def test_an_abort_from_outside_comes_first() -> None:
+    gate = judge("wave 1", [GOOD], abort="abort by alice: the shop is down.")
+    assert (gate.outcome, gate.detail) == ("abort", "abort by alice: the shop is down.")
+
+
+def answers(*outcomes: str) -> Callable[[], list[Answer]]:
+    return lambda: [Answer(outcome, f"url http://x: {outcome}") for outcome in outcomes]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "outcome", "detail"),
+    [
+        (("pass", "abort", "inconclusive"), "abort", "Url http://x: abort."),
+        (("pass", "pause", "inconclusive"), "inconclusive", "Url http://x: inconclusive."),
+        (("pass", "pause"), "pause", "Url http://x: pause."),
+        (("pass",), "pass", "1 of 1 hosts are good. Url http://x: pass."),
+    ],
+)
+def test_gates_of_ones_own(outcomes: tuple[str, ...], outcome: str, detail: str) -> None:
+    gate = judge("wave 1", [GOOD], ask=answers(*outcomes))
+    assert (gate.outcome, gate.detail) == (outcome, detail)
+    assert gate.exposure["asked"] == len(outcomes)
+
+
+def test_gates_of_ones_own_are_not_asked_about_what_has_failed() -> None:
+    def never() -> list[Answer]:
+        raise AssertionError("was asked")
+
+    assert judge("wave 1", [BAD], ask=never).outcome == "abort"
+    assert judge("wave 1", [BLIND], ask=never).outcome == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("watched", "outcome", "detail"),
+    [
+        (Verdict(looks=3), "pass", "1 of 1 hosts are good."),
+        (Verdict(), "inconclusive", "Nobody looked at the hosts while they soaked."),
+        (Verdict(looks=3, sick={"h1": "health[0]: 502"}), "abort", "h1: while it soaked: health[0]: 502."),
+        (
+            Verdict(looks=3, value=120, line=100, detail="denials: e-value 120"),
+            "abort",
+            "Denials: e-value 120.",
+        ),
+        (
+            Verdict(looks=3, value=1, line=100, detail="denials: e-value 1"),
+            "pass",
+            "1 of 1 hosts are good. Denials: e-value 1.",
+        ),
+        (Verdict(looks=3, line=100, blind=1), "inconclusive", "The denials of 1 hosts could not be read."),
+    ],
+)
+def test_what_was_seen_while_it_soaked(watched: Verdict, outcome: str, detail: str) -> None:
+    gate = judge("wave 1", [GOOD], watched=watched, looks=True)
+    assert gate.outcome == outcome
+    assert gate.detail.endswith(detail)
+    assert gate.exposure["looks"] == watched.looks
+    assert ("e_value" in gate.exposure) is (watched.line > 0)
