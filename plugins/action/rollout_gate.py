@@ -16,17 +16,20 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     journal,
     observe,
     outside,
+    resume,
     state,
     store,
     watch,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import Wave
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout_dir": {"type": "path", "required": True},
     "rollout": {"type": "str", "required": True},
     "epoch": {"type": "int", "required": True},
     "wave": {"type": "str", "required": True},
+    "hosts": {"type": "list", "elements": "str", "default": []},
     "apply": {"type": "str", "required": True},
     "probe": {"type": "str", "required": True},
 }
@@ -60,7 +63,9 @@ class ActionModule(ActionBase):
     def _judge(self, given: dict[str, Any], hostvars: Any) -> gates.Gate:
         place = store.Store(Path(given["rollout_dir"]).absolute())
         plan = place.read_plan(given["rollout"])
-        wave = plan.wave(given["wave"])
+        # Hosts that catch up are in no wave of the plan; those of the plan are judged even where the play lost them.
+        catching_up = given["wave"] not in plan.names and given["wave"] == resume.CATCH_UP
+        wave = Wave(given["wave"], tuple(given["hosts"])) if catching_up else plan.wave(given["wave"])
         records = journal.read(place.journal(plan.rollout)).records
         failed = {one.host for one in state.failures(plan, records)} - set(wave.hosts)
         results = {
@@ -78,9 +83,10 @@ class ActionModule(ActionBase):
         ]
         asked = {what: state.asked(records, what) for what in ("pause", "abort")}
         said = {what: f"{record.detail}." if record else "" for what, record in asked.items()}
-        pause = (
-            f"Asked to pause after {wave.name}." if wave.name in plan.options.pause_after else said["pause"]
-        )
+        # Who resumed after that pause has agreed to go on.
+        paused = any((r.phase, r.outcome, r.wave) == ("gate", "pause", wave.name) for r in records)
+        stop = wave.name in plan.options.pause_after and not paused
+        pause = f"Asked to pause after {wave.name}." if stop else said["pause"]
         about = {"rollout": plan.rollout, "wave": wave.name, "hosts": " ".join(wave.hosts)}
         gate = gates.judge(
             wave.name,
@@ -93,6 +99,9 @@ class ActionModule(ActionBase):
             looks=bool(plan.options.poll),
             ask=lambda: outside.ask(plan.options.gates, about),
         )
+        if catching_up and gate.outcome == "abort":
+            # The hosts of a rollout that has passed do not go back for one that was away.
+            gate = replace(gate, outcome="inconclusive")
         record = journal.Record(
             "gate", gate.outcome, plan.rollout, given["epoch"], wave.name, detail=gate.detail
         )

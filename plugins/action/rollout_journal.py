@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "hosts": {"type": "list", "elements": "str", "required": True},
     "back": {"type": "dict"},
     "result": {"type": "str"},
+    "wave": {"type": "str"},
 }
 OUTCOMES = {"apply": observe.outcome, "rollback": observe.rollback_outcome}
 PLANNED = {
@@ -86,7 +87,7 @@ class ActionModule(ActionBase):
             outcome=seen.outcome,
             rollout=made.rollout,
             epoch=given["epoch"],
-            wave=made.wave_of(planned.name),
+            wave=given["wave"] or made.wave_of(planned.name),
             host=planned.name,
             policy=planned.policy,
             from_digest=seen.from_digest or from_digest,

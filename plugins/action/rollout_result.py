@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout": {"type": "str", "required": True},
     "epoch": {"type": "int", "required": True},
     "rollback": {"type": "bool", "default": False},
+    "wave": {"type": "str"},
 }
 GOOD = frozenset({"pass", "rolled_back"})
 
@@ -42,9 +43,14 @@ class ActionModule(ActionBase):
         path = place.journal(plan.rollout)
         records = journal.read(path).records
         end = state.verdict(plan, records)
+        if given["wave"]:
+            end = state.judged(records).get(given["wave"], "inconclusive")
         if given["rollback"]:
             end = "owed" if any(one.owed for one in state.hosts(plan, records)) else "rolled_back"
-        if not self._task.check_mode:
+        said = bool(records) and (records[-1].phase, records[-1].outcome) == ("end", end)
+        # The end of a promoted rollout stands, however the hosts fare that catch up with it.
+        if not self._task.check_mode and not said and not given["wave"]:
             journal.append(path, journal.Record("end", end, plan.rollout, given["epoch"]))
+        if not self._task.check_mode:
             place.unlock(plan.policy, os.getppid())
         return end, summary.end_lines(plan, records, end, path)

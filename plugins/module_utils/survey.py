@@ -9,6 +9,10 @@ import os
 from . import bundles, drift, drift_lines, features, health, overlay_state, receipts, store, units
 from .errors import HostError
 
+# So many of the last receipts are told, for a controller that has lost its journal.
+RECENT = 12
+_RECEIPT = ("event", "from", "to", "rollout", "epoch")
+
 
 def survey(policy="", with_health=False, with_features=False):
     """{"policies": {name: facts}}; with ``policy`` that policy's facts are there at the top as well."""
@@ -51,6 +55,7 @@ def _policy(place, with_health, with_features):
             "fault": fault,
             "last": entries[-1] if entries else None,
         },
+        "recent": [{key: entry.get(key) for key in _RECEIPT} for entry in entries[-RECENT:]],
         "service": units.service(bundle.unit) if bundle else None,
         "health": _health(bundle) if bundle and with_health else None,
         "uptime": store.uptime(),

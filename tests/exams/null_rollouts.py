@@ -3,8 +3,8 @@
 """Exam: rollouts of policies that change nothing, with a look after every poll, raise no more false alarms than was
 promised; rollouts of a policy that denies something new are stopped, and where.
 
-The telemetry is simulated, the test is the gate's own. Every rollout has several kinds of denials at rates of its own, which
-are the same before and after the change.
+The telemetry is simulated, the test is the gate's own. Every rollout has several kinds of denials at rates of its own,
+which are the same before and after the change.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def rollout(draw: random.Random, usual: dict[str, float], more: dict[str, float]
         if comparable and not base:
             break
         for _poll in range(POLLS):
-            seen = counts.Interval(POLL * hosts, POLL * base, events(draw, hosts, after), events(draw, base, before))
+            seen = counts.Interval(
+                POLL * hosts, POLL * base, events(draw, hosts, after), events(draw, base, before)
+            )
             peak = max(peak, process.add(seen))
         if not crossed and peak >= 1 / min(ALPHAS):
             crossed = name

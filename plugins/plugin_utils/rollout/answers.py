@@ -27,6 +27,7 @@ _KEPT = {
         "state",
         "pending",
         "receipts",
+        "recent",
     ),
     "back": (*_CHANGE, "skipped"),
 }

@@ -97,7 +97,7 @@ def verdict(plan: Plan, records: Iterable[Record], before: str | None = None) ->
     counts as well: an abort at once and for good, a pause until the rollout is resumed.
     """
     lines = list(records)
-    gates = {record.wave: record.outcome for record in lines if record.phase == "gate"}
+    gates = judged(lines)
     if "abort" in gates.values() or asked(lines, "abort"):
         return "abort"
     stands = "pass"
@@ -132,7 +132,17 @@ def ended(records: Iterable[Record]) -> str:
     return end
 
 
+def judged(records: Iterable[Record]) -> dict[str, str]:
+    """Wave -> outcome of its last gate. One whose hosts were touched since then has not been judged; an abort stays."""
+    gates: dict[str, str] = {}
+    for record in records:
+        if record.phase == "gate":
+            gates[record.wave] = record.outcome
+        elif record.phase == "apply" and gates.get(record.wave) != "abort":
+            gates.pop(record.wave, None)
+    return gates
+
+
 def passed(records: Iterable[Record]) -> frozenset[str]:
     """The waves whose last gate passed."""
-    gates = {record.wave: record.outcome for record in records if record.phase == "gate"}
-    return frozenset(wave for wave, outcome in gates.items() if outcome == "pass")
+    return frozenset(wave for wave, outcome in judged(records).items() if outcome == "pass")

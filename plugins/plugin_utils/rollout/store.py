@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from . import journal, state
 from .errors import RolloutError
 from .plan import JOINED, Plan, from_data, to_data
 
@@ -61,6 +62,18 @@ class Store:
         if not found:
             raise RolloutError(f"No rollout of '{policy}' is in '{self.root}'.", "Set rollout_dir.")
         return max(found)[1]
+
+    def promoted(self, policy: str) -> str:
+        """The id of the latest rollout of ``policy`` that passed and was not rolled back since."""
+        wanted = {_checked(name) for name in policy.split(JOINED)}
+        found = sorted(((n, name) for n, name, own in self._rollouts() if wanted <= own), reverse=True)
+        for _epoch, name in found:
+            path = self.journal(name)
+            if path.exists() and state.ended(journal.read(path).records) == "pass":
+                return name
+        raise RolloutError(
+            f"No rollout of '{policy}' in '{self.root}' has passed, so there is nothing to catch up to."
+        )
 
     def _rollouts(self) -> Iterator[tuple[int, str, set[str]]]:
         """(epoch, id, policies) of every folder of a rollout."""

@@ -194,7 +194,8 @@ class Host:
         }
         own.update(active=request["from"] or "", pending=None, epoch=request["epoch"])
         fields = {"from": answer["from"], "to": own["active"], "rollout": request["rollout"]}
-        own["receipts"].append({**fields, "epoch": request["epoch"], "event": "CONFIRMED"})
+        for event in ("APPLYING", "CONFIRMED"):
+            own["receipts"].append({**fields, "epoch": request["epoch"], "event": event})
         return answer
 
     def info(self, request: dict[str, Any], _check: bool) -> dict[str, Any]:
@@ -208,6 +209,9 @@ class Host:
             "rollout": current.get("rollout"),
             "epoch": current.get("epoch"),
             "receipts": {"count": len(own["receipts"]), "valid": True, "fault": "", "last": last},
+            "recent": [
+                {k: r[k] for k in ("event", "from", "to", "rollout", "epoch")} for r in own["receipts"][-12:]
+            ],
             "service": self._service(own),
             "debug": {"open": False},
             "health": [{"id": "health[0]", "ok": not self.has("sick"), "detail": "status 502"}],

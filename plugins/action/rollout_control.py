@@ -1,0 +1,79 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a rollout from outside to abort, to pause or to go on; a line in its journal that the running one obeys."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, resume, state, store
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "policies": {"type": "list", "elements": "str", "required": True},
+    "rollout_dir": {"type": "path", "required": True},
+    "rollout": {"type": "str"},
+    "what": {"type": "str", "required": True, "choices": ["abort", "pause", "promote"]},
+    "by": {"type": "str", "default": ""},
+    "reason": {"type": "str", "required": True},
+}
+THEN = {
+    ("abort", True): "It goes back within one poll.",
+    ("abort", False): "Nobody runs it: the touched hosts go back now.",
+    ("pause", True): "It pauses within one poll, when the hosts at work are judged; resume goes on.",
+    ("pause", False): "Nobody runs it; resume goes on.",
+    ("promote", True): "The soak ends within one poll; the gate still judges the wave.",
+    ("promote", False): "The wave counts as passed; resume goes on.",
+}
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        try:
+            return result | self._ask(given)
+        except RolloutError as error:
+            raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
+
+    def _ask(self, given: dict[str, Any]) -> dict[str, Any]:
+        place = store.Store(Path(given["rollout_dir"]).absolute())
+        plan = place.read_plan(given["rollout"] or place.latest(store.policy_names(given["policies"])))
+        path, what = place.journal(plan.rollout), given["what"]
+        records = journal.read(path).records
+        running = bool(place.holder(plan.policy)) and not state.ended(records)
+        if state.verdict(plan, records) == "abort" and what != "abort":
+            raise RolloutError(
+                f"'{plan.rollout}' was aborted, and an aborted rollout never starts again.",
+                "Plan a new rollout.",
+            )
+        if state.ended(records) == "pass":
+            raise RolloutError(
+                f"'{plan.rollout}' has passed: there is nothing to {what}.",
+                "To take it back, run the rollback.",
+            )
+        by = given["by"] or getpass.getuser()
+        said = f"{what} by {by}: {' '.join(given['reason'].split()).rstrip('.')}"
+        news = [journal.Record("control", what, plan.rollout, plan.epoch, detail=said)]
+        if what == "promote" and not running:
+            wave = resume.stands(records)
+            if not wave:
+                raise RolloutError(
+                    f"No wave of '{plan.rollout}' has been changed and waits for a decision.",
+                    "Run resume: it applies, looks and judges.",
+                )
+            before = next(r for r in reversed(records) if r.phase == "gate")
+            detail = f"{said}; before that it was {before.outcome}: {before.detail}"
+            news.append(journal.Record("gate", "pass", plan.rollout, plan.epoch, wave, detail=detail))
+        if not self._task.check_mode:
+            journal.extend(path, news)
+        lines = [f"{plan.rollout}: {said}.", THEN[what, running]]
+        return {"changed": True, "rollout": plan.rollout, "running": running, "lines": lines}

@@ -1,0 +1,150 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Open a rollout again: find where it stands by journal and receipts, and give the plays what is left of it."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
+    answers,
+    journal,
+    plan,
+    resume,
+    review,
+    slices,
+    state,
+    store,
+)
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "policies": {"type": "list", "elements": "str", "required": True},
+    "policies_dirs": {"type": "list", "elements": "path", "default": []},
+    "mode": {"type": "str", "choices": ["audit", "enforce"]},
+    "rollout_dir": {"type": "path", "required": True},
+    "rollout": {"type": "str"},
+    "receipt": {"type": "str"},
+    "catch_up": {"type": "bool", "default": False},
+}
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        try:
+            return result | {"changed": False} | self._reopen(given, task_vars or {})
+        except (RolloutError, PolicyError, HostsError) as error:
+            help_text = getattr(error, "help_text", "")
+            raise AnsibleError(str(error), obj=self._task.args, help_text=help_text) from None
+
+    def _reopen(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        slices.refuse(variables)
+        place = store.Store(Path(given["rollout_dir"]).absolute())
+        policy = store.policy_names(given["policies"])
+        find = place.promoted if given["catch_up"] else place.latest
+        made = place.read_plan(given["rollout"] or find(policy))
+        opened = {"rollout": made.rollout, "policies": list(made.policies), "order": list(made.order)}
+        if not given["receipt"]:
+            return opened
+        receipts = {
+            name: {one: answers.of(found, one) for one in made.policies}
+            for name in made.order
+            for found in [answers.result(variables["hostvars"], name, given["receipt"])]
+        }
+        work = self._catch_up if given["catch_up"] else self._resume
+        return work(made, place, receipts, given, variables)
+
+    def _resume(
+        self,
+        made: plan.Plan,
+        place: store.Store,
+        receipts: resume.Receipts,
+        given: dict[str, Any],
+        variables: dict[str, Any],
+    ) -> dict[str, Any]:
+        path = place.journal(made.rollout)
+        records = journal.read(path).records
+        news = resume.reconcile(made, records, receipts, made.epoch)
+        verdict = state.verdict(made, records)
+        left = [name for name in resume.left(made, [*records, *news]) if verdict != "abort"]
+        owed = verdict == "abort" and any(one.owed for one in state.hosts(made, records))
+        if not news and not left and not owed:
+            return self._told(made, path, made.epoch, [], [f"{made.rollout}: nothing is left to do."])
+        if left:
+            self._same_policies(made, given, variables)
+        epoch = self._take(made, place, receipts, "resuming")
+        if not self._task.check_mode:
+            begun = journal.Record("resume", "begun", made.rollout, epoch, detail=f"left: {', '.join(left)}")
+            journal.extend(path, [begun, *resume.reconcile(made, records, receipts, epoch)])
+        waves = [made.wave(name) for name in left]
+        lines = [f"{made.rollout} goes on with {review.count(len(waves), 'wave')}, epoch {epoch}"]
+        lines += [f"  {wave.name}: {review.named(wave.hosts)}" for wave in waves]
+        lines += [f"  by its receipt: {one.host} {one.policy} {one.outcome}" for one in news]
+        if owed:
+            lines.append("  it was aborted: what is owed goes back")
+        return self._told(made, path, epoch, waves, lines)
+
+    def _catch_up(
+        self,
+        made: plan.Plan,
+        place: store.Store,
+        receipts: resume.Receipts,
+        given: dict[str, Any],
+        variables: dict[str, Any],
+    ) -> dict[str, Any]:
+        path = place.journal(made.rollout)
+        ready, away = resume.behind(made, journal.read(path).records, receipts)
+        lines = [f"{made.rollout}: {review.count(len(ready), 'host')} to catch up"]
+        lines += [f"  {name}" for name in ready] + [f"  still away: {name}" for name in away]
+        if not ready:
+            return self._told(made, path, made.epoch, [], lines)
+        self._same_policies(made, given, variables)
+        epoch = self._take(made, place, receipts, "catching up with")
+        waves = [plan.Wave(resume.CATCH_UP, tuple(ready))]
+        return self._told(made, path, epoch, waves, lines) | {"wave": resume.CATCH_UP}
+
+    def _take(self, made: plan.Plan, place: store.Store, receipts: resume.Receipts, what: str) -> int:
+        """A lock, and an epoch that shuts out what an earlier controller still has under way."""
+        check = bool(self._task.check_mode)
+        if not check:
+            place.lock(made.policy, os.getppid(), f"{what} {made.rollout}")
+        epochs = [int((one or {}).get("epoch") or 0) for own in receipts.values() for one in own.values()]
+        return place.next_epoch(made.policy, peek=check, seen=max([made.epoch, *epochs]))
+
+    def _same_policies(self, made: plan.Plan, given: dict[str, Any], variables: dict[str, Any]) -> None:
+        groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
+        planned = {version.policy: version for version in made.versions}
+        for name in given["policies"]:
+            found = compiled.load(name, given["policies_dirs"], groups, given["mode"], date.today())
+            wanted = planned.get(found.policy)
+            if wanted and wanted.digest and wanted.digest != found.digest:
+                raise RolloutError(
+                    f"Policy '{found.policy}' {found.version} is not what '{made.rollout}' was planned with "
+                    f"({wanted.version}, digest {wanted.digest[:12]}): nothing was changed.",
+                    "Give the policy as it was (policies_dirs, mode), or plan a new rollout.",
+                )
+
+    def _told(
+        self, made: plan.Plan, path: Path, epoch: int, waves: list[plan.Wave], lines: list[str]
+    ) -> dict[str, Any]:
+        order = [name for wave in waves for name in wave.hosts]
+        return review.for_playbook(made, path, lines) | {
+            "epoch": epoch,
+            "order": order,
+            "serial": [len(wave.hosts) for wave in waves] or [1],
+        }

@@ -1,0 +1,105 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan and journal of a rollout out of the hosts' own receipts, where the ledger was lost.
+
+Receipts tell what became of each host, and from where to where; they do not know waves and gates. So the rebuilt
+rollout holds the hosts that it touched in one wave that nobody has judged: it can be rolled back, and resuming judges
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .errors import RolloutError
+from .journal import Record
+from .plan import Options, Plan, PlannedHost, Version, Wave
+
+WAVE = "rebuilt"
+Receipts = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
+
+
+def latest(receipts: Receipts) -> tuple[str, int]:
+    """(rollout, epoch) of the newest that any receipt names. Raises RolloutError where none names one."""
+    found = [
+        (int(entry.get("epoch") or 0), str(entry["rollout"]))
+        for policies in receipts.values()
+        for receipt in policies.values()
+        for entry in _entries(receipt)
+        if entry.get("rollout")
+    ]
+    if not found:
+        raise RolloutError("No host has a receipt of a rollout of this policy.")
+    epoch, rollout = max(found)
+    return rollout, epoch
+
+
+def rebuild(
+    rollout: str, epoch: int, policies: Sequence[str], receipts: Receipts, created: str
+) -> tuple[Plan, list[Record]]:
+    """The plan of the hosts that ``rollout`` touched, and the records that their receipts amount to."""
+    hosts: list[PlannedHost] = []
+    records = [Record("plan", "made", rollout, epoch)]
+    for name in sorted(receipts):
+        for policy in policies:
+            receipt = receipts[name].get(policy)
+            entries = [entry for entry in _entries(receipt) if entry.get("rollout") == rollout]
+            if not entries:
+                continue
+            origin, target = str(entries[0].get("from") or ""), str(entries[0].get("to") or "")
+            hosts.append(PlannedHost(name, from_digest=origin, to_digest=target, policy=policy))
+            for phase, outcome in _outcomes(entries, origin, target):
+                record = Record(
+                    phase,
+                    outcome,
+                    rollout,
+                    int(entries[-1].get("epoch") or epoch),
+                    WAVE,
+                    name,
+                    *((origin, target) if phase == "apply" else (target, origin)),
+                    policy=policy,
+                    detail=_detail(receipt or {}),
+                )
+                records.append(record)
+    order = tuple(dict.fromkeys(host.name for host in hosts))
+    plan = Plan(
+        rollout,
+        epoch,
+        "+".join(policies),
+        created,
+        tuple(hosts),
+        (Wave(WAVE, order),),
+        Options(),
+        tuple(Version(policy) for policy in policies),
+    )
+    records[0] = Record("plan", "made", rollout, epoch, detail=f"plan {plan.digest}, rebuilt from receipts")
+    return plan, records
+
+
+def _detail(receipt: Mapping[str, Any]) -> str:
+    fault = (receipt.get("receipts") or {}).get("fault")
+    return f"its receipts were tampered with: {fault}" if fault else "by the host's own receipt"
+
+
+def _entries(receipt: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    recent = (receipt or {}).get("recent")
+    return [entry for entry in recent if isinstance(entry, Mapping)] if isinstance(recent, list) else []
+
+
+def _outcomes(entries: Iterable[Mapping[str, Any]], origin: str, target: str) -> list[tuple[str, str]]:
+    """(phase, outcome) of each step. A change in the other direction under the rollout's own name is its rollback."""
+    steps: list[tuple[str, str]] = []
+    for entry in entries:
+        back = entry.get("to") == origin and entry.get("from") == target and origin != target
+        phase = "rollback" if back else "apply"
+        event = str(entry.get("event"))
+        if event == "APPLYING":
+            steps.append((phase, "intent"))
+        elif event == "CONFIRMED":
+            steps.append((phase, "rolled_back" if back else "changed"))
+        elif event == "REVERTED":
+            steps.append((phase, "failed" if back else "reverted"))
+        elif event == "REVERT_FAILED":
+            steps.append((phase, "failed"))
+    return steps

@@ -1,0 +1,91 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a rollout goes on: a pure function of its plan, its journal and what the hosts themselves say.
+
+A controller that was killed leaves intents without an outcome. The host's own receipt tells the outcome; where it
+cannot be read the intent stands, and the wave is applied again, which changes nothing on a host that has it. Doing all
+of it twice finds nothing new the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from . import state
+from .journal import Record
+from .plan import Plan
+
+CATCH_UP = "catch-up"
+Receipts = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
+
+
+def reconcile(plan: Plan, records: Iterable[Record], receipts: Receipts, epoch: int) -> list[Record]:
+    """What the receipts know that the journal does not, as records to append."""
+    found = []
+    for one in state.hosts(plan, records):
+        receipt = (receipts.get(one.host) or {}).get(one.policy) or {}
+        outcome = _outcome(plan, one, receipt)
+        if outcome:
+            found.append(
+                Record(
+                    "apply",
+                    outcome,
+                    plan.rollout,
+                    epoch,
+                    one.wave,
+                    one.host,
+                    one.from_digest,
+                    one.to_digest or str(receipt.get("active") or ""),
+                    one.policy,
+                    "by the host's own receipt",
+                )
+            )
+    return found
+
+
+def _outcome(plan: Plan, one: state.HostState, receipt: Mapping[str, Any]) -> str:
+    """The outcome of an apply that the receipt shows and the journal does not, or nothing."""
+    active = receipt.get("active")
+    if not isinstance(active, str) or receipt.get("pending") or one.rollback in state.SETTLED:
+        return ""
+    ours = receipt.get("rollout") == plan.rollout
+    holds = bool(active) and ours and active == (one.to_digest or active)
+    unknown = one.apply in (state.INTENT, "failed", "unreachable")
+    if holds and active != one.from_digest and (unknown or not one.apply):
+        return "changed"
+    if unknown and active == one.from_digest:
+        return "reverted"
+    if one.apply == "changed" and not one.rollback and active == one.from_digest != one.to_digest:
+        return "reverted"
+    return ""
+
+
+def left(plan: Plan, records: Iterable[Record]) -> tuple[str, ...]:
+    """The waves that have not passed since their hosts were last touched, in order."""
+    done = state.passed(records)
+    return tuple(wave.name for wave in plan.waves if wave.name not in done)
+
+
+def behind(plan: Plan, records: Iterable[Record], receipts: Receipts) -> tuple[list[str], list[str]]:
+    """(hosts that can catch up, hosts that are still away) of a rollout that was promoted."""
+    ready, away = dict[str, None](), dict[str, None]()
+    for one in state.hosts(plan, records):
+        receipt = (receipts.get(one.host) or {}).get(one.policy)
+        active = receipt.get("active") if receipt else None
+        if one.apply in state.HELD and (active is None or active == one.to_digest):
+            continue
+        if active is None:
+            away[one.host] = None
+        elif active != one.to_digest or one.apply not in state.HELD:
+            ready[one.host] = None
+    return [name for name in ready if name not in away], list(away)
+
+
+def stands(records: Sequence[Record]) -> str:
+    """The wave that a person may vouch for: it has changed, and its gate did not let it pass; "" for none."""
+    gate = next((record for record in reversed(records) if record.phase == "gate"), None)
+    if gate is None or gate.outcome not in ("pause", "inconclusive"):
+        return ""
+    applied = any(r.phase == "apply" and r.wave == gate.wave and r.outcome != state.INTENT for r in records)
+    return gate.wave if applied and gate.wave not in state.passed(records) else ""

@@ -1,0 +1,197 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fleet that exams of rollouts run on: lab hosts where an inventory is given, else hosts that are files.
+
+What a host holds is read from its own files: by plain ssh, or from the file that it is. A lab host is nginx's; the others
+answer as quickly as a disk does, so that what is tried is the controller.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from exam import ROOT
+from lab_host import ssh_words
+
+PLUGINS = ROOT / "tests/bench/pretend/connection_plugins"
+STATE = "/var/lib/bulkhead/nginx"
+# The limits for which hosts in containers have no controllers.
+LIMITS = ("cpu: {limit: 150%, weight: 100}\n", "io: {weight: 100}\n", "limit: 512MiB, ", ", max: 64")
+
+
+class Fleet:
+    """``work``: a folder of its own; ``names``: the hosts."""
+
+    def __init__(self, work: Path, count: int, inventory: str = "") -> None:
+        self.work, self.real = work, bool(inventory)
+        self.rollouts = work / "rollouts"
+        self.environment = os.environ | {"ANSIBLE_NOCOLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        self.hosts: dict[str, dict[str, Any]] = {}
+        for folder in ("policies", "hosts", "bundles"):
+            (work / folder).mkdir(parents=True)
+        if self.real:
+            found = yaml.safe_load(Path(inventory).read_text())["lab"]["hosts"]
+            self.hosts = dict(sorted(found.items())[:count])
+            self.inventory = inventory
+        else:
+            # Names end in their number: those in 3 are of another kind of system.
+            self.hosts = {f"h{number:04}": {} for number in range(count)}
+            self.inventory = str(work / "inventory.yml")
+            variables = {"ansible_connection": "pretend", "ansible_python_interpreter": "/usr/bin/python3"}
+            hosts = {name: variables | {"ansible_host": name} for name in self.hosts}
+            Path(self.inventory).write_text(json.dumps({"all": {"hosts": hosts}}))
+            self.environment |= {"ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS), "PRETEND_DIR": str(work)}
+        self.version(1)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.hosts)
+
+    def version(self, number: int, **replaced: str) -> None:
+        """Make the policy another one: each number gives other generations."""
+        text = (ROOT / "policies/nginx.yml").read_text()
+        assert "max_open: 4096" in text
+        text = text.replace("max_open: 4096", f"max_open: {4096 + number}")
+        text = text.replace("version: 1.0.0", f"version: 1.{number}.0")
+        for limit in LIMITS if self.real else ():
+            text = text.replace(limit, "")
+        for old, new in replaced.items():
+            text = text.replace(old, new)
+        (self.work / "policies/nginx.yml").write_text(text)
+
+    # --- playbooks ---
+
+    def words(self, name: str, *arguments: str) -> list[str]:
+        fixed = {"policy": "nginx", "rollout_dir": str(self.rollouts), "rollout_soak": 0}
+        more = {"policies_dirs": [str(self.work / "policies")], "rollout_probe_method": "none"}
+        chosen = {"fleet": ",".join(self.names), "rollout_confirm_within": 300 if self.real else 60}
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        extra = json.dumps(fixed | more | chosen)
+        return [program, f"bulkhead.fleet.{name}", "-i", self.inventory, "-e", extra, *arguments]
+
+    def play(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.words(name, *arguments),
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=3600,
+        )
+
+    @contextmanager
+    def playing(self, name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """The same beside what the exam does; whatever is left of it is ended."""
+        process = subprocess.Popen(
+            self.words(name, *arguments),
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Whole lines of the latest rollout."""
+        found = sorted(self.rollouts.glob("nginx-e*/journal.jsonl"))
+        if not found:
+            return []
+        return [
+            json.loads(line) for line in found[-1].read_text().splitlines(keepends=True) if line[-1] == "\n"
+        ]
+
+    def wait_for(self, process: subprocess.Popen[bytes], ready: Any, seconds: float = 600) -> bool:
+        """True as soon as ``ready(journal)``; False where the process ended before that."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if ready(self.journal()):
+                return True
+            if process.poll() is not None:
+                return False
+            time.sleep(0.02)
+        return False
+
+    # --- hosts ---
+
+    def on(self, host: str, command: str) -> str:
+        argv = [*ssh_words(self.hosts[host]), command]
+        done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
+        return done.stdout.strip()
+
+    def each(self, command: str) -> dict[str, str]:
+        with ThreadPoolExecutor(16) as pool:
+            return dict(pool.map(lambda host: (host, self.on(host, command)), self.names))
+
+    def holds(self) -> dict[str, tuple[str, bool]]:
+        """(active generation, whether a change is pending) by host, from the hosts' own files."""
+        if self.real:
+            found = self.each(
+                f"cat {STATE}/active 2>/dev/null; echo; test -e {STATE}/pending.json && echo pending"
+            )
+            lines = {host: text.split("\n") for host, text in found.items()}
+            return {host: (text[0].strip(), "pending" in text[1:]) for host, text in lines.items()}
+        held = {}
+        for name in self.names:
+            own = self.file(name).get("nginx", {})
+            pending = own.get("pending")
+            late = bool(pending) and pending["deadline"] < time.time()
+            held[name] = (pending["from"] if late else own.get("active", ""), bool(pending) and not late)
+        return held
+
+    def file(self, name: str) -> dict[str, Any]:
+        path = self.work / f"hosts/{name}.json"
+        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
+    def traces(self) -> dict[str, str]:
+        """Everything on a host that a change would leave a mark in."""
+        if self.real:
+            return self.each(
+                f"cd /; find {STATE} etc/systemd/system -printf '%p %T@ %s\\n' | sort | sha256sum;"
+                " systemctl show -p MainPID,NRestarts,InvocationID nginx.service"
+            )
+        return {name: json.dumps(self.file(name)) for name in self.names}
+
+    def fault(self, host: str, name: str, on: bool = True) -> None:
+        """Of a host that is a file; see the connection."""
+        path = self.work / f"hosts/{host}.{name}"
+        if on:
+            path.touch()
+        else:
+            path.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Leave lab hosts as they were found."""
+        if self.real:
+            program = str(Path(sys.executable).with_name("ansible"))
+            argv = [program, "-i", self.inventory, ",".join(self.names), "-m", "bulkhead.fleet.sandbox"]
+            arguments = ["-a", "policy=nginx state=absent epoch=100000"]
+            subprocess.run([*argv, *arguments], cwd=ROOT, capture_output=True, timeout=1800, check=False)
+
+
+def inventory() -> str:
+    """Of the lab, where one is given: BULKHEAD_LAB_INVENTORY=build/lab/inventory.yml."""
+    return os.environ.get("BULKHEAD_LAB_INVENTORY", "")
+
+
+def distinct(held: dict[str, tuple[str, bool]]) -> Sequence[str]:
+    return sorted({active for active, _pending in held.values()})

@@ -1,0 +1,150 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import rebuild, resume, state
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.journal import Record
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import Options, PlannedHost, make
+
+PLAN = make(
+    rollout="nginx-e0003",
+    epoch=3,
+    policy="nginx",
+    created="",
+    hosts=[PlannedHost(name, "medium", "x", "old", "new", policy="nginx") for name in ("a", "b")],
+    options=Options(waves=(100,)),
+)
+
+
+def applied(host: str, *outcomes: str, wave: str = "pilot") -> list[Record]:
+    return [
+        Record("apply", outcome, wave=wave, host=host, policy="nginx", from_digest="old", to_digest="new")
+        for outcome in outcomes
+    ]
+
+
+def gate(wave: str, outcome: str) -> Record:
+    return Record("gate", outcome, wave=wave)
+
+
+NEW = {"active": "new", "rollout": "nginx-e0003", "pending": None}
+OLD = {"active": "old", "rollout": "nginx-e0002", "pending": None}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "receipt", "found"),
+    [
+        ((), NEW, ["changed"]),
+        ((), OLD, []),
+        (("intent",), NEW, ["changed"]),
+        (("intent",), OLD, ["reverted"]),
+        (("intent",), NEW | {"pending": {"to": "new"}}, []),
+        (("intent",), None, []),
+        (("intent",), {"active": None}, []),
+        (("intent", "unreachable"), NEW, ["changed"]),
+        (("intent", "failed"), OLD, ["reverted"]),
+        (("intent", "changed"), NEW, []),
+        (("intent", "changed"), OLD, ["reverted"]),
+        (("intent", "reverted"), OLD, []),
+        # Somebody else's generation is nobody's outcome.
+        (("intent",), {"active": "other", "rollout": "x", "pending": None}, []),
+    ],
+)
+def test_what_a_receipt_knows_that_the_journal_does_not(
+    outcomes: tuple[str, ...], receipt: dict[str, Any] | None, found: list[str]
+) -> None:
+    records = applied("a", *outcomes)
+    receipts = {"a": {"nginx": receipt}}
+    news = resume.reconcile(PLAN, records, receipts, 4)
+    assert [(one.outcome, one.epoch) for one in news] == [(outcome, 4) for outcome in found]
+    # The second time there is nothing new.
+    assert resume.reconcile(PLAN, [*records, *news], receipts, 5) == []
+
+
+def test_what_is_left_and_what_was_touched_again_is_left_again() -> None:
+    records = [*applied("a", "intent", "changed"), gate("pilot", "pass")]
+    assert resume.left(PLAN, []) == ("pilot", "wave 1")
+    assert resume.left(PLAN, records) == ("wave 1",)
+    assert resume.left(PLAN, [*records, *applied("a", "reverted")]) == ("pilot", "wave 1")
+    assert state.verdict(PLAN, [*records, *applied("a", "reverted")], "wave 1") == "inconclusive"
+    aborted = [*records, gate("wave 1", "abort"), *applied("b", "intent", wave="wave 1")]
+    assert state.verdict(PLAN, aborted) == "abort"
+
+
+def test_hosts_that_catch_up_do_not_open_the_waves_again() -> None:
+    records = [gate("pilot", "pass"), gate("wave 1", "pass"), *applied("b", "intent", wave=resume.CATCH_UP)]
+    assert resume.left(PLAN, records) == ()
+
+
+def test_who_is_behind() -> None:
+    records = [*applied("a", "changed"), *applied("b", "intent", "unreachable", wave="wave 1")]
+    assert resume.behind(PLAN, records, {}) == ([], ["b"])
+    assert resume.behind(PLAN, records, {"b": {"nginx": OLD}}) == (["b"], [])
+    assert resume.behind(PLAN, records, {"a": {"nginx": {"active": ""}}, "b": {"nginx": NEW}}) == (
+        ["a", "b"],
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("records", "wave"),
+    [
+        ([], ""),
+        ([*applied("a", "intent", "changed"), gate("pilot", "pause")], "pilot"),
+        ([*applied("a", "intent", "changed"), gate("pilot", "inconclusive")], "pilot"),
+        ([*applied("a", "intent", "changed"), gate("pilot", "pass")], ""),
+        ([*applied("a", "intent", "changed"), gate("pilot", "abort")], ""),
+        ([gate("pilot", "pause")], ""),  # before it began: an approval or a window is missing
+        ([*applied("a", "intent"), gate("pilot", "inconclusive")], ""),
+    ],
+)
+def test_for_which_wave_a_person_can_vouch(records: list[Record], wave: str) -> None:
+    assert resume.stands(records) == wave
+
+
+def entry(event: str, origin: str, target: str, rollout: str = "nginx-e0003") -> dict[str, Any]:
+    return {"event": event, "from": origin, "to": target, "rollout": rollout, "epoch": int(rollout[-1])}
+
+
+@pytest.mark.parametrize(
+    ("recent", "word"),
+    [
+        ([entry("APPLYING", "old", "new"), entry("PENDING", "old", "new")], "intent"),
+        ([entry("APPLYING", "old", "new"), entry("CONFIRMED", "old", "new")], "changed"),
+        ([entry("APPLYING", "old", "new"), entry("REVERTED", "old", "new")], "reverted"),
+        ([entry("APPLYING", "old", "new"), entry("REVERT_FAILED", "old", "new")], "failed"),
+        (
+            [
+                entry("APPLYING", "old", "new"),
+                entry("CONFIRMED", "old", "new"),
+                entry("APPLYING", "new", "old"),
+                entry("CONFIRMED", "new", "old"),
+            ],
+            "rolled_back",
+        ),
+    ],
+)
+def test_a_host_out_of_its_receipts(recent: list[dict[str, Any]], word: str) -> None:
+    earlier = entry("CONFIRMED", "", "old", "nginx-e0001")
+    receipts = {"a": {"nginx": {"recent": [earlier, *recent]}}, "b": {"nginx": {"recent": [earlier]}}}
+    assert rebuild.latest(receipts) == ("nginx-e0003", 3)
+    plan, records = rebuild.rebuild("nginx-e0003", 3, ["nginx"], receipts, "")
+    [seen] = state.hosts(plan, records)
+    assert (seen.host, seen.name, seen.from_digest, seen.to_digest) == ("a", word, "old", "new")
+    assert state.verdict(plan, records) == "inconclusive"
+
+
+def test_receipts_that_were_tampered_with_say_so() -> None:
+    receipt = {"recent": [entry("APPLYING", "", "n")], "receipts": {"valid": False, "fault": "line 2 is bad"}}
+    _plan, records = rebuild.rebuild("nginx-e0003", 3, ["nginx"], {"a": {"nginx": receipt}}, "")
+    assert records[-1].detail == "its receipts were tampered with: line 2 is bad"
+
+
+def test_no_receipt_at_all() -> None:
+    with pytest.raises(RolloutError, match="No host has a receipt of a rollout"):
+        rebuild.latest({"a": {"nginx": None}, "b": {"nginx": {"recent": []}}})
