@@ -57,16 +57,12 @@ class ActionModule(ActionBase):
         last = max([begin, *polls])
         since = next(r.time for r in records if r.phase == "apply" and r.wave == wave)
         seen, base = (self._answers(made, given["hosts"], hostvars, given[side]) for side in ("seen", "base"))
-        record = journal.Record(
-            "poll",
-            "seen",
-            made.rollout,
-            given["epoch"],
-            wave,
-            exposure=watch.exposure(seen, base, now - last, since),
-        )
+        told = watch.exposure(seen, base, now - last, since)
+        record = journal.Record("poll", "seen", made.rollout, given["epoch"], wave, exposure=told)
+        found = watch.judge(made, (*records, record), wave)
+        if found.line:
+            told |= {"e_value": round(found.value, 3), "line": round(found.line, 3)}
         records = (*records, journal.append(path, record))
-        found = watch.judge(made, records, wave)
         over = gates.lost(made, records, wave, found)
         asked = next((what for what in ("abort", "pause", "promote") if state.asked(records, what)), "")
         return {

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exam: the controller is killed at every journaled step; resume or rollback leaves no host in between.
 
-For each step that the journal of an undisturbed rollout has, a rollout is killed (KILL, TERM, INT by turns; FULL=1: each of
-them) as soon as its journal is that long, and then resumed, or rolled back. The second resume must change nothing on any host.
-At the end the ledger is deleted and rebuilt from the hosts' receipts.
+For each step that the journal of an undisturbed rollout has, a rollout is killed (KILL, TERM, INT by turns; FULL=1:
+each of them) as soon as its journal is that long, and then resumed, or rolled back. The second resume must change nothing on
+any host. At the end the ledger is deleted and rebuilt from the hosts' receipts.
 """
 
 from __future__ import annotations
@@ -93,6 +93,10 @@ class Exam:
             self.half += len(set(other) | set(pending))
             if other or pending:
                 self.shortfalls.append(f"{what}: not back: {other}, pending: {pending}")
+
+    def outcomes(self) -> dict[str, tuple[str, str, str]]:
+        lines = [line for line in self.fleet.journal() if line["host"]]
+        return {line["host"]: (line["outcome"], line["from"], line["to"]) for line in lines}
 
     def rebuild(self) -> tuple[float, int]:
         """(seconds, hosts whose state came out differently)."""

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A fleet that exams of rollouts run on: lab hosts where an inventory is given, else hosts that are files.
 
-What a host holds is read from its own files: by plain ssh, or from the file that it is. A lab host is nginx's; the others
-answer as quickly as a disk does, so that what is tried is the controller.
+What a host holds is read from its own files: by plain ssh, or from the file that it is. A lab host runs nginx; the
+others answer as quickly as a disk does, so that what is tried is the controller.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class Gate:
     outcome: str
     detail: str
     time: str
+    evidence: str = ""  # the e-value of the denials against its line
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,18 @@ class Band:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """The e-value of the denials over time, on a logarithmic scale, and the line that it must not cross."""
+
+    y: float
+    height: float
+    points: tuple[tuple[float, float], ...]
+    line_y: float
+    label: str
+    crossed: bool
+
+
+@dataclass(frozen=True)
 class Timeline:
     rollout: str
     outcome: str
@@ -81,6 +95,8 @@ class Timeline:
     height: float
     from_digest: str
     to_digest: str
+    evidence: Evidence | None = None
+    ends: tuple[tuple[str, str, int], ...] = ()  # (state, word, hosts) at the end
 
 
 def draw(records: Iterable[Record], rollout: str = "") -> Timeline | None:
@@ -96,6 +112,8 @@ def draw(records: Iterable[Record], rollout: str = "") -> Timeline | None:
         band = _band(wave, [record for record in lines if record.wave == wave], y, scale)
         bands.append(band)
         y += band.height + 8
+    evidence = _evidence([record for record in lines if record.phase == "poll"], y, scale)
+    y += evidence.height + 8 if evidence else 0
     end = next((record for record in reversed(lines) if record.phase == "end"), None)
     last = end or next((record for record in reversed(lines) if record.phase == "gate"), lines[-1])
     touched = [record for record in lines if record.to_digest]
@@ -110,7 +128,42 @@ def draw(records: Iterable[Record], rollout: str = "") -> Timeline | None:
         height=y,
         from_digest=touched[0].from_digest if touched else "",
         to_digest=touched[0].to_digest if touched else "",
+        evidence=evidence,
+        ends=_ends(lines),
     )
+
+
+def _evidence(polls: list[Record], y: float, scale: _Scale) -> Evidence | None:
+    seen = [
+        (record, float(record.exposure.get("e_value") or 0))
+        for record in polls
+        if record.exposure.get("line")
+    ]
+    if not seen:
+        return None
+    line = float(seen[-1][0].exposure["line"])
+    peak = max(value for _record, value in seen)
+    top = math.log10(max(peak, line)) + 0.5
+    height = 3 * LANE
+
+    def at(value: float) -> float:
+        share = min(max(math.log10(max(value, 0.1)) + 1, 0) / (top + 1), 1)
+        return round(y + height - 4 - share * (height - 8), 1)
+
+    points = tuple((scale.x(_when(record)), at(value)) for record, value in seen)
+    label = f"e-value {peak:.3g} at most, line {line:.3g}"
+    return Evidence(y, height, points, at(line), label, peak >= line)
+
+
+def _ends(lines: list[Record]) -> tuple[tuple[str, str, int], ...]:
+    """Hosts by their last state. One that passed its gate and stayed is promoted."""
+    last = {(record.host, record.policy): record for record in lines if record.host}
+    passed = {record.wave for record in lines if record.phase == "gate" and record.outcome == "pass"}
+    words: Counter[tuple[str, str]] = Counter()
+    for record in last.values():
+        state = STATES.get((record.phase, record.outcome), ("failed", record.outcome))
+        words[PROMOTED if state[0] == "soaking" and record.wave in passed else state] += 1
+    return tuple((state, word, number) for (state, word), number in words.most_common())
 
 
 class _Scale:
@@ -150,7 +203,7 @@ def duration(seconds: float) -> str:
 
 def _band(wave: str, lines: list[Record], y: float, scale: _Scale) -> Band:
     gates = tuple(
-        Gate(scale.x(_when(record)), record.outcome, record.detail, record.time)
+        Gate(scale.x(_when(record)), record.outcome, record.detail, record.time, _against(record))
         for record in lines
         if record.phase == "gate"
     )
@@ -168,6 +221,11 @@ def _band(wave: str, lines: list[Record], y: float, scale: _Scale) -> Band:
     folded = ", ".join(f"{count} more {label}" for label, count in sorted(rest.items()))
     rows = max(len(lanes), 1) + bool(folded)
     return Band(wave, y, rows * LANE, lanes, gates, folded)
+
+
+def _against(record: Record) -> str:
+    value, line = record.exposure.get("e_value"), record.exposure.get("line")
+    return f"e-value {float(value):.3g} of {float(line):.3g}" if value is not None and line else ""
 
 
 def short(name: str) -> str:

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from samples import journal
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.report import timeline
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.journal import Record
 
 GOOD = [
     (0, "plan", "written", "", ""),
@@ -88,3 +91,38 @@ def test_duration(seconds, text):
 )
 def test_short_names(name, text):
     assert timeline.short(name) == text
+
+
+def polls(*values):
+    for number, value in enumerate(values):
+        yield Record(
+            "poll", "seen", "nginx-e0001", wave="pilot", time=f"2026-11-26T10:00:{20 + number:02}.000Z",
+            exposure={"e_value": value, "line": 100.0},
+        )  # fmt: skip
+
+
+def test_the_e_value_is_drawn_against_its_line():
+    records = [*journal(*GOOD[:3]), *polls(0.5, 1, 30, 174)]
+    drawn = timeline.draw(records).evidence
+    assert (drawn.label, drawn.crossed, len(drawn.points)) == ("e-value 174 at most, line 100", True, 4)
+    heights = [y for _x, y in drawn.points]
+    assert heights == sorted(heights, reverse=True)
+    assert heights[2] > drawn.line_y > heights[3]
+    assert all(drawn.y <= y <= drawn.y + drawn.height for y in heights)
+    assert not timeline.draw([*journal(*GOOD[:3]), *polls(0.5, 1)]).evidence.crossed
+    assert timeline.draw(journal(*GOOD)).evidence is None
+
+
+def test_a_gate_says_what_its_evidence_was():
+    gate = Record("gate", "pass", "nginx-e0001", wave="pilot", time="2026-11-26T10:01:00.000Z")
+    gate = dataclasses.replace(gate, exposure={"e_value": 1.234, "line": 100})
+    [band] = timeline.draw([*journal(*GOOD[:3]), gate]).bands
+    assert [one.evidence for one in band.gates] == ["e-value 1.23 of 100"]
+
+
+def test_hosts_by_state_at_the_end():
+    assert timeline.draw(journal(*GOOD)).ends == (
+        ("promoted", "promoted", 1),
+        ("kept", "nothing to change", 1),
+    )
+    assert timeline.draw(journal(*ABORTED)).ends == (("back", "rolled back", 1), ("failed", "failed", 1))
