@@ -44,6 +44,12 @@ options:
       - Name of the wave.
     type: str
     required: true
+  hosts:
+    description:
+      - Hosts that catch up, which are in no wave of the plan.
+    type: list
+    elements: str
+    default: []
   apply:
     description:
       - Name of the variable with the result of M(bulkhead.fleet.rollout_host) with O(bulkhead.fleet.rollout_host#module:operation=apply).

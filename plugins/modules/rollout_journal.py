@@ -53,6 +53,10 @@ options:
     description:
       - Name of the variable with each host's result of M(bulkhead.fleet.rollout_host).
     type: str
+  wave:
+    description:
+      - Name of the wave, where the plan does not tell.
+    type: str
 attributes:
   check_mode:
     support: full

@@ -40,6 +40,10 @@ options:
       - This ends a rollback that was asked for, not a rollout.
     type: bool
     default: false
+  wave:
+    description:
+      - Say how this wave ended, of hosts that catch up; the end of the rollout stands.
+    type: str
 attributes:
   check_mode:
     support: full

@@ -3,8 +3,8 @@
 """Exam: the controller is killed at every journaled step; resume or rollback leaves no host in between.
 
 For each step that the journal of an undisturbed rollout has, a rollout is killed (KILL, TERM, INT by turns; FULL=1:
-each of them) as soon as its journal is that long, and then resumed, or rolled back. The second resume must change nothing on
-any host. At the end the ledger is deleted and rebuilt from the hosts' receipts.
+each of them) as soon as its journal is that long, and then resumed, or rolled back. The second resume must change
+nothing on any host. At the end the ledger is deleted and rebuilt from the hosts' receipts.
 """
 
 from __future__ import annotations
@@ -37,12 +37,16 @@ class Exam:
         self.number += 1
         self.fleet.version(self.number)
 
+    def plans(self) -> int:
+        return len(list(self.fleet.rollouts.glob("nginx-e*/plan.json")))
+
     def steps(self) -> list[int]:
         """Lengths that the journal has in an undisturbed rollout, by what reaches the disk together."""
         lengths: list[int] = []
+        seen = self.plans()
 
         def ready(lines: list[dict[str, object]]) -> bool:
-            if len(lines) > (lengths[-1] if lengths else 0):
+            if self.plans() > seen and len(lines) > (lengths[-1] if lengths else 0):
                 lengths.append(len(lines))
             return False
 
@@ -55,12 +59,11 @@ class Exam:
 
     def kill(self, step: int, sent: signal.Signals, resume: bool) -> None:
         before = self.fleet.holds()
-        seen = len(list(self.fleet.rollouts.glob("nginx-e*/plan.json")))
+        seen = self.plans()
         self.new()
 
         def ready(lines: list[dict[str, object]]) -> bool:
-            begun = len(list(self.fleet.rollouts.glob("nginx-e*/plan.json"))) > seen
-            return begun and len(lines) >= step
+            return self.plans() > seen and len(lines) >= step
 
         with self.fleet.playing("rollout") as process:
             if not self.fleet.wait_for(process, ready):
