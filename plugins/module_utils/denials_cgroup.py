@@ -12,11 +12,15 @@ import re
 ROOT = "/sys/fs/cgroup"
 _FORK = re.compile(r"cgroup: fork rejected by pids controller in (\S+)")
 _KILLED = re.compile(r"oom-kill:.*?task_memcg=([^,]+),task=(.*?),pid=(\d+),uid=(\d+)")
-# Our own name of a counter -> (file, its line).
+# Our own name of a counter -> (file, its line). cgroup v1 has a hierarchy for each controller.
 COUNTERS = {
     "memory.killed": ("memory.events", "oom_kill"),
     "memory.reached": ("memory.events", "max"),
     "tasks.refused": ("pids.events", "max"),
+}
+LEGACY_COUNTERS = {
+    "memory.killed": ("memory", "memory.oom_control", "oom_kill"),
+    "tasks.refused": ("pids", "pids.events", "max"),
 }
 
 
@@ -45,9 +49,14 @@ def counters(group, root=ROOT):
     found = {}
     if not group:
         return found
-    for name, (file, line) in COUNTERS.items():
+    places = [(name, "%s%s/%s" % (root, group, file), line) for name, (file, line) in COUNTERS.items()]
+    places += [
+        (name, "%s/%s%s/%s" % (root, folder, group, file), line)
+        for name, (folder, file, line) in LEGACY_COUNTERS.items()
+    ]
+    for name, path, line in places:
         try:
-            with open("%s%s/%s" % (root, group, file)) as stream:
+            with open(path) as stream:
                 lines = dict(text.split() for text in stream if len(text.split()) == 2)
         except OSError:
             continue

@@ -27,6 +27,8 @@ SOCKET_CHECK = """table inet bulkhead_check {
 """
 
 
+# Controllers of cgroup v1 that carry limits of a policy.
+LEGACY = ("blkio", "cpu", "memory", "pids")
 PROPERTIES = "Names,LoadState,FragmentPath,DropInPaths,TriggeredBy"
 # Where units of users' own managers lie: systemd.unit(5), user unit search path.
 USER_UNITS = (
@@ -144,18 +146,30 @@ def _virt():
     return name or run(["systemd-detect-virt"]).stdout.strip() or "none"
 
 
-def _cgroup():
-    controllers = _text("/sys/fs/cgroup/cgroup.controllers")
-    if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
-        mode = "v2"
-    else:
-        mode = "hybrid" if os.path.isdir("/sys/fs/cgroup/unified") else "v1"
-    device_filter = True
-    if os.path.exists("/run/systemd/container"):
-        from . import features_bpf
+def _cgroup(root="/sys/fs/cgroup"):
+    controllers = _text(root + "/cgroup.controllers")
+    if os.path.exists(root + "/cgroup.controllers"):
+        device_filter = True
+        if os.path.exists("/run/systemd/container"):
+            from . import features_bpf
 
-        device_filter = mode == "v2" and features_bpf.takes_device_filter()
-    return {"mode": mode, "controllers": sorted(controllers.split()), "device_filter": device_filter}
+            device_filter = features_bpf.takes_device_filter()
+        return {"mode": "v2", "controllers": sorted(controllers.split()), "device_filter": device_filter}
+    mode = "hybrid" if os.path.isdir(root + "/unified") else "v1"
+    return {
+        "mode": mode,
+        "controllers": [],
+        "device_filter": not os.path.exists("/run/systemd/container"),
+        "legacy": [name for name in LEGACY if _writable(root + "/" + name)],
+    }
+
+
+def _writable(path):
+    """Whether something is mounted at ``path``, and not read-only; systemd makes no empty folder for a controller."""
+    try:
+        return os.path.isdir(path) and not os.statvfs(path).f_flag & os.ST_RDONLY
+    except OSError:
+        return False
 
 
 def _nft():

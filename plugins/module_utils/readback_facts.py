@@ -135,14 +135,23 @@ class Facts:
 
     def cgroup_file(self, unit, name):
         group = self.show(unit, "ControlGroup")
-        text = _read(CGROUP + group + "/" + name) if group else None
+        # "legacy:memory/memory.limit_in_bytes": of the hierarchy that cgroup v1 has for each controller.
+        legacy, _colon, place = name.rpartition(":")
+        folder, _slash, file = place.rpartition("/") if legacy else ("", "", place)
+        below = "/" + folder if folder else ""
+        text = _read(CGROUP + below + group + "/" + file) if group else None
         return None if text is None else text.strip()
 
     def pids(self, unit):
         """All processes of a unit, those in control groups below it too."""
         group = self.show(unit, "ControlGroup")
+        if not group:
+            return []
+        # Where each controller has a hierarchy of its own, systemd keeps one for itself.
+        roots = (CGROUP, CGROUP + "/unified", CGROUP + "/systemd")
+        root = next((place for place in roots if os.path.isdir(place + group)), CGROUP)
         found = []
-        for folder, _folders, _names in os.walk(CGROUP + group) if group else ():
+        for folder, _folders, _names in os.walk(root + group):
             found += [int(pid) for pid in (_read(folder + "/cgroup.procs") or "").split()]
         return found
 

@@ -89,7 +89,8 @@ class ReadBack:
     ``kind`` (Linux): ``unit_property`` (key: property of ``unit`` as ``systemctl show`` prints it),
     ``process_status`` (key: field of /proc/MAINPID/status), ``mount_option`` (key: path, value: option that must
     be set in /proc/MAINPID/mountinfo), ``nft_rule`` (key: table, value: comment that must be there),
-    ``cgroup_file`` (key: file below the unit's cgroup), ``unit_state`` (key: unit, value: active state),
+    ``cgroup_file`` (key: file below the unit's cgroup, "legacy:memory/FILE" on cgroup v1),
+    ``unit_state`` (key: unit, value: active state),
     ``slice_match`` (key: table, value: slice that the table's socket match must still point at),
     ``apparmor_profile`` (key: profile, value: the mode in which the kernel holds it), ``process_label`` (key: apparmor,
     value: the profile of the main process and its mode).

@@ -30,11 +30,15 @@ class SystemdFacts(TypedDict, total=False):
 
 class CgroupFacts(TypedDict, total=False):
     """``mode``: "v2", "hybrid" or "v1". ``controllers``: sorted names of /sys/fs/cgroup/cgroup.controllers.
-    ``device_filter``: whether the kernel takes one; asked in containers only, elsewhere True."""
+    ``device_filter``: whether the kernel takes one; asked in containers only, elsewhere True.
+
+    ``legacy``, not with v2: those of blkio, cpu, memory and pids that are mounted as cgroup v1 and can be written to.
+    """
 
     mode: str
     controllers: list[str]
     device_filter: bool
+    legacy: list[str]
 
 
 class NftFacts(TypedDict, total=False):

@@ -153,6 +153,15 @@ class Host:
         """Whether limits of this controller do anything; without it systemd sets them without a word."""
         return name in self.facts.get("cgroup", {}).get("controllers", [])
 
+    def legacy_controller(self, name: str) -> bool:
+        """Whether services have it on a hierarchy of cgroup v1 that systemd still writes to (until 257).
+
+        Not in containers: what is mounted there is another manager's to set.
+        """
+        known = self.facts.get("cgroup", {}).get("legacy", [])
+        there = {"io": "blkio"}.get(name, name) in known and not self.controller(name)
+        return there and not self.container and self.systemd < 258
+
     @property
     def apparmor(self) -> bool:
         """Whether a profile confines the unit: the kernel mediates, the parser knows ABI 3.0, systemd can set it."""

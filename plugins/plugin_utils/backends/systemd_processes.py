@@ -28,6 +28,8 @@ _NETWORK = frozenset({"network_server", "network_client"})
 _LISTENING = "listen accept accept4"
 # cgroup-v2.rst. memory.max is rounded down to whole pages.
 _FILES = {"pids": "pids.max", "memory": "memory.max"}
+# Documentation/admin-guide/cgroup-v1: systemd writes the same limits there (cgroup_context_apply() of its cgroup.c).
+_LEGACY_FILES = {"pids": "legacy:pids/pids.max", "memory": "legacy:memory/memory.limit_in_bytes"}
 
 
 # cgroup-v2.rst, memory_hugetlb_accounting. None are reserved by default; AppArmor keeps them from a service
@@ -99,54 +101,63 @@ def _syscalls(plan: Plan) -> None:
 
 def _limit(plan: Plan, clause: Clause, controller: str, key: str, value: str) -> bool:
     """A limit of the unit's cgroup. Without its controller systemd accepts it and does nothing: refused."""
-    if not plan.host.controller(controller):
-        plan.refuse(
-            clause,
-            f"this host gives its services no '{controller}' controller of cgroup v2: {key}= would do nothing",
-        )
+    if not _has(plan, clause, controller, key):
         return False
     plan.text.set(key, value, clause.id)
     plan.property(clause, key, value)
-    if controller in _FILES:
+    files = _FILES if plan.host.controller(controller) else _LEGACY_FILES
+    if controller in files:
         # What the kernel holds: a slice of the vendor's may have switched the controller off (DisableControllers=).
         plan.readbacks.append(
-            ReadBack(clause.id, "cgroup_file", _FILES[controller], value, "at_most", plan.host.unit)
+            ReadBack(clause.id, "cgroup_file", files[controller], value, "at_most", plan.host.unit)
         )
     plan.weigh(clause, key, missing=plan.undone_by("administer_system"))
     return True
 
 
+def _has(plan: Plan, clause: Clause, controller: str, key: str) -> bool:
+    """Whether the host's services have the controller, of either version; else the clause is refused."""
+    if plan.host.controller(controller) or plan.host.legacy_controller(controller):
+        return True
+    plan.refuse(
+        clause,
+        f"this host gives its services no '{controller}' controller of cgroup v2 or v1: {key}= would do nothing",
+    )
+    return False
+
+
 def _memory(plan: Plan, clause: MemoryLimit) -> None:
     if _limit(plan, clause, "memory", "MemoryMax", str(clause.bytes)):
-        # Without it the limit only moves the excess to swap.
-        plan.text.set("MemorySwapMax", "0", clause.id)
-        plan.property(clause, "MemorySwapMax", "0")
         missing = plan.undone_by("administer_system")
+        if plan.host.controller("memory"):
+            # Without it the limit only moves the excess to swap.
+            plan.text.set("MemorySwapMax", "0", clause.id)
+            plan.property(clause, "MemorySwapMax", "0")
+        else:
+            missing.append("systemd limits no swap on cgroup v1: what is over the limit goes there")
         if "lock_memory" in plan.granted(Privilege):
             missing.append(_HUGE)
+        held = ("MemoryMax", "MemorySwapMax") if plan.host.controller("memory") else ("MemoryMax",)
         if missing or plan.host.apparmor:
-            plan.weigh(clause, "MemoryMax", "MemorySwapMax", missing=missing)
+            plan.weigh(clause, *held, missing=missing)
         else:
-            plan.enforce(clause, "MemoryMax", "MemorySwapMax", detail=_HUGE)
+            plan.enforce(clause, *held, detail=_HUGE)
 
 
 def _cpu(plan: Plan, clause: CpuLimit) -> None:
-    if plan.host.controller("cpu"):
+    if _has(plan, clause, "cpu", "CPUQuota"):
         plan.text.set("CPUQuota", f"{clause.percent}%", clause.id)
         plan.readbacks.append(_quota(plan, clause))
         plan.weigh(clause, "CPUQuota", missing=plan.undone_by("administer_system"))
-    else:
-        plan.refuse(
-            clause,
-            "this host gives its services no 'cpu' controller of cgroup v2: CPUQuota= would do nothing",
-        )
 
 
 def _quota(plan: Plan, clause: CpuLimit) -> ReadBack:
-    # cgroup-v2.rst, cpu.max: "$MAX $PERIOD", in microseconds; systemd's period is 100 ms.
-    return ReadBack(
-        clause.id, "cgroup_file", "cpu.max", f"{clause.percent * 1000} 100000", "equals", plan.host.unit
-    )
+    # cgroup-v2.rst, cpu.max: "$MAX $PERIOD", in microseconds; systemd's period is 100 ms. Two files on cgroup v1.
+    quota = str(clause.percent * 1000)
+    file, value = ("cpu.max", f"{quota} 100000")
+    if not plan.host.controller("cpu"):
+        file, value = ("legacy:cpu/cpu.cfs_quota_us", quota)
+    return ReadBack(clause.id, "cgroup_file", file, value, "equals", plan.host.unit)
 
 
 # A weight counts among the children of one cgroup (cgroup-v2.rst, "Weights"): the unit has no sibling there.
@@ -160,9 +171,14 @@ def _alone(plan: Plan) -> list[str]:
     return [_NO_SIBLING] if filtered(plan.manifest, plan.host) else []
 
 
+def _as_shares(plan: Plan, controller: str) -> list[str]:
+    legacy = plan.host.legacy_controller(controller)
+    return ["written as a share of cgroup v1, whose scale is another"] if legacy else []
+
+
 def _weight(plan: Plan, clause: CpuWeight) -> None:
     if _limit(plan, clause, "cpu", "CPUWeight", str(clause.weight)):
-        missing = plan.undone_by("administer_system") + _alone(plan)
+        missing = plan.undone_by("administer_system") + _alone(plan) + _as_shares(plan, "cpu")
         plan.weigh(clause, "CPUWeight", missing=missing)
 
 
@@ -171,6 +187,7 @@ def _io(plan: Plan, clause: IoWeight) -> None:
         missing = [
             "has an effect only where the disk's scheduler is bfq or io.cost is configured",
             *_alone(plan),
+            *_as_shares(plan, "io"),
         ]
         plan.weigh(clause, "IOWeight", missing=missing)
 

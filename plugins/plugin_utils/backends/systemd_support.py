@@ -47,13 +47,15 @@ SUPPORT: dict[type[m.Clause], Support] = {
     m.SpawnClosure: Support(COARSER, "NoExecPaths, BindReadOnlyPaths", "248", _EXEC_MISSING),
     m.Spawn: Support(EXACT, "BindReadOnlyPaths", "247"),
     m.Syscalls: Support(EXACT, "SystemCallFilter, SystemCallArchitectures", "247"),
-    m.MaxProcesses: Support(EXACT, "TasksMax", "247", "needs the pids controller"),
-    m.MemoryLimit: Support(EXACT, "MemoryMax, MemorySwapMax", "247", "needs the memory controller"),
+    m.MaxProcesses: Support(EXACT, "TasksMax", "247", "needs the pids controller, of cgroup v2 or v1"),
+    m.MemoryLimit: Support(
+        EXACT, "MemoryMax, MemorySwapMax", "247", "needs the memory controller; no limit of swap on cgroup v1"
+    ),
     m.WritableAndExecutable: Support(
         COARSER, "MemoryDenyWriteExecute", "247", "memory without a file (memfd) can be mapped twice"
     ),
     m.CoreDumps: Support(EXACT, "LimitCORE", "247", "not where kernel.core_pattern hands cores to a program"),
-    m.CpuLimit: Support(EXACT, "CPUQuota", "247", "needs the cpu controller"),
+    m.CpuLimit: Support(EXACT, "CPUQuota", "247", "needs the cpu controller, of cgroup v2 or v1"),
     m.CpuWeight: Support(
         COARSER,
         "CPUWeight",

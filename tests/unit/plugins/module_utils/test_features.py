@@ -94,3 +94,20 @@ def test_units_of_users_own_managers_are_refused(monkeypatch: pytest.MonkeyPatch
         unit_facts(monkeypatch, "not-found")
     assert caught.value.state == "refused"
     assert unit_facts(monkeypatch, "loaded")["load_state"] == "loaded"  # the system has one of that name too
+
+
+def test_controllers_of_cgroup_v1_that_can_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cpu", "memory", "pids", "freezer", "systemd"):
+        (tmp_path / name).mkdir()
+    sealed = namedtuple("Status", "f_flag")(features.os.ST_RDONLY)
+    statvfs = features.os.statvfs
+    monkeypatch.setattr(
+        features.os, "statvfs", lambda path: sealed if path.endswith("/memory") else statvfs(path)
+    )
+    assert features._cgroup(str(tmp_path)) == {"mode": "v1", "controllers": [], "legacy": ["cpu", "pids"]}
+    (tmp_path / "unified").mkdir()
+    assert features._cgroup(str(tmp_path))["mode"] == "hybrid"
+    (tmp_path / "cgroup.controllers").write_text("pids cpu\n")
+    assert features._cgroup(str(tmp_path)) == {"mode": "v2", "controllers": ["cpu", "pids"]}

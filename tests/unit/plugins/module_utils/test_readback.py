@@ -166,3 +166,19 @@ def test_a_unit_without_a_main_process_is_read_by_its_first(
     shown = f"MainPID={main}\nControlGroup=/sysv\nActiveState=active\n"
     facts = Facts(run=lambda _argv: Completed(0, shown, ""))
     assert facts.main_pid("sysv.service") == want
+
+
+def test_files_and_processes_of_a_unit_on_cgroup_v1(tmp_path, monkeypatch) -> None:
+    for folder, file, text in (
+        ("memory/system.slice/x.service", "memory.limit_in_bytes", "4096\n"),
+        ("systemd/system.slice/x.service", "cgroup.procs", "9\n8\n"),
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / file).write_text(text)
+    monkeypatch.setattr(readback_facts, "CGROUP", str(tmp_path))
+    shown = "MainPID=0\nControlGroup=/system.slice/x.service\nActiveState=active\n"
+    facts = Facts(run=lambda _argv: Completed(0, shown, ""))
+    assert facts.cgroup_file("x.service", "legacy:memory/memory.limit_in_bytes") == "4096"
+    assert facts.cgroup_file("x.service", "legacy:pids/pids.max") is None
+    assert facts.cgroup_file("x.service", "memory.max") is None
+    assert facts.main_pid("x.service") == 8

@@ -71,3 +71,57 @@ def test_memory_without_a_file_can_be_mapped_twice(allow: bool) -> None:
     found = verdict(made, "memory.writable_and_executable")
     assert found.status is (Status.ENFORCED if allow else Status.PARTIAL)
     assert ("mapped twice" in found.detail) is not allow
+
+
+V1 = {"mode": "hybrid", "controllers": [], "legacy": ["blkio", "cpu", "memory", "pids"]}
+LIMITS = (
+    m.MaxProcesses("processes.max", count=7),
+    m.MemoryLimit("memory.limit", bytes=1 << 20),
+    m.CpuLimit("cpu.limit", percent=150),
+    m.CpuWeight("cpu.weight", weight=50),
+    m.IoWeight("io.weight", weight=50),
+)
+
+
+def test_limits_hold_on_cgroup_v1_where_systemd_writes_them_there():
+    made = by_systemd(*LIMITS, on=host(cgroup=V1))
+    assert {key: values(made, key) for key in ("TasksMax", "MemoryMax", "MemorySwapMax", "CPUQuota")} == {
+        "TasksMax": ["7"],
+        "MemoryMax": ["1048576"],
+        "MemorySwapMax": [],
+        "CPUQuota": ["150%"],
+    }
+    files = [(item.key, item.value, item.relation) for item in made.readbacks if item.kind == "cgroup_file"]
+    assert files == [
+        ("legacy:pids/pids.max", "7", "at_most"),
+        ("legacy:memory/memory.limit_in_bytes", "1048576", "at_most"),
+        ("legacy:cpu/cpu.cfs_quota_us", "150000", "equals"),
+    ]
+    said = {item.clause: (item.status, item.detail) for item in made.verdicts}
+    assert said["processes.max"] == said["cpu.limit"] == (Status.ENFORCED, "")
+    for clause, why in (("memory.limit", "no swap"), ("cpu.weight", "another"), ("io.weight", "another")):
+        assert said[clause][0] is Status.PARTIAL and why in said[clause][1]
+
+
+@pytest.mark.parametrize(
+    ("facts", "refused"),
+    [
+        ({"cgroup": {**V1, "legacy": ["memory"]}}, {"processes.max", "cpu.limit", "cpu.weight", "io.weight"}),
+        ({"cgroup": V1, "container": True}, {clause.id for clause in LIMITS}),
+        (
+            {"cgroup": V1, "systemd": {"version": 258, "flags": {"SECCOMP": True}}},
+            {clause.id for clause in LIMITS},
+        ),
+    ],
+)
+def test_limits_are_refused_where_nobody_sets_them(facts, refused):
+    made = by_systemd(*LIMITS, on=host(**facts))
+    assert {item.clause for item in made.verdicts if item.status is Status.REFUSED} == refused
+    assert not any(item.clause in refused for item in made.readbacks)
+
+
+def test_controllers_of_v2_come_first():
+    both = {**V1, "controllers": ["cpu", "io", "memory", "pids"]}
+    made = by_systemd(*LIMITS, on=host(cgroup=both))
+    assert not any(item.key.startswith("legacy") for item in made.readbacks)
+    assert values(made, "MemorySwapMax") == ["0"]
