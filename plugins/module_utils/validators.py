@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 
 from . import units
@@ -20,11 +21,32 @@ def validate(bundle, fragment, check=False):
     ``fragment``: path of the application's own unit file, on which the drop-in hangs. ``check``: start nothing; what
     cannot be asked then is not asked.
     """
+    _account(bundle)
     faults = _systemd(bundle, fragment) + _apparmor(bundle) + _nftables(bundle, check)
     if faults:
         raise HostError(
             "the host's own parsers refuse the new files: %s" % " | ".join(faults)[:1500], state="refused"
         )
+
+
+def _account(bundle):
+    """No parser looks whether the account is there: the application would fail at its restart (217/USER)."""
+    lines = [
+        line
+        for item in bundle.artifacts
+        if item.kind == "systemd_dropin"
+        for line in item.content.splitlines()
+    ]
+    names = [line[5:].decode() for line in lines if line.startswith(b"User=")]
+    if names and names[-1] and not names[-1].isdecimal():
+        try:
+            pwd.getpwnam(names[-1])
+        except KeyError:
+            raise HostError(
+                "%s could not start: the account '%s' (identity.user) is not on this host. Install the package that "
+                "brings it, or make it (systemd-sysusers)." % (bundle.unit, names[-1]),
+                state="refused",
+            ) from None
 
 
 def _systemd(bundle, fragment):

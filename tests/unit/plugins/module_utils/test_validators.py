@@ -45,6 +45,20 @@ def test_what_systemd_would_ignore_is_refused(tmp_path: Path, dropin: str, messa
     assert caught.value.state == "refused"
 
 
+@pytest.mark.parametrize("name", ["root", "0", "12345678", ""])
+def test_an_account_that_is_there_passes(tmp_path: Path, name: str) -> None:
+    validate(tmp_path, f"[Service]\nUser=no-such-account\nUser={name}\n")
+
+
+def test_an_account_that_is_not_there_is_refused_before_anything_restarts(tmp_path: Path) -> None:
+    with pytest.raises(HostError) as caught:
+        validate(tmp_path, "[Service]\nUser=no-such-account\n")
+    assert caught.value.state == "refused"
+    assert str(caught.value).startswith(
+        "web.service could not start: the account 'no-such-account' (identity.user) is not on this host."
+    )
+
+
 def test_units_of_our_own_are_read_too(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="bulkhead-web.slice:2: Unknown key"):
         validate(tmp_path, "[Service]\nNice=1\n", "[Slice]\nMemoryMx=1\n")
