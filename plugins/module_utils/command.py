@@ -16,8 +16,11 @@ Completed = namedtuple("Completed", "returncode stdout stderr")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def run(argv, timeout=30.0, stdin="", environment=None):
-    """Run ``argv`` to its end and return ``Completed``; 127 where the program is not there, 124 past ``timeout``."""
+def run(argv, timeout=30.0, stdin="", environment=None, keep=()):
+    """Run ``argv`` to its end and return ``Completed``; 127 where the program is not there, 124 past ``timeout``.
+
+    ``keep``: descriptors that the program gets as well.
+    """
     variables = {"PATH": PATH, "LC_ALL": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
     variables.update(environment or {})
     try:
@@ -29,6 +32,7 @@ def run(argv, timeout=30.0, stdin="", environment=None):
             timeout=timeout,
             env=variables,
             cwd="/",
+            pass_fds=keep,
             check=False,
         )
     except FileNotFoundError:

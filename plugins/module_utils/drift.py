@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 
-from . import apparmor, drift_lines, drift_tables, files, readback, store, units
+from . import apparmor, drift_lines, drift_tables, files, readback, records, store, units
 from .errors import HostError
 from .readback_facts import Facts
 
@@ -36,10 +36,9 @@ def remember(place, digest, facts=None, **fields):
     if not os.path.isdir(folder):
         return
     if facts is not None:
-        files.write(os.path.join(folder, "features.json"), json.dumps(facts, sort_keys=True).encode())
+        records.write(os.path.join(folder, "features.json"), facts)
     if fields:
-        text = json.dumps({**remembered(place, digest), **fields}, sort_keys=True)
-        files.write(os.path.join(folder, "seen.json"), text.encode())
+        records.write(os.path.join(folder, "seen.json"), {**remembered(place, digest), **fields})
 
 
 def remembered(place, digest):
@@ -52,11 +51,7 @@ def features_of(place, digest):
 
 
 def _json(place, digest, name):
-    try:
-        data = json.loads(files.read_text(os.path.join(place.generation(digest), name)) or "{}")
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
+    return records.read(os.path.join(place.generation(digest), name)) or {}
 
 
 # --- looking ---

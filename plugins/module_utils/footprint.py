@@ -4,7 +4,7 @@
 
 ``/var/lib/bulkhead/directories.json``: {path: {"created": true}} or {path: {"before": ns, "after": ns}}. ``before`` is
 the mtime without us, ``after`` the one that our last change left. A directory whose mtime is no longer ``after`` has
-been changed by somebody else since: its time is the truth and stays.
+been changed by somebody else since: its time is the truth and stays. ``open``: a change of ours was cut off there.
 """
 
 from __future__ import annotations
@@ -33,48 +33,79 @@ def _save(record):
     files.write(_record_path(), json.dumps(record, sort_keys=True, indent=1).encode() + b"\n")
     # The guard reads which directories it may remove when they are empty: one a line, deepest first.
     made = sorted((path for path in record if "created" in record[path]), reverse=True)
-    files.write(os.path.join(store.BASE, "made"), "".join(path + "\n" for path in made).encode())
+    text = "".join(path + "\n" for path in made).encode()
+    path = os.path.join(store.BASE, "made")
+    if files.read(path) != text:
+        files.write(path, text)
 
 
 def note_base():
-    """Create the base directory and remember the time of the directory it stands in."""
-    if os.path.isdir(store.BASE):
-        return
+    """Create the base directory and remember the time of the directory it stands in. Of two at once one does."""
     parent = os.path.dirname(store.BASE)
     before = os.stat(parent).st_mtime_ns
-    os.mkdir(store.BASE, 0o700)
+    try:
+        os.mkdir(store.BASE, 0o700)
+    except FileExistsError:
+        return
     files.sync_directory(parent)
-    _save({parent: {"before": before, "after": os.stat(parent).st_mtime_ns}})
+    with alone():
+        _save({**load(), parent: {"before": before, "after": os.stat(parent).st_mtime_ns}})
+
+
+_held = []
 
 
 @contextmanager
-def _alone():
-    """The record is common to all policies, whose own locks do not exclude each other."""
-    descriptor = os.open(os.path.join(store.BASE, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+def alone():
+    """The record and the directories are common to all policies, whose own locks do not exclude each other."""
+    if _held:
+        yield
+        return
+    path = os.path.join(store.BASE, "lock")
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # the last policy was just removed
+            note_base()
+            continue
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            if os.fstat(descriptor).st_ino == os.stat(path).st_ino:
+                break
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+    _held.append(descriptor)
+    try:
         yield
     finally:
-        os.close(descriptor)
+        os.close(_held.pop())
 
 
 @contextmanager
-def touching(paths):
-    """Around every change below the parents of ``paths``: makes missing parents (0755) and keeps the record."""
-    with _alone():
+def touching(paths, others=()):
+    """Around every change below the parents of ``paths``: makes missing parents (0755) and keeps the record.
+
+    ``others``: paths whose parents are kept as well, where they are there.
+    """
+    paths = list(paths) + [path for path in others if os.path.isdir(os.path.dirname(path))]
+    if not paths:
+        yield
+        return
+    with alone():
         yield from _touching(paths)
 
 
 def _touching(paths):
     record = load()
-    original = json.dumps(record, sort_keys=True)
     parents = sorted({os.path.dirname(path) for path in paths})
     for parent in parents:
         _make(parent, record)
+    for parent in parents:
         if "created" not in record.get(parent, {}):
             _observe(parent, record)
-    if json.dumps(record, sort_keys=True) != original:
-        _save(record)
+            record[parent]["open"] = True
+    _save(record)
     try:
         yield
     finally:
@@ -82,19 +113,16 @@ def _touching(paths):
             entry = record.get(parent, {})
             if "before" in entry and os.path.isdir(parent):
                 entry["after"] = os.stat(parent).st_mtime_ns
+                entry.pop("open", None)
         _save(record)
-
-
-@contextmanager
-def touching_existing(paths):
-    """Like ``touching``, for removals: makes no parent."""
-    with touching([path for path in paths if os.path.isdir(os.path.dirname(path))]):
-        yield
 
 
 def _observe(path, record):
     now = os.stat(path).st_mtime_ns
-    if record.get(path, {}).get("after") != now:
+    entry = record.setdefault(path, {"before": now, "after": now})
+    if entry.pop("open", False):
+        entry["after"] = now
+    elif entry["after"] != now:
         record[path] = {"before": now, "after": now}
 
 
@@ -168,5 +196,5 @@ def restore_time(path, entry):
         status = os.stat(path)
     except FileNotFoundError:
         return
-    if status.st_mtime_ns == entry["after"]:
+    if status.st_mtime_ns == entry["after"] or "open" in entry:
         os.utime(path, ns=(status.st_atime_ns, entry["before"]))

@@ -41,7 +41,8 @@ RequiresMountsFor={base}
 After=local-fs.target systemd-remount-fs.service
 Before=basic.target shutdown.target
 Conflicts=shutdown.target
-ConditionPathExistsGlob={base}/*/pending.json
+ConditionPathExistsGlob=|{base}/*/pending.json
+ConditionPathExistsGlob=|{base}/*/reverting.json
 
 [Service]
 Type=oneshot
@@ -80,10 +81,10 @@ def install():
     """Write the guard and its two units where they are not yet as they should be."""
     if installed():
         return
-    files.write(script_path(), SCRIPT.encode(), 0o700)
     # systemd finds a new unit file by itself; only one that it has read already needs the costly reload.
     changed = os.path.exists(GUARD_UNIT) and files.read(GUARD_UNIT) != _wanted()[GUARD_UNIT]
-    with footprint.touching(paths()):
+    with footprint.touching(paths()):  # other policies' runs install the same files
+        files.write(script_path(), SCRIPT.encode(), 0o700)
         for path, content in _wanted().items():
             files.write(path, content, 0o644)
         if not os.path.islink(RECOVER_LINK):
@@ -95,7 +96,7 @@ def install():
 
 def uninstall():
     """Remove the two units; True where there were any, and then the caller reloads the manager."""
-    with footprint.touching_existing(paths()):
+    with footprint.touching([], paths()):
         removed = [files.remove(path) for path in reversed(paths())]
         return any(removed)
 
@@ -108,7 +109,11 @@ def arm(policy):
     """Rehearse, start the guard, and read back that it runs; HostError when it does not: then nothing is applied."""
     rehearsed = run(["/bin/sh", script_path(), "rehearse", policy])
     if rehearsed.returncode != 0:
-        raise HostError("the guard could not put the generation before back, so nothing is applied.")
+        why = " ".join(rehearsed.stderr.split())[:200]
+        raise HostError(
+            "the guard could not put the generation before back, so nothing is applied%s."
+            % (": " + why if why else "")
+        )
     must(["systemctl", "restart", "--", unit_name(policy)], "starting the guard")
     if units.show([unit_name(policy)])[unit_name(policy)].get("ActiveState") != "active":
         raise HostError(
@@ -121,9 +126,13 @@ def watch(policy):
     must(["systemctl", "start", "--", unit_name(policy)], "starting the guard")
 
 
-def revert(policy, nonce):
-    """Let the guard's own program put the generation before back, now. True when it did. The lock is held."""
-    return run(["/bin/sh", script_path(), "revert", policy, nonce], timeout=300).returncode == 0
+def revert(place, nonce):
+    """Let the guard's own program put the generation before back, now. True when it did. The lock is held.
+
+    The program has the lock as well: if we are killed it goes on, and nobody else begins before it has ended.
+    """
+    argv = ["/bin/sh", script_path(), "revert", place.policy, nonce]
+    return run(argv, timeout=300, keep=place.lock_descriptors()).returncode == 0
 
 
 def dismiss(policy):

@@ -34,13 +34,13 @@ due() { # seconds since boot: no change of the clock moves a deadline
 receipt() {
     log=$state/receipts.jsonl previous=0000000000000000000000000000000000000000000000000000000000000000
     [ -f "$log" ] || return 0
-    if [ -s "$log" ] && [ -n "$(tail -c 1 "$log")" ]; then sed -i '$d' "$log"; fi
+    [ ! -s "$log" ] || [ "$(tail -c 1 "$log" | wc -l)" -eq 1 ] || echo >>"$log"
     if [ -s "$log" ]; then previous=$(tail -n 1 "$log" | sha256sum); fi
     read -r booted </proc/sys/kernel/random/boot_id
-    {
-        printf '{"time": "%s", "event": "DEBUG_CLOSED", "boot_id": "%s", ' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$booted"
-        printf '"why": "%s", "detail": "%s", "previous": "%s"}\n' "$why" "$trouble" "${previous%% *}"
-    } >>"$log"
+    line="{\"time\": \"$(date -u +%Y-%m-%dT%H:%M:%SZ)\", \"event\": \"DEBUG_CLOSED\", \"boot_id\": \"$booted\", "
+    line="$line\"why\": \"$why\", \"detail\": \"$trouble\", \"previous\": \"${previous%% *}\", "
+    sum=$(printf %s "$line" | sha256sum)
+    printf '%s"sum": "%s"}\n' "$line" "${sum%% *}" >>"$log"
     sync "$log"
 }
 

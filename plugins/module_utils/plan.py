@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections import namedtuple
 
-from . import apparmor, drift, drift_tables, files, units
+from . import apparmor, drift, drift_tables, files, footprint, units
 from .errors import HostError
 from .validators import UNIT_KINDS
 
@@ -148,11 +148,13 @@ def switch(plan, deadline=180.0):
     An application lets go of a unit of ours before that unit stops: it requires it and would stop with it.
     """
     unit_files = [item for item in plan.write if item.kind in UNIT_KINDS]
-    for item in plan.write:
-        files.write(item.path, item.content, item.mode, files.user_id(item.owner), files.group_id(item.group))
     dropins = [item for item in plan.remove if item.kind == "systemd_dropin"]
-    for item in dropins:
-        files.remove(item.path)
+    with footprint.touching([item.path for item in plan.write], [item.path for item in dropins]):
+        for item in plan.write:
+            owner = files.user_id(item.owner), files.group_id(item.group)
+            files.write(item.path, item.content, item.mode, *owner)
+        for item in dropins:
+            files.remove(item.path)
     if unit_files or dropins or plan.reread:
         units.reload_manager()
     # A slice cannot reload, and restarting it would stop every application in it: it only starts.
@@ -168,8 +170,9 @@ def switch(plan, deadline=180.0):
     if plan.stop:
         units.stop(plan.stop)
     rest = [item for item in plan.remove if item not in dropins]
-    for item in rest:
-        files.remove(item.path)
+    with footprint.touching([], [item.path for item in rest]):
+        for item in rest:
+            files.remove(item.path)
     if any(item.kind in UNIT_KINDS for item in rest):
         units.reload_manager()
 

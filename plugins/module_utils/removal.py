@@ -9,7 +9,8 @@ import shutil
 import time
 from collections import namedtuple
 
-from . import apparmor, diffing, files, footprint, guard, health, plan, store, transaction, units
+from . import apparmor, diffing, files, footprint, guard, health, machine, plan, store, transaction, units
+from .change import Change
 from .command import run
 from .errors import HostError
 
@@ -23,7 +24,8 @@ def absent(policy, wish):
     """Remove the policy from this host. Done twice, the second time changes nothing."""
     place = store.Store(policy)
     if not place.exists():
-        return {"changed": False, "state": "absent", "digest": "", "from": "", "diff": [], "restarted": []}
+        changed = _clear_remains(wish.check)
+        return {"changed": changed, "state": "absent", "digest": "", "from": "", "diff": [], "restarted": []}
     if wish.check:
         return _answer(place, _plan(place, wish))
     with place.lock():
@@ -33,17 +35,62 @@ def absent(policy, wish):
             _refuse_to_let_go(*planned)
         place.sign()
         transaction.close_debug(place, wish)
+        planned, step = _settled(place, wish, planned)
         answer = _answer(place, planned)
-        # A pending change stays pending until its files are gone: cut off before that, the guard finishes the way back.
-        faults = _withdraw(place, planned)
-        guard.dismiss(policy)
-        last = store.policies() == [policy]
-        shutil.rmtree(place.path)
-        files.sync_directory(store.BASE)
-        _tidy(last)
-    if faults:
-        raise HostError("The sandbox is gone, but %s" % " ".join(faults), state="absent", **answer)
+        removal = Removal(place, wish, planned)
+        try:
+            removal.carry_out(step)
+        except (HostError, OSError) as problem:
+            if place.state().phase == machine.IDLE:
+                raise
+            raise transaction.undo(removal, problem) from None
+    if removal.faults:
+        raise HostError("The sandbox is gone, but %s" % " ".join(removal.faults), state="absent", **answer)
     return answer
+
+
+def _settled(place, wish, planned):
+    """(plan, step). A change that cannot be taken back is no reason to stay: then all of both generations goes."""
+    try:
+        step = transaction.settle(place, wish, "remove")
+    except HostError as problem:
+        if problem.state == "refused":
+            raise
+        return planned, machine.Step(machine.IDLE, ("withdraw", "forget"), "absent")
+    planned = _plan(place, wish)
+    if planned is None or not place.active():
+        return planned, machine.Step(machine.IDLE, ("withdraw", "forget"), "absent")
+    return planned, step
+
+
+class Removal(Change):
+    """From the active generation to none. Until its files are gone the guard would put all of them back."""
+
+    def __init__(self, place, wish, planned):
+        made = Change.new(place, place.active(), "", wish, within=0)
+        super().__init__(place, made.fields)
+        self.planned, self.faults = planned, []
+
+    def record(self, name):
+        switch, everything = self.planned
+        if name == machine.ARMED:
+            self.place.lay_back(self.fields, self.place.load(self.fields["from"]), None, switch)
+        super().record(name)
+
+    def deactivate(self):
+        self.place.set_active("")
+
+    def withdraw(self):
+        self.faults = _withdraw(self.place, self.planned)
+
+    def forget(self):
+        """Final from the first line on; what is cut off after it the next removal, of any policy, clears away."""
+        files.remove(self.place.at("pending.json"))
+        guard.dismiss(self.place.policy)
+        with footprint.alone():
+            shutil.rmtree(self.place.path)
+            files.sync_directory(store.BASE)
+            _tidy()
 
 
 def _refuse_to_let_go(switch, everything):
@@ -63,14 +110,25 @@ def _refuse_to_let_go(switch, everything):
 
 def forget(place):
     """Take back the state of a first change that failed before anything was installed."""
-    last = store.policies() == [place.policy]
-    shutil.rmtree(place.path, ignore_errors=True)
-    _tidy(last)
+    with footprint.alone():
+        shutil.rmtree(place.path, ignore_errors=True)
+        _tidy()
+
+
+def _clear_remains(check):
+    """What a removal that was cut off at its very end left; True where there was any."""
+    if not os.path.isdir(store.BASE) or store.policies():
+        return False
+    if not check:
+        with footprint.alone():
+            _tidy()
+    return True
 
 
 def _plan(place, wish):
     """Everything that any generation of this policy may have left, so that a half-done change is cleared as well."""
-    digests = {place.active(), place.record("pending").get("to"), place.record("pending").get("from")}
+    change = place.open_change()
+    digests = {place.active(), change.get("to"), change.get("from")}
     bundles = [
         bundle for bundle in (place.load(digest) for digest in sorted(filter(None, digests))) if bundle
     ]
@@ -101,15 +159,12 @@ def _withdraw(place, planned):
         return []
     switch, everything = planned
     faults = []
-    with footprint.touching_existing([item.path for item in switch.remove]):
-        try:
-            plan.switch(switch)
-        except HostError as problem:
-            faults.append(str(problem))
-            # The application is the only step that may fail for reasons of its own: go on without it.
-            plan.switch(
-                switch._replace(restart=[], remove=[i for i in switch.remove if os.path.lexists(i.path)])
-            )
+    try:
+        plan.switch(switch)
+    except HostError as problem:
+        faults.append(str(problem))
+        # The application is the only step that may fail for reasons of its own: go on without it.
+        plan.switch(switch._replace(restart=[], remove=[i for i in switch.remove if os.path.lexists(i.path)]))
     kept = apparmor.forget(everything.artifacts)
     for family, name in sorted({table for found in plan.tables(everything).values() for table in found}):
         run(["nft", "delete", "table", family, name])  # gone already where the unit's ExecStop did it
@@ -125,9 +180,9 @@ def _withdraw(place, planned):
     return faults + kept
 
 
-def _tidy(last):
+def _tidy():
     """Directories that we made go with their last file; with the last policy everything else of ours goes too."""
-    if not last:
+    if store.policies():
         others = [
             item.path for bundle in transaction.installed_bundles().values() for item in bundle.artifacts
         ]

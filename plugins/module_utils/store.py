@@ -4,15 +4,16 @@
 
     /var/lib/bulkhead/<policy>/
         lock                      flock(2); whoever changes anything holds it
-        epoch                     the highest epoch seen
         active                    digest of the generation whose files are installed
-        pending.json              one key a line; there while a change is not confirmed
+        pending.json              see records.py; there while a change is not confirmed
+        reverting.json            the same, renamed: from then on nobody can confirm it
+        back                      the way back of this change, in lines for the guard; see ``lay_back``
         confirmed.json            the pending.json of the last confirmed change: a rename is the confirmation
-        reverted.json             the pending.json of the last reverted change
+        reverted.json             the same of the last change that went back; also revert_failed.json, abandoned.json
         receipts.jsonl            see receipts.py
-        generations/<digest>/     bundle.json, manifest, unit, start, reload, files/<number>
+        generations/<digest>/     bundle.json, manifest, files/<number>, sums of these
 
-A line of ``manifest``: sha256 mode owner group kind number path.
+A line of ``manifest``: sha256 mode owner group number path.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ import shutil
 import time
 from contextlib import contextmanager
 
-from . import bundles, files, receipts
+from . import bundles, files, machine, receipts, records
 from .errors import HostError
 
 BASE = "/var/lib/bulkhead"
 KEEP = 3
+NOTES = ("features.json", "seen.json")  # what drift.py remembers beside a generation
+RECORDS = ("pending", "reverting") + receipts.FINAL
 
 
 def boot_id():
@@ -47,6 +50,23 @@ def policies():
         return sorted(name for name in os.listdir(BASE) if os.path.isdir(os.path.join(BASE, name)))
     except FileNotFoundError:
         return []
+
+
+def sealed(text):
+    """``text`` below a line with its own SHA-256; the guard checks it in one step."""
+    return "sum %s\n%s" % (files.sha256(text.encode()), text)
+
+
+def unsealed(content):
+    """The text of ``sealed`` text (bytes), None where it is not what was written."""
+    first, _newline, rest = (content or b"").partition(b"\n")
+    return rest.decode() if first == b"sum %s" % files.sha256(rest).encode() else None
+
+
+def manifest_line(number, item):
+    """sha256 mode owner group number path"""
+    names = (files.sha256(item.content), item.mode, item.owner, item.group, number, item.path)
+    return "%s %04o %s %s %d %s" % names
 
 
 class Store:
@@ -98,6 +118,10 @@ class Store:
             self._lock = None
             os.close(descriptor)
 
+    def lock_descriptors(self):
+        """The lock, for a program that works on while it is held."""
+        return () if self._lock is None else (self._lock,)
+
     def sign(self):
         """Write into the lock whose it is, so that the guard can end a holder that hangs past the deadline.
 
@@ -118,33 +142,108 @@ class Store:
             files.remove(self.at("active"))
 
     def epoch(self):
-        text = files.read_text(self.at("epoch")).strip()
-        return int(text) if text.isdigit() else 0
+        """The highest epoch that changed something here. A torn record has lost its own: then the receipts tell."""
+        found = [records.read(self.at(name + ".json")) for name in RECORDS]
+        if None in found:
+            found += receipts.load(self.at("receipts.jsonl"))[0]
+        return max(int(fields.get("epoch") or 0) for fields in found if fields is not None)
 
     def record(self, name):
-        """``pending``, ``confirmed`` or ``reverted`` as a dict; {} where there is none or it is torn."""
-        try:
-            data = json.loads(files.read_text(self.at(name + ".json")) or "{}")
-        except ValueError:
-            return {}
-        return data if isinstance(data, dict) else {}
+        """One of ``RECORDS`` as a dict; {} where there is none or it is torn."""
+        return records.read(self.at(name + ".json")) or {}
 
     def write_pending(self, fields):
-        text = json.dumps(fields, indent=1, sort_keys=True) + "\n"
-        files.write(self.at("pending.json"), text.encode())
+        records.write(self.at("pending.json"), fields)
+
+    def note_epoch(self, fields):
+        """Whoever takes a change back leaves his epoch in it, so that nobody older can act after him."""
+        for name in ("pending", "reverting"):
+            if self.record(name):
+                records.write(self.at(name + ".json"), fields)
+
+    def open_change(self):
+        """The fields of the change that is under way; what a torn record has lost stands in the way back."""
+        for name in ("reverting", "pending"):
+            if os.path.exists(self.at(name + ".json")):
+                return {**self._way_back(), **self.record(name)}
+        return {}
+
+    def state(self, nonce=None, **known):
+        """What the records say now, as ``machine.State``. ``nonce``: the asker's; None for whoever is there."""
+        pending = records.read(self.at("pending.json"))
+        last = self._last(nonce)
+        if os.path.exists(self.at("reverting.json")):
+            phase, pending = machine.REVERTING, self.open_change()
+        elif pending == {}:
+            return machine.NOTHING._replace(last=last, **known)
+        else:
+            phase = pending["phase"] if pending else machine.TORN
+            pending = pending or self._way_back()
+        origin = pending.get("from", "")
+        return machine.State(
+            phase=phase,
+            ours=nonce is None or nonce == pending.get("nonce"),
+            in_time=pending.get("boot_id") == boot_id() and pending.get("deadline", 0) > uptime(),
+            switched=origin == pending.get("to") or self.active() != origin,
+            whole=True,  # the guard looks itself
+            held=False,
+            fenced=False,
+            same=False,
+            lease=False,
+            hold=pending.get("lapse") == "hold",
+            last=last,
+        )._replace(**known)
+
+    def _last(self, nonce):
+        names = [name for name in receipts.FINAL if nonce and self.record(name).get("nonce") == nonce]
+        return ("confirmed" if "confirmed" in names else "reverted") if names else ""
 
     def confirm(self):
         """The one step that makes a change final: after this rename nothing reverts it."""
         os.replace(self.at("pending.json"), self.at("confirmed.json"))
         files.sync_directory(self.path)
 
+    def lay_back(self, fields, old, new, planned):
+        """Write down how the guard gets from ``new`` to ``old`` (Bundles or None), before anything is changed."""
+        kept = {item.path for item in old.artifacts} if old else set()
+        gone = [item for item in (new.artifacts if new else ()) if item.path not in kept]
+        units = old.units if old else ()
+        words = [(key, fields[key]) for key in ("nonce", "from", "to")]
+        words += [("put", manifest_line(*pair)) for pair in enumerate(old.artifacts if old else ())]
+        words += [("dropin", item.path) for item in gone if item.kind == "systemd_dropin"]
+        words += [("remove", item.path) for item in gone]
+        words += [("profile", os.path.basename(item.path)) for item in gone if item.kind == "apparmor"]
+        words += [("stop", os.path.basename(item.path)) for item in gone if item.kind == "systemd_unit"]
+        words += [("reload" if name.endswith(".service") else "start", name) for name in units]
+        words += [("restart", name) for name in planned.restart] + [("application", (new or old).unit)]
+        text = "".join("%s %s\n" % word for word in words)
+        files.write(self.at("back"), sealed(text).encode())
+
+    def _way_back(self):
+        lines = (unsealed(files.read(self.at("back"))) or "").splitlines()
+        found = dict(line.split(" ", 1) for line in lines)
+        return {key: found[key] for key in ("nonce", "from", "to") if key in found}
+
     def receipt(self, event, **fields):
         receipts.append(self.at("receipts.jsonl"), event, boot_id=boot_id(), **fields)
+
+    def lost_receipts(self):
+        """[(event, fields)] of final records that no receipt tells of; see ``receipts.missing``."""
+        entries, _fault = receipts.load(self.at("receipts.jsonl"))
+        kept = {name: self.record(name) for name in receipts.FINAL}
+        return [(name.upper(), kept[name]) for name in receipts.missing(entries, kept)]
 
     # --- generations ---
 
     def generation(self, digest):
         return self.at("generations", digest)
+
+    def generations(self):
+        """Digests of the stored generations, sorted."""
+        try:
+            return sorted(name for name in os.listdir(self.at("generations")) if not name.endswith(".new"))
+        except FileNotFoundError:
+            return []
 
     def stage(self, bundle):
         """Write the generation of ``bundle`` beside the others, whole or not at all, and return its directory."""
@@ -160,25 +259,14 @@ class Store:
             lines = []
             for number, item in enumerate(bundle.artifacts):
                 files.write(os.path.join(staged, "files", str(number)), item.content)
-                lines.append(
-                    "%s %04o %s %s %s %d %s\n"
-                    % (
-                        files.sha256(item.content),
-                        item.mode,
-                        item.owner,
-                        item.group,
-                        item.kind,
-                        number,
-                        item.path,
-                    )
-                )
+                lines.append(manifest_line(number, item) + "\n")
             texts = {
                 "bundle.json": json.dumps(bundle.data, sort_keys=True),
-                "unit": bundle.unit + "\n",
-                "start": "".join(name + "\n" for name in bundle.units if not name.endswith(".service")),
-                "reload": "".join(name + "\n" for name in bundle.units if name.endswith(".service")),
                 "manifest": "".join(lines),
             }
+            sums = "".join("%s  %s\n" % (files.sha256(text.encode()), name) for name, text in texts.items())
+            sums += "".join("%s  files/%d\n" % (line[:64], number) for number, line in enumerate(lines))
+            texts["sums"] = sealed(sums)
             for name, text in texts.items():
                 files.write(os.path.join(staged, name), text.encode())
             os.rename(staged, final)
@@ -191,21 +279,36 @@ class Store:
         return final
 
     def load(self, digest):
-        """The ``Bundle`` of a stored generation, None where there is none."""
-        content = files.read(os.path.join(self.generation(digest), "bundle.json")) if digest else None
-        return bundles.build(json.loads(content.decode())) if content else None
+        """The ``Bundle`` of a stored generation, None where there is none. HostError where it is damaged."""
+        path = os.path.join(self.generation(digest), "bundle.json")
+        content = files.read(path) if digest else None
+        if content is None:
+            return None
+        sums = files.read_text(os.path.join(self.generation(digest), "sums"))
+        if files.sha256(content) + "  bundle.json\n" not in sums:
+            raise HostError(
+                "generation %s of policy %s is damaged: %s is not what was written. Apply the same version once more."
+                % (digest[:12], self.policy, path)
+            )
+        return bundles.build(json.loads(content.decode()))
 
     def fault(self, digest):
-        """ "" where the stored generation is whole, else what is wrong with it."""
+        """ "" where the stored generation is whole, else what is wrong with it, the first bad file by name."""
         directory = self.generation(digest)
-        manifest = files.read(os.path.join(directory, "manifest"))
-        if manifest is None or files.read(os.path.join(directory, "bundle.json")) is None:
+        if not os.path.isdir(directory):
             return "generation %s is not there" % digest[:12]
-        for line in manifest.decode().splitlines():
-            sum_, _mode, _owner, _group, _kind, number, path = line.split(" ", 6)
-            content = files.read(os.path.join(directory, "files", number))
-            if content is None or files.sha256(content) != sum_:
-                return "generation %s has lost its copy of %s" % (digest[:12], path)
+        for name in NOTES:
+            if records.read(os.path.join(directory, name)) is None:
+                return "generation %s is damaged: %s is torn" % (digest[:12], os.path.join(directory, name))
+        damaged = "generation %s is damaged: %%s is not what was written" % digest[:12]
+        sums = unsealed(files.read(os.path.join(directory, "sums")))
+        if sums is None:
+            return damaged % os.path.join(directory, "sums")
+        for line in sums.splitlines():
+            path = os.path.join(directory, line[66:])
+            content = files.read(path)
+            if content is None or files.sha256(content) != line[:64]:
+                return damaged % path
         return ""
 
     def prune(self, keep):

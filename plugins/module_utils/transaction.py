@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """apply and revert: IDLE -> STAGED -> ARMED -> PENDING, then CONFIRMED (``confirmation``) or back to what was before.
 
-Whoever changes a policy's files holds its lock from the first look to the last write. From ``arm`` on the guard is
-awake: it reverts when this process dies (a free lock says so), when its deadline passes, or when the host reboots.
+What happens next is decided by ``machine``; ``change`` carries it out. Whoever changes a policy's files holds its lock
+from the first look to the last write. From ``arm`` on the guard is awake: it reverts when this process dies (a free
+lock says so), when its deadline passes, or when the host reboots.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections import namedtuple
 
@@ -24,6 +24,8 @@ from . import (
     footprint,
     guard,
     health,
+    machine,
+    mending,
     overlay_state,
     plan,
     receipts,
@@ -31,13 +33,11 @@ from . import (
     units,
     validators,
 )
-from .confirmation import named
+from .change import Change
 from .errors import HostError
 
-# Seconds for switching, restarting and health checks, before the time to confirm begins.
-APPLY_LIMIT = 240
-
-Wish = namedtuple("Wish", "bundle confirm_within restart rollout epoch check")
+# lapse: what becomes of a lease (``confirmation``) that nobody renews, "revert" or "hold".
+Wish = namedtuple("Wish", "bundle confirm_within restart rollout epoch check lapse")
 
 
 def apply(wish):
@@ -85,10 +85,12 @@ def _with_debug(answer, place, bundle):
 
 def _apply_locked(place, wish, facts):
     fence(place, wish)
+    mended = mending.mend(place)
     closed = close_debug(place, wish)
     answer = _converge(place, wish, facts)
-    if closed:
-        answer.update(changed=True, reasons=["was %s; closed" % closed] + answer["reasons"])
+    reasons = (["was %s; closed" % closed] if closed else []) + mended
+    if reasons:
+        answer.update(changed=True, reasons=reasons + answer["reasons"])
     return answer
 
 
@@ -112,19 +114,78 @@ def close_debug(place, wish):
 
 def _converge(place, wish, facts):
     bundle = wish.bundle
-    adopted = _settle_pending(place, bundle, wish)
-    if adopted:
-        return adopted
+    step = settle(place, wish, "apply", lambda change: _same(place, bundle, wish, change))
+    if step.answer == "adopted":
+        return _adopt(place, wish, step)
+    restored = _restore_generation(place, bundle, facts)
     planned = _plan(place, bundle, wish)
     if plan.empty(planned) and place.active() == bundle.digest:
         answer = _answer(place, bundle, planned, "unchanged")
-        renewed = _renew_guard()
+        renewed = restored or _renew_guard()
         if drift.of_features(bundle, place, facts):
             drift.remember(place, bundle.digest, facts)
             renewed = {"changed": True, "reasons": ["the host's features changed, what they ask for did not"]}
         return {**answer, "service": units.service(bundle.unit), **renewed}
     plan.refuse_running_job(planned)
-    return _change(place, bundle, planned, wish, facts)
+    return _change(place, bundle, planned, wish, facts, step)
+
+
+def settle(place, wish, event, same=None):
+    """The step that ``event`` takes. What an earlier run left open goes back first, whatever became of that run.
+
+    ``same``: asked with the open change where it still waits: whether it is what is wished.
+    """
+    for _attempt in range(3):
+        fields = place.open_change()
+        state = place.state(fenced=wish.epoch < place.epoch())
+        if state.phase in machine.WAITING and same:
+            state = state._replace(same=same(fields))
+        step = machine.step(state, event)
+        if step.answer == "refused":
+            fence(place, wish)
+        if step.answer != "look again":
+            return step
+        place.sign()
+        take_back(place, fields, wish, step)
+    raise HostError(
+        "the change before cannot be taken back yet: see %s. The guard tries again by itself."
+        % place.at("receipts.jsonl"),
+        state="revert_failed",
+        active=place.active(),
+    )
+
+
+def take_back(place, fields, wish, step):
+    """Carry out a ``step`` that goes back; True where the host is as it was before."""
+    change = Change(place, {**fields, "epoch": max(wish.epoch, fields.get("epoch") or 0)})
+    change.carry_out(step)
+    return change.went_back
+
+
+def _same(place, bundle, wish, fields):
+    return fields.get("to") == bundle.digest == place.active() and plan.empty(_plan(place, bundle, wish))
+
+
+def _adopt(place, wish, step):
+    """The change of an earlier run is what is wished: it is this run's now, and that one cannot confirm it any more."""
+    before, bundle = place.open_change(), wish.bundle
+    change = Change.new(place, before["from"], bundle.digest, wish)
+    planned = _plan(place, bundle, wish)
+    place.sign()
+    place.lay_back(change.fields, place.load(before["from"]), bundle, planned)
+    change.carry_out(step)
+    return _answer(place, bundle, planned, "pending", nonce=change.fields["nonce"], origin=before["from"])
+
+
+def _restore_generation(place, bundle, facts):
+    """The active generation is the only way back from the next one: a damaged copy is written again."""
+    fault = place.fault(bundle.digest) if place.active() == bundle.digest else ""
+    if not fault:
+        return {}
+    seen = drift.remembered(place, bundle.digest)
+    place.stage(bundle)
+    drift.remember(place, bundle.digest, facts, **seen)
+    return {"changed": True, "reasons": [fault + ": written again"]}
 
 
 def installed_bundles():
@@ -161,69 +222,63 @@ def fence(place, wish):
         )
 
 
-def _settle_pending(place, bundle, wish):
-    """What an earlier run left unconfirmed: the same generation is adopted, anything else goes back first."""
-    pending = place.record("pending")
-    if not os.path.exists(place.at("pending.json")):
-        return None
-    alive = pending.get("phase") == "pending" and pending.get("boot_id") == store.boot_id()
-    in_time = alive and int(pending.get("deadline", 0)) > store.uptime()
-    planned = _plan(place, bundle, wish)
-    if in_time and pending.get("to") == bundle.digest == place.active() and plan.empty(planned):
-        _pend(place, pending, wish, phase="pending")
-        guard.watch(place.policy)
-        return _answer(place, bundle, planned, "pending", nonce=pending["nonce"], origin=pending["from"])
-    place.sign()
-    guard.revert(place.policy, pending.get("nonce", ""))
-    return None
-
-
-def _pend(place, fields, wish, phase):
-    fields.update(phase=phase, deadline=store.uptime() + wish.confirm_within)
-    if phase == "applying":
-        fields["deadline"] += APPLY_LIMIT
-    place.write_pending(fields)
-
-
-def _change(place, bundle, planned, wish, facts):
+def _change(place, bundle, planned, wish, facts, step):
     """Stage, validate, arm, switch, smoke-test. The lock is held. Nothing outlives a failure."""
     old = place.active()
     if old and place.fault(old):
-        raise HostError("there would be no way back: %s." % place.fault(old))
+        raise HostError(
+            "there would be no way back: %s. Apply the version that is installed once more: that writes it again."
+            % place.fault(old)
+        )
     diff = diffing.of_change(planned.write, [item.path for item in planned.remove])
     place.sign()
-    place.stage(bundle)
-    validators.validate(bundle, facts["unit"]["fragment"])
-    guard.install()
-    if wish.epoch > place.epoch():
-        files.write(place.at("epoch"), b"%d\n" % wish.epoch)
-    fields = {
-        "from": old,
-        "to": bundle.digest,
-        "nonce": secrets.token_hex(16),
-        "boot_id": store.boot_id(),
-        "epoch": wish.epoch,
-        "rollout": wish.rollout,
-    }
-    files.write(place.at("restart"), "".join(name + "\n" for name in planned.restart).encode())
-    _pend(place, fields, wish, phase="applying")
+    change = Apply(place, wish, planned, facts)
+    change.carry_out(step)
+    state = machine.NOTHING
     try:
-        guard.arm(place.policy)
-        place.receipt("APPLYING", **named(fields))
-        # From here on the guard counts the new generation as installed and takes all of it back.
-        place.set_active(bundle.digest)
-        paths = [item.path for item in planned.write + planned.remove]
-        dropins = any(item.kind == "systemd_dropin" for item in planned.write + planned.remove)
-        began = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        with footprint.touching(paths):
-            plan.switch(planned)
-        now = _smoke_test(bundle, planned)
-        _remember(place, bundle, facts, now, began if dropins else 0, drift.remembered(place, old))
+        change.carry_out(machine.step(state._replace(phase=step.phase), "staged"))
     except (HostError, OSError) as problem:
-        raise _undo(place, fields, problem) from None
-    _pend(place, fields, wish, phase="pending")
-    place.receipt("PENDING", **named(fields))
-    return _answer(place, bundle, planned, "pending", nonce=fields["nonce"], origin=old, diff=diff)
+        if place.state().phase == machine.IDLE:
+            raise
+        raise undo(change, problem) from None
+    change.carry_out(machine.step(state._replace(phase=machine.ARMED), "healthy"))
+    return _answer(place, bundle, planned, "pending", nonce=change.fields["nonce"], origin=old, diff=diff)
+
+
+class Apply(Change):
+    """From the active generation to the one of ``wish``."""
+
+    def __init__(self, place, wish, planned, facts):
+        made = Change.new(place, place.active(), wish.bundle.digest, wish)
+        super().__init__(place, made.fields, made.within)
+        self.wish, self.planned, self.facts = wish, planned, facts
+        self.bundle, self.old = wish.bundle, place.load(place.active())
+        self.switched = 0
+
+    def stage(self):
+        self.place.stage(self.bundle)
+
+    def validate(self):
+        validators.validate(self.bundle, self.facts["unit"]["fragment"])
+
+    def record(self, name):
+        if name == machine.ARMED:
+            self.place.lay_back(self.fields, self.old, self.bundle, self.planned)
+        super().record(name)
+
+    def activate(self):
+        # From here on the guard counts the new generation as installed and takes all of it back.
+        self.place.set_active(self.bundle.digest)
+
+    def switch(self):
+        if any(item.kind == "systemd_dropin" for item in self.planned.write + self.planned.remove):
+            self.switched = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        plan.switch(self.planned)
+
+    def test(self):
+        now = _smoke_test(self.bundle, self.planned)
+        seen = drift.remembered(self.place, self.fields["from"])
+        _remember(self.place, self.bundle, self.facts, now, self.switched, seen)
 
 
 def _remember(place, bundle, facts, now, switched, seen):
@@ -261,11 +316,11 @@ def _smoke_test(bundle, planned):
     return after
 
 
-def _undo(place, fields, problem):
-    done = guard.revert(place.policy, fields["nonce"])
-    guard.dismiss(place.policy)
-    text = getattr(problem, "strerror", None) or str(problem)
-    if not done:
+def undo(change, problem):
+    """Go back at once; the HostError that tells why and how it ended."""
+    change.carry_out(machine.step(machine.NOTHING._replace(phase=machine.ARMED), "failed"))
+    place, text = change.place, getattr(problem, "strerror", None) or str(problem)
+    if not change.went_back:
         return HostError(
             "%s The way back failed too: see %s." % (text, place.at("receipts.jsonl")),
             state="revert_failed",
@@ -315,8 +370,9 @@ def revert(policy, wish, origin=None, to=""):
     with place.lock():
         fence(place, wish)
         if not wish.check:
+            mending.mend(place)
             close_debug(place, wish)
-        pending = place.record("pending")
+        pending = place.open_change()
         if pending and origin in (None, pending.get("from")):
             return _revert_pending(place, pending, wish)
         confirmed = place.record("confirmed")
@@ -336,9 +392,9 @@ def revert(policy, wish, origin=None, to=""):
 
 
 def _half_back(place):
-    """True where the last way back failed half-way: the generation that is named active may not be whole."""
+    """True where the last way back failed: the generation that is named active may not be whole."""
     entries, _fault = receipts.load(place.at("receipts.jsonl"))
-    return bool(entries) and entries[-1].get("event") == "REVERT_FAILED"
+    return bool(entries) and entries[-1].get("event") in ("REVERTING", "REVERT_FAILED")
 
 
 def _revert_pending(place, pending, wish):
@@ -350,9 +406,8 @@ def _revert_pending(place, pending, wish):
     }
     if not wish.check:
         place.sign()
-        done = guard.revert(place.policy, pending.get("nonce", ""))
-        guard.dismiss(place.policy)
-        if not done:
+        step = machine.step(place.state(), "take back")
+        if not take_back(place, pending, wish, step):
             raise HostError(
                 "the way back failed: see %s." % place.at("receipts.jsonl"), state="revert_failed"
             )
@@ -369,4 +424,5 @@ def from_request(request, check):
         str(request.get("rollout", "")),
         int(request.get("epoch", 0)),
         check,
+        str(request.get("lapse", "revert")),
     )

@@ -11,7 +11,7 @@ from lab_host import LabHost, chosen
 
 pytestmark = pytest.mark.lab
 STATE = "/var/lib/bulkhead/nginx"
-SICK = ("status: 200, within: 2s", "status: 418, within: 1s")
+SICK = ("status: 200, within: 10s", "status: 418, within: 1s")
 DROPIN = "/etc/systemd/system/nginx.service.d/zz-bulkhead.conf"
 # Another generation that runs as well: it differs in a limit.
 OTHER = ("max_open: 4096", "max_open: 4000")

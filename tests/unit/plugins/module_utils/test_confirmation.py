@@ -35,7 +35,7 @@ def pend(place: store.Store, **changes: Any) -> None:
         ({}, "", "UNKNOWN"),
         ({"deadline": 0}, NONCE, "TOO_LATE"),
         ({"boot_id": "another"}, NONCE, "TOO_LATE"),
-        ({"phase": "applying"}, NONCE, "TOO_LATE"),
+        ({"phase": "armed"}, NONCE, "TOO_LATE"),
     ],
 )
 def test_what_a_confirm_is_told(place: store.Store, changes: dict[str, Any], nonce: str, state: str) -> None:

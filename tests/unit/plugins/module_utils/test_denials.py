@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.bulkhead.fleet.plugins.module_utils import command, denials, denials_sources, store
+from ansible_collections.bulkhead.fleet.plugins.module_utils import (
+    command,
+    denials,
+    denials_sources,
+    files,
+    store,
+)
 from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostError
 
 RECORDED = Path(__file__).with_name("recorded")
@@ -75,7 +81,9 @@ class Host:
         }  # fmt: skip
         generation = self.folder / "rec/generations" / DIGEST
         generation.mkdir(parents=True, exist_ok=True)
-        (generation / "bundle.json").write_text(json.dumps(bundle))
+        text = json.dumps(bundle)
+        (generation / "bundle.json").write_text(text)
+        (generation / "sums").write_text(f"{files.sha256(text.encode())}  bundle.json\n")
         (self.folder / "rec/active").write_text(DIGEST + "\n")
         self.program(
             "systemctl", f"printf 'MainPID=0\\nUID={uid}\\nSystemCallFilter=read write\\nInvocationID=i\\n'"

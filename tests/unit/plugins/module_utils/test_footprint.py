@@ -26,7 +26,7 @@ def put(path: Path) -> None:
 
 
 def take(path: Path) -> None:
-    with footprint.touching_existing([str(path)]):
+    with footprint.touching([], [str(path)]):
         files.remove(str(path))
 
 
@@ -84,3 +84,17 @@ def test_directories_are_readable_whatever_the_umask(root: Path) -> None:
     finally:
         os.umask(old)
     assert (root / "etc/bulkhead/nft").stat().st_mode & 0o777 == 0o755
+
+
+def test_what_a_kill_cut_off_counts_as_ours(root: Path) -> None:
+    etc = root / "etc"
+    child = os.fork()
+    if child == 0:
+        with footprint.touching([str(etc / "web.conf")]):
+            files.write(str(etc / "web.conf"), b"x", 0o644, os.getuid(), os.getgid())
+            os._exit(0)  # no record of what the directory's time is now
+    os.waitpid(child, 0)
+    assert etc.stat().st_mtime_ns != 1_000
+    take(etc / "web.conf")
+    footprint.withdraw([])
+    assert etc.stat().st_mtime_ns == 1_000

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from host_fixtures import bundle, state_below
@@ -51,7 +52,7 @@ class Host:
         assert fault == ""
         return [entry["event"] for entry in entries]
 
-    def pend(self, **changes: object) -> None:
+    def pend(self, restart: tuple[str, ...] = ("web.service",), **changes: object) -> None:
         fields: dict[str, object] = {
             "from": self.old.digest if self.old else "",
             "to": self.new.digest,
@@ -61,7 +62,9 @@ class Host:
             "deadline": store.uptime() + 600,
             "epoch": 3,
             "rollout": "r-1",
+            "lapse": "revert",
         }
+        self.place.lay_back(fields, self.old, self.new, SimpleNamespace(restart=restart))
         self.place.write_pending({**fields, **changes})
 
 
@@ -92,7 +95,6 @@ def make(
     for item in second.artifacts:
         files.write(item.path, item.content, item.mode, os.getuid(), os.getgid())
     place.set_active(second.digest)
-    Path(place.at("restart")).write_text("web.service\n")
     return Host(tmp_path, place, first, second)
 
 
@@ -127,10 +129,7 @@ def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
 
 
 def test_it_stays_short_enough_to_be_read() -> None:
-    code = [
-        line for line in guard_script.SCRIPT.splitlines() if line.strip() and not line.strip().startswith("#")
-    ]
-    assert len(code) < 200
+    assert len(guard_script.SCRIPT.splitlines()) < 200
 
 
 def test_a_revert_restores_bytes_modes_and_what_was_not_there(host: Host) -> None:
@@ -179,7 +178,7 @@ def test_a_first_change_is_taken_away_altogether(first: Host) -> None:
 
 
 def test_an_application_started_meanwhile_is_moved_out_of_our_slice(first: Host) -> None:
-    Path(first.place.at("restart")).write_text("")
+    first.pend(restart=())
     (first.root / "bin/group").write_text("ControlGroup=/bulkhead.slice/bulkhead-web.slice/web.service\n")
     first.guard("revert", "web", "n1")
     told = first.told()
@@ -218,6 +217,7 @@ def test_another_nonce_changes_nothing(host: Host) -> None:
 
 def test_nothing_was_switched_yet(host: Host) -> None:
     host.place.set_active("a" * 64)
+    host.pend(phase="armed")
     assert host.guard("revert", "web", "n1").returncode == 0
     assert host.told() == [] and host.events() == ["ABANDONED"]
     assert (host.root / "etc/web.service.d/zz-bulkhead.conf").read_text() == "new\n"
@@ -225,6 +225,7 @@ def test_nothing_was_switched_yet(host: Host) -> None:
 
 def test_a_damaged_generation_is_not_installed(host: Host) -> None:
     Path(host.place.generation("a" * 64), "files", "0").write_text("forged\n")
+    host.pend(phase="armed")
     assert host.guard("rehearse", "web").returncode == 1
     assert host.guard("revert", "web", "n1").returncode == 1
     assert (host.root / "etc/web.service.d/zz-bulkhead.conf").read_text() == "new\n"
@@ -240,9 +241,7 @@ def test_an_application_that_does_not_come_back_is_told(host: Host) -> None:
     assert (host.root / "etc/web.service.d/zz-bulkhead.conf").read_text() == "old\n"
 
 
-def test_a_torn_record_goes_back_to_what_was_confirmed(host: Host) -> None:
-    host.place.write_pending({"to": "a" * 64, "from": "", "nonce": "n0"})
-    host.place.confirm()
+def test_a_torn_record_goes_back_the_way_that_was_laid_down(host: Host) -> None:
     Path(host.place.at("pending.json")).write_text('{\n "boot_id": "x')
     assert host.guard("wait", "web").returncode == 0
     assert (host.root / "etc/web.service.d/zz-bulkhead.conf").read_text() == "old\n"
@@ -250,6 +249,7 @@ def test_a_torn_record_goes_back_to_what_was_confirmed(host: Host) -> None:
 
 
 def test_rehearsal_changes_nothing(host: Host) -> None:
+    host.pend(phase="armed")
     before = sorted((str(p), p.stat().st_mtime_ns) for p in host.root.rglob("*"))
     assert host.guard("rehearse", "web").returncode == 0
     assert sorted((str(p), p.stat().st_mtime_ns) for p in host.root.rglob("*")) == before
@@ -268,7 +268,7 @@ def test_another_boot_reverts_at_once(host: Host) -> None:
 
 
 def test_who_dies_while_applying_is_noticed_by_the_free_lock(host: Host) -> None:
-    host.pend(phase="applying")
+    host.pend(phase="armed")
     assert host.guard("wait", "web", timeout=10).returncode == 0
     assert host.events() == ["REVERTED"]
 
@@ -282,7 +282,7 @@ def test_a_confirmed_change_ends_the_wait(host: Host) -> None:
 
 
 def test_while_somebody_applies_the_guard_waits(host: Host) -> None:
-    host.pend(phase="applying")
+    host.pend(phase="armed")
     argv = ["sh", str(Path(store.BASE) / "guard"), "wait", "web"]
     with host.place.lock(), subprocess.Popen(argv, stderr=subprocess.PIPE) as process:
         with pytest.raises(subprocess.TimeoutExpired):
@@ -317,6 +317,6 @@ def test_both_languages_write_one_chain(host: Host) -> None:
     host.place.receipt("APPLYING", to="c" * 64)
     assert host.events() == ["PENDING", "REVERTED", "APPLYING"]
     lines = Path(host.place.at("receipts.jsonl")).read_text().splitlines()
-    assert {"time", "event", "boot_id", "from", "to", "nonce", "detail", "previous"} == set(
+    assert {"time", "event", "boot_id", "from", "to", "nonce", "detail", "previous", "sum"} == set(
         json.loads(lines[1])
     )

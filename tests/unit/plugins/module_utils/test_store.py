@@ -30,7 +30,8 @@ def test_a_damaged_generation_is_named_and_staged_again(
     parsed = bundles.parse(data())
     place.stage(parsed)
     Path(place.generation(parsed.digest), "files", "0").write_text("other")
-    expected = f"generation {parsed.digest[:12]} has lost its copy of {parsed.artifacts[0].path}"
+    bad = Path(place.generation(parsed.digest), "files", "0")
+    expected = f"generation {parsed.digest[:12]} is damaged: {bad} is not what was written"
     assert place.fault(parsed.digest) == expected
     place.stage(parsed)
     assert place.fault(parsed.digest) == ""

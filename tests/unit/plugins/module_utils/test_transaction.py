@@ -21,7 +21,7 @@ from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostE
 
 
 def wish() -> transaction.Wish:
-    return transaction.Wish(bundles.parse(data()), 60, True, "", 0, False)
+    return transaction.Wish(bundles.parse(data()), 60, True, "", 0, False, "revert")
 
 
 @pytest.fixture
@@ -81,5 +81,6 @@ def test_a_way_back_that_failed_is_gone_again(place: store.Store, monkeypatch: p
     place.receipt("REVERTED")
     assert transaction.revert("web", wish(), "a" * 64, "b" * 64)["state"] == "unchanged"
     place.receipt("REVERT_FAILED")
+    Path(place.generation("a" * 64)).mkdir()
     with pytest.raises(HostError, match="has no generation aaaaaaaaaaaa on this host any more"):
         transaction.revert("web", wish(), "a" * 64, "b" * 64)

@@ -1,0 +1,73 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries out what ``machine`` decides: each effect is a method, "record pending" is ``record("pending")``.
+
+An effect ends on the disk. Killed between two of them, what comes next is decided by the records alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from . import guard, machine, store
+
+# Seconds for switching, restarting and health checks, before the time to confirm begins.
+APPLY_LIMIT = 240
+
+
+def named(fields):
+    return {key: fields.get(key, "") for key in ("from", "to", "nonce", "rollout", "epoch")}
+
+
+class Change:
+    """One change of one policy; the lock is held. ``fields``: what its record says."""
+
+    def __init__(self, place, fields, within=0):
+        self.place, self.fields, self.within = place, fields, within
+        self.went_back = False
+
+    @classmethod
+    def new(cls, place, origin, to, wish, within=None):
+        fields = {
+            "from": origin,
+            "to": to,
+            "nonce": secrets.token_hex(16),
+            "epoch": wish.epoch,
+            "rollout": wish.rollout,
+            "lapse": wish.lapse,
+        }
+        return cls(place, fields, wish.confirm_within if within is None else within)
+
+    def carry_out(self, step):
+        for effect in step.effects:
+            verb, _space, argument = effect.partition(" ")
+            getattr(self, verb)(*([argument] if argument else []))
+
+    def record(self, name):
+        if name == "confirmed":
+            return self.place.confirm()
+        if name == "epoch":
+            return self.place.note_epoch(self.fields)
+        limit = APPLY_LIMIT if name == machine.ARMED else 0
+        self.fields.update(phase=name, boot_id=store.boot_id(), deadline=store.uptime() + self.within + limit)
+        return self.place.write_pending(self.fields)
+
+    def receipt(self, event):
+        self.place.receipt(event, **named(self.fields))
+
+    def install(self):
+        guard.install()
+
+    def arm(self):
+        guard.arm(self.place.policy)
+
+    def watch(self):
+        guard.watch(self.place.policy)
+
+    def revert(self):
+        self.went_back = guard.revert(self.place, self.fields.get("nonce", ""))
+
+    def dismiss(self):
+        # While files could not be put back the guard stays awake and tries again.
+        if self.place.state().phase != machine.REVERTING:
+            guard.dismiss(self.place.policy)
