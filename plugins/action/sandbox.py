@@ -29,6 +29,8 @@ class ActionModule(ActionBase):
         talk = host.conversation(self, options, variables, today)
         if options["state"] == "absent":
             return talk.absent(options["policy"])
+        if options["state"] in ("renewed", "promoted"):
+            return talk.leased(options["policy"], options["nonce"], options["state"])
         if options["state"] == "reverted":
             return talk.reverted(options["policy"], options["from"], options["to"])
         groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))

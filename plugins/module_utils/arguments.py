@@ -6,7 +6,11 @@ from __future__ import annotations
 
 SANDBOX = {
     "policy": {"type": "str", "required": True},
-    "state": {"type": "str", "default": "present", "choices": ["present", "absent", "reverted"]},
+    "state": {
+        "type": "str",
+        "default": "present",
+        "choices": ["present", "absent", "reverted", "renewed", "promoted"],
+    },
     "mode": {"type": "str", "choices": ["audit", "enforce"]},
     "accept": {
         "type": "list",
@@ -16,6 +20,9 @@ SANDBOX = {
     },
     "policies_dirs": {"type": "list", "elements": "path", "default": []},
     "confirm_within": {"type": "int", "default": 60},
+    "lease": {"type": "int", "default": 0},
+    "lapse": {"type": "str", "default": "revert", "choices": ["revert", "hold"]},
+    "nonce": {"type": "str", "default": ""},
     "restart": {"type": "bool", "default": True},
     "rollout": {"type": "str", "default": ""},
     "epoch": {"type": "int", "default": 0},

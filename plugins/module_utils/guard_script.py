@@ -176,27 +176,27 @@ act() { # nonce
 }
 
 wait_for() { # nonce
-    while [ "$phase" != idle ]; do
-        [ "$nonce" = "$1" ] || again
+    while :; do
+        [ "$phase" = idle ] || [ "$nonce" = "$1" ] || again
         left=$((deadline - now - 1))
         case $phase in
-        pending | soaking) in_time || break ;;
+        idle) if unlocked && read_pending && [ "$phase" = idle ]; then return; fi && left=2 ;; # it is about to begin
         # Who applies or goes back holds the lock until all is done: a free lock means that it died.
         armed) if ! in_time || unlocked; then break; fi && left=2 ;;
         reverting) if unlocked; then break; fi && left=2 ;;
-        torn) break ;;
+        *) in_time || break ;; # pending, soaking, torn
         esac
         if [ $left -lt 1 ]; then sleep 0.3; else sleep $((left < 10 ? left : 10)); fi # the host may sleep meanwhile
         read_pending
     done
-    [ "$phase" = idle ] || act "$1" || { exec 9>&- && sleep 4 && again; }
+    act "$1" || { exec 9>&- && sleep 4 && again; }
 }
 
 use "$base/${2:-none}" && read_pending
 case ${1:-} in
-wait) wait_for "$nonce" ;;
+wait) wait_for "$(way nonce)" ;;
 revert) revert "$3" ;;
-rehearse) [ "$phase" = armed ] && sealed "$back" "sum " && (whole "$(way to)") && (whole "$(way from)") ;;
+rehearse) sealed "$back" "sum " && (whole "$(way to)") && (whole "$(way from)") ;;
 recover)
     queued=--no-block
     for marker in "$base"/*/pending.json "$base"/*/reverting.json; do

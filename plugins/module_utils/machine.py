@@ -32,8 +32,8 @@ NOTHING = State(IDLE, False, False, False, True, False, False, False, False, Fal
 Step = namedtuple("Step", "phase effects answer")
 
 STAGE = ("stage", "validate", "install")
-SWITCH = ("record armed", "arm", "receipt APPLYING", "activate", "switch", "test")
-REMOVE = ("install", "record armed", "arm", "receipt REMOVING", "deactivate", "withdraw", "forget")
+SWITCH = ("prepare", "arm", "record armed", "receipt APPLYING", "activate", "switch", "test")
+REMOVE = ("install", "prepare", "arm", "record armed", "receipt REMOVING", "deactivate", "withdraw", "forget")
 PEND = ("record pending", "receipt PENDING")
 CONFIRM = ("record confirmed", "receipt CONFIRMED")
 SOAK = ("record soaking", "receipt SOAKING")
@@ -69,6 +69,7 @@ RULES = (
     ("confirm", ANY, {"last": "reverted"}, SAME, (), "TOO_LATE"),
     ("confirm", ANY, {}, SAME, (), "UNKNOWN"),
     # --- the guard looks, without the lock ---
+    ("look", (IDLE,), {"held": True}, SAME, (), "wait"),
     ("look", (IDLE,), {}, SAME, (), "leave"),
     ("look", OPEN, {"ours": False}, SAME, (), "begin again"),
     ("look", WAITING, {"in_time": True}, SAME, (), "wait"),

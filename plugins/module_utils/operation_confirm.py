@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Confirm what is pending."""
+"""Confirm what is pending; with ``lease`` for so many seconds, which is also how a lease is renewed."""
 
 from __future__ import annotations
 
@@ -8,4 +8,5 @@ from . import bundles, confirmation
 
 
 def answer(request, _check):
-    return confirmation.confirm(bundles.check_name(request["policy"]), request["nonce"])
+    policy = bundles.check_name(request["policy"])
+    return confirmation.confirm(policy, request["nonce"], int(request.get("lease", 0)))

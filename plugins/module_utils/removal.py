@@ -71,11 +71,8 @@ class Removal(Change):
         super().__init__(place, made.fields)
         self.planned, self.faults = planned, []
 
-    def record(self, name):
-        switch, everything = self.planned
-        if name == machine.ARMED:
-            self.place.lay_back(self.fields, self.place.load(self.fields["from"]), None, switch)
-        super().record(name)
+    def prepare(self):
+        self.place.lay_back(self.fields, self.place.load(self.fields["from"]), None, self.planned[0])
 
     def deactivate(self):
         self.place.set_active("")

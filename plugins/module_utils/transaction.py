@@ -261,10 +261,8 @@ class Apply(Change):
     def validate(self):
         validators.validate(self.bundle, self.facts["unit"]["fragment"])
 
-    def record(self, name):
-        if name == machine.ARMED:
-            self.place.lay_back(self.fields, self.old, self.bundle, self.planned)
-        super().record(name)
+    def prepare(self):
+        self.place.lay_back(self.fields, self.old, self.bundle, self.planned)
 
     def activate(self):
         # From here on the guard counts the new generation as installed and takes all of it back.

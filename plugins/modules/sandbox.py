@@ -29,8 +29,9 @@ options:
     description:
       - V(present) confines the application. V(absent) removes the sandbox without a trace.
       - V(reverted) takes back a change that is pending, else goes back to the generation that was active before.
+      - V(renewed) gives a change that soaks another O(lease); V(promoted) ends its soak and makes it final. Both need O(nonce).
     type: str
-    choices: [present, absent, reverted]
+    choices: [present, absent, reverted, renewed, promoted]
     default: present
   mode:
     description: Overrides the policy's own mode.
@@ -51,6 +52,21 @@ options:
     description: Seconds that the host waits for the confirmation before it reverts. From 5 to 86400.
     type: int
     default: 60
+  lease:
+    description:
+      - Seconds that a confirmed change soaks; V(0) for none. Unless it is renewed or promoted before, O(lapse) says what
+        the host does then by itself. A reboot ends a lease.
+    type: int
+    default: 0
+  lapse:
+    description: What the host does when a lease is over, V(revert) the change or V(hold) it.
+    type: str
+    choices: [revert, hold]
+    default: revert
+  nonce:
+    description: With O(state=renewed) and O(state=promoted), the C(nonce) that the apply gave.
+    type: str
+    default: ''
   restart:
     description: Restart the application when its confinement changed and it is running.
     type: bool
@@ -108,7 +124,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 state:
-  description: V(unchanged), V(confirmed), V(absent), V(reverted), V(revert_failed) or V(refused).
+  description: V(unchanged), V(confirmed), V(soaking), V(absent), V(reverted), V(revert_failed) or V(refused).
   type: str
   returned: always
 digest:
@@ -131,6 +147,10 @@ verdicts:
   description: For each clause of the policy its C(status), C(mechanisms) and C(detail).
   type: dict
   returned: when state is present
+nonce:
+  description: Names the change, for O(state=renewed) and O(state=promoted).
+  type: str
+  returned: when state is soaking
 restarted:
   description: Units that were restarted, or would be in check mode.
   type: list

@@ -83,6 +83,20 @@ class Conversation:
         answer = self._ask({"op": "revert", "policy": policy, "from": origin, "to": to, **self.settings})
         return self._settle(policy, answer)
 
+    def leased(self, policy: str, nonce: str, state: str) -> dict[str, Any]:
+        """Renew the lease of a change that soaks, or end its soak for good (``state``: renewed, promoted)."""
+        lease = self.settings.get("lease", 0) if state == "renewed" else 0
+        if not nonce or (state == "renewed" and not lease):
+            raise HostsError(
+                f"'state: {state}' needs the nonce that the apply gave, and a lease to be renewed."
+            )
+        if self.check:
+            return {"changed": True, "state": state}
+        reply = self._confirmed({"op": "confirm", "policy": policy, "nonce": nonce, "lease": lease})
+        if reply["state"] not in ("CONFIRMED", "SOAKING"):
+            raise self._lost(reply)
+        return {"changed": reply["changed"], "state": reply["state"].lower(), "digest": reply["active"]}
+
     def features(self, unit: str, paths: Sequence[str] = ()) -> dict[str, Any]:
         """Ask the host what it can do, how its unit is written and which paths are links; changes nothing there."""
         request = {"op": "features", "unit": unit, "paths": list(paths)}
@@ -138,19 +152,26 @@ class Conversation:
         nonce = answer.pop("nonce", "")
         if self.check or answer.get("state") != "pending":
             return answer
-        request = {"op": "confirm", "policy": policy, "nonce": nonce}
+        lease = self.settings.get("lease", 0)
+        request = {"op": "confirm", "policy": policy, "nonce": nonce, **({"lease": lease} if lease else {})}
         reply = self._confirmed(request)
-        if reply["state"] == "CONFIRMED" and reply["active"] == answer["digest"]:
-            return {**answer, "state": "confirmed", "service": reply.get("service")}
+        if reply["active"] == answer["digest"]:
+            if reply["state"] == "CONFIRMED":
+                return {**answer, "state": "confirmed", "service": reply.get("service")}
+            if reply["state"] == "SOAKING":
+                return {**answer, "state": "soaking", "service": reply.get("service"), "nonce": nonce}
+        raise self._lost(reply)
+
+    def _lost(self, reply: dict[str, Any]) -> HostsError:
         if reply["state"] == "TOO_LATE":
-            raise HostsError(
+            return HostsError(
                 f"{self.host} took the change back: the confirmation came too late. Raise confirm_within "
                 "if the host is slow.",
                 state="reverted",
                 active=reply["active"],
                 changed=True,
             )
-        raise HostsError(
+        return HostsError(
             f"{self.host} does not know this change any more and has {reply['active'] or 'no generation'} active: "
             "somebody else is changing it.",
             state="",

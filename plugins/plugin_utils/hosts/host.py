@@ -26,6 +26,7 @@ WINDOWS_CONNECTIONS = ("winrm", "psrp")
 # The first value of an ssh option wins, so these stand before everything that is configured.
 NEW_CONNECTION = "-o ControlMaster=no -o ControlPath=none"
 LIMITS = (5, 86400)
+SETTINGS = ("confirm_within", "restart", "rollout", "epoch", "lease", "lapse")
 
 
 def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -68,6 +69,8 @@ def conversation(
     low, high = LIMITS
     if not low <= options["confirm_within"] <= high:
         raise HostsError(f"confirm_within is {options['confirm_within']}: give {low} to {high} seconds.")
+    if options["lease"] and not low <= options["lease"] <= high:
+        raise HostsError(f"lease is {options['lease']}: give 0 for none, or {low} to {high} seconds.")
     name = str(variables.get("inventory_hostname", "the host"))
 
     def call(request: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +93,7 @@ def conversation(
         today=today,
         check=bool(action._task.check_mode),
         accept=options["accept"],
-        settings={key: options[key] for key in ("confirm_within", "restart", "rollout", "epoch")},
+        settings={key: options[key] for key in SETTINGS},
     )
 
 

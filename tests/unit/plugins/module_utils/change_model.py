@@ -1,7 +1,7 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host as ``machine`` sees it, with everybody who may act on it: two runs, their confirmations, the guard, time, kills,
-reboots. ``moves`` gives every world that can come next; who decides asks ``machine.step``, nobody else.
+"""A host as ``machine`` sees it, with everybody who may act on it: two runs, their confirmations, the guard, time,
+kills, reboots. ``moves`` gives every world that can come next; who decides asks ``machine.step``, nobody else.
 
 Digests are letters: the host has A, run 1 (epoch 1) wants B, run 2 (epoch 2) wants C.
 """
@@ -71,7 +71,7 @@ def view(
     last = last or next((FINAL[name] for name, nonce, _e in world.finals if nonce == ours), "")
     record = world.record
     if record is None:
-        return machine.NOTHING._replace(last=last, fenced=fenced)
+        return machine.NOTHING._replace(last=last, fenced=fenced, held=held)
     return machine.State(
         record.phase, record.nonce == ours, record.in_time, world.active != record.origin, True, held, fenced,
         False, lease, record.hold, last,
@@ -121,7 +121,9 @@ def moves(world: World, kills: int, reboots: int) -> Iterator[tuple[str, World]]
 def killed(world: World, process: Process) -> World:
     world = world._replace(kills=world.kills + 1)
     if process.kind == "guard":  # systemd starts it again
-        return replaced(world, process, Process("guard", world.record.nonce) if world.record else None)
+        return replaced(
+            world, process, Process("guard", world.record.nonce if world.record else process.ours)
+        )
     if process.kind == "run" and process.then in ("again", "end") and process.todo:
         # What it had told the guard's program to do goes on, with the lock.
         return replaced(world, process, Process("child", process.ours, process.todo, "", True))
@@ -271,10 +273,9 @@ def effect(world: World, process: Process) -> Iterator[tuple[str, World]]:
         changes = {"told": tuple(sorted({*world.told, (process.ours, name[5:])}))}
         yield name, replaced(world, process, None, **changes)
         return
-    elif name in ("leave", "dismiss"):
-        if name == "leave":
-            yield name, replaced(world, process, None)
-            return
+    elif name == "leave":
+        yield name, replaced(world, process, None)
+        return
     yield name, replaced(world, process, rest, **changes)
 
 
@@ -293,9 +294,7 @@ def check(world: World) -> None:
         if world.held_files and world.active != world.held_files:
             raise Broken(f"{world.held_files} was confirmed, {world.active} is active")
     if world.record is not None and not world.processes:
-        # Killed before the guard was awake: nothing is switched, and the next run or boot clears it away.
-        if world.record.phase != machine.ARMED or {world.files, world.active} != {world.record.origin}:
-            raise Broken(f"{world.record.phase} and nobody is awake")
+        raise Broken(f"{world.record.phase} and nobody is awake")
 
 
 def explore(start: World, kills: int, reboots: int) -> dict[World, list[tuple[str, World]]]:

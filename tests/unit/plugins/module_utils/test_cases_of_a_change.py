@@ -2,15 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One table of cases for both: ``machine`` and the module's confirm in Python, and the guard, run by real shells.
 
-What the guard did is read from the host's files: which record is there, what it says, which digest and files are active,
-which receipts were written.
+What the guard did is read from the host's files: which record is there, what it says, which digest and files are
+active, which receipts were written.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -105,7 +104,7 @@ def pend(place: store.Store, wanted: machine.State, **fields: str) -> None:
     if wanted.phase == machine.TORN:
         Path(place.at("pending.json")).write_text('{"sum": "0')
     if wanted.phase == machine.REVERTING:
-        os.rename(place.at("pending.json"), place.at("reverting.json"))
+        Path(place.at("pending.json")).rename(place.at("reverting.json"))
 
 
 def told(place: store.Store) -> tuple[dict[str, bytes], int]:

@@ -18,7 +18,7 @@ EVENTS = ("apply", "remove", "take back", "confirm", *machine.GUARD[:3])
     ("start", "kills", "reboots", "least"),
     [
         (World(waiting=(1,)), 2, 1, 7000),
-        (World(), 0, 0, 40000),
+        (World(), 0, 0, 30000),
     ],
     ids=["one run, two kills, a reboot", "two runs"],
 )
