@@ -17,6 +17,8 @@ from .command import must
 NAME = "zz-bulkhead-denials.conf"
 PLACES = {False: "/run/systemd/system.conf.d", True: "/etc/systemd/system.conf.d"}
 CONTENT = b"# Managed by Bulkhead: bulkhead.fleet.denials_record\n[Manager]\nManagerEnvironment=SYSTEMD_LOG_SECCOMP=1\n"
+# Only another value switches it off: a variable stays in a manager that reloads or executes itself anew.
+OFF = CONTENT.replace(b"=1\n", b"=0\n")
 
 
 def settle(state, persistent, check, places=None):
@@ -34,13 +36,23 @@ def settle(state, persistent, check, places=None):
     for folder in sorted(wanted):
         os.makedirs(folder, 0o755, exist_ok=True)
         files.write(os.path.join(folder, NAME), CONTENT, 0o644)
-    for folder in sorted(have - wanted):
+    if wanted:
+        _remove(have - wanted)
+        _reload()
+    else:
+        for folder in sorted(have):
+            files.write(os.path.join(folder, NAME), OFF, 0o644)
+        _reload()
+        _remove(have)
+    return answer
+
+
+def _reload():
+    must(["systemctl", "daemon-reload"], "reading the manager's configuration", timeout=120.0)
+
+
+def _remove(folders):
+    for folder in sorted(folders):
         files.remove(os.path.join(folder, NAME))
         if not os.listdir(folder):
             os.rmdir(folder)
-    if state == "present":
-        must(["systemctl", "daemon-reload"], "reading the manager's configuration", timeout=120.0)
-    else:
-        # The variable stays in a manager that only reloads; one that executes itself anew starts without it.
-        must(["systemctl", "daemon-reexec"], "starting the manager anew", timeout=120.0)
-    return answer

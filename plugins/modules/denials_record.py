@@ -21,8 +21,8 @@ description:
 options:
   state:
     description:
-      - V(present) turns the records on. V(absent) removes the file and executes the manager anew, as a manager that only
-        reloads keeps the variable. Units that run keep running either way.
+      - V(present) turns the records on. V(absent) turns them off for units that start afterwards, and removes the file.
+        Units that run keep running either way.
     type: str
     choices: [present, absent]
     default: present

@@ -40,6 +40,7 @@ ExecStart=/usr/bin/python3 {table.PROGRAMS}/service.py
 OOMPolicy=continue
 TimeoutStartSec=120
 """
+LAST_RECORD = "dmesg | grep type=1326 | tail -n 1"
 PEER = "exam-denials-peer"
 PORTS = [table.OPEN_PORT + 1, table.LIMITED_PORT, *range(7500, 7509)]
 PREPARE = f"""set -e
@@ -245,7 +246,10 @@ def price(bench: Bench, found: Findings) -> None:
     on = bench.force(table.costs())
     bench.host.run(module="denials_record", state="absent")
     bench.shell(f"systemctl restart {table.UNIT}")
+    last = bench.shell(LAST_RECORD)
     off = bench.force(table.costs())
+    if bench.shell(LAST_RECORD) != last:
+        found.broken.append(f"{bench.host.name}: records are switched off, and a refused call left one")
     bench.host.run(module="denials_record")  # the next apply restarts the application
     told = {"recorded": on["refused call"], "unrecorded": off["refused call"], "allowed": off["allowed call"]}
     found.microseconds = {name: float(text) for name, text in told.items()}

@@ -63,7 +63,9 @@ class Trials:
         host.ssh(f"printf %s {shlex.quote(python)} >{PLACE}/python && chmod 755 {PLACE}/python")
         host.ssh(f"printf %s {shlex.quote(guard)} >{GUARD}/exam.conf && systemctl daemon-reload")
         self.hooked = host.work / "hooked.yml"
-        self.hooked.write_text(f"lab: {{hosts: {{{host.name}: {{ansible_python_interpreter: {PLACE}/python}}}}}}\n")
+        self.hooked.write_text(
+            f"lab: {{hosts: {{{host.name}: {{ansible_python_interpreter: {PLACE}/python}}}}}}\n"
+        )
         self.before = host.snapshot()
         self.has[""] = host.ssh(FILES)
         self.folders = {"one": str(host.policy("one")), "two": str(host.policy("two", OTHER))}
@@ -178,7 +180,9 @@ class Trials:
         return list(self.has)[1 + list(self.folders).index(name)]
 
     def run(self, name: str, *arguments: str) -> dict[str, object]:
-        return self.host.run("-i", str(self.hooked), *arguments, policies_dirs=[self.folders[name]], confirm_within=5)[0]
+        return self.host.run(
+            "-i", str(self.hooked), *arguments, policies_dirs=[self.folders[name]], confirm_within=5
+        )[0]
 
     def apply(self, name: str) -> dict[str, str]:
         answer, text = self.host.run(policies_dirs=[self.folders[name]])
