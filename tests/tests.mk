@@ -19,7 +19,10 @@ test-exams: export DENIES := 100
 test-exams: export HOSTS := 200
 test-exams: export ROUNDS := 50
 test-exams: export ROLLOUTS := 2000
-test-exams: exam-determinism exam-hostile exam-input exam-approval exam-null-rollouts fuzz bench-compile ## The exams that need no host, the long ones short
+test-exams: export WALKS := 2000
+test-exams: export RACES := 0
+test-exams: exam-determinism exam-hostile exam-input exam-approval exam-null-rollouts exam-bitflips exam-race \
+	fuzz bench-compile ## The exams that need no host, the long ones short
 
 .PHONY: exam-determinism exam-hostile exam-input
 exam-determinism: venv ## Exam: lists in any order, compiled twice, give the same bytes on every system
@@ -37,6 +40,13 @@ exam-null-rollouts: venv ## Exam: ROLLOUTS=10000 simulated rollouts that change 
 
 exam-approval: venv ## Exam: BAD=100 forged, replayed, expired and self-made approvals, none accepted
 	@python tests/exams/approval.py
+
+.PHONY: exam-bitflips exam-race
+exam-bitflips: venv ## Exam: FLIPS=1000 bits of receipts, records and generations flipped, each told by its file or line
+	@python tests/exams/bitflips.py
+
+exam-race: venv ## Exam: confirm at the deadline: WALKS=10000 on the state machine, RACES=200 over ssh (needs a lab)
+	@python tests/exams/race.py
 
 .PHONY: fuzz bench-compile
 fuzz: venv ## Exam: FUZZ=100000 policies of SEED=1: clear faults, or a bundle whose every line a clause accounts for
@@ -80,6 +90,20 @@ exam-network: venv ## Exam: what network clauses hold on Debian 12 and 13, seen 
 .PHONY: exam-verdicts
 exam-verdicts: venv ## Exam: hosts that lack this or that; what verdicts claim against what an independent program can do
 	@python tests/exams/verdicts.py
+
+# These take the lab that is up (make lab-up), of either kind; exam-powercut wants KIND=qemu.
+.PHONY: exam-kill exam-faults exam-lockout exam-powercut
+exam-kill: venv ## Exam: module, guard and controller killed at each step that lasts (KILLS=500) on the hosts of the lab
+	@python tests/exams/kill.py
+
+exam-faults: venv ## Exam: full, read-only and damaged disks, other runs, dead guards, on the hosts of the lab
+	@python tests/exams/faults.py
+
+exam-lockout: venv ## Exam: a policy that cuts ssh, TRIALS=100 on the hosts of the lab: all come back in time
+	@python tests/exams/lockout.py
+
+exam-powercut: venv ## Exam: power cut at CUTS=300 random moments on the QEMU machines of the lab
+	@python tests/exams/powercut.py
 
 .PHONY: docs-support changelog
 docs-support: venv ## Print docs/support.md from the backends' tables

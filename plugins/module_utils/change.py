@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import secrets
 
-from . import guard, machine, store
+from . import guard, machine, receipts, store
 
 # Seconds for switching, restarting and health checks, before the time to confirm begins.
 APPLY_LIMIT = 240
-
-
-def named(fields):
-    return {key: fields.get(key, "") for key in ("from", "to", "nonce", "rollout", "epoch")}
 
 
 class Change:
@@ -53,7 +49,7 @@ class Change:
         return self.place.write_pending(self.fields)
 
     def receipt(self, event):
-        self.place.receipt(event, **named(self.fields))
+        self.place.receipt(event, **receipts.named(self.fields))
 
     def install(self):
         guard.install()

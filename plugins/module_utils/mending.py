@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 
 from . import receipts, records
-from .change import named
 from .errors import HostError
 
 
@@ -21,6 +20,8 @@ def damage(place):
         for name in ("pending", "reverting") + receipts.FINAL
         if records.read(place.at(name + ".json")) is None
     ]
+    if os.path.exists(place.at("back")) and not place.way_back():
+        found.append("%s is torn" % place.at("back"))
     _entries, fault = receipts.load(place.at("receipts.jsonl"))
     if fault:
         found.append("%s: %s" % (place.at("receipts.jsonl"), fault))
@@ -45,10 +46,10 @@ def mend(place):
         path = place.at(name + ".json")
         if records.read(path) is None:
             last = [entry for entry in entries if entry.get("event") == name.upper()][-1:]
-            records.write(path, {"phase": "", **named(last[0])} if last else {})
+            records.write(path, {"phase": "", **receipts.named(last[0])} if last else {})
             told.append("%s was torn: written again from the receipts" % path)
     for event, fields in place.lost_receipts():
-        place.receipt(event, detail="written again from its record", **named(fields))
+        place.receipt(event, detail="written again from its record", **receipts.named(fields))
         told.append("the receipt of %s was lost: written again" % event)
     active = place.active()
     if active and not os.path.isdir(place.generation(active)):

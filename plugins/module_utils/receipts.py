@@ -20,6 +20,11 @@ _SUM = b'"sum": "'
 FINAL = ("confirmed", "reverted", "revert_failed", "abandoned")
 
 
+def named(fields):
+    """What a receipt says of the change whose record has ``fields``."""
+    return {key: fields.get(key, "") for key in ("from", "to", "nonce", "rollout", "epoch")}
+
+
 def append(path, event, **fields):
     """Append one receipt and flush it to the disk."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

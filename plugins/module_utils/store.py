@@ -165,7 +165,7 @@ class Store:
         """The fields of the change that is under way; what a torn record has lost stands in the way back."""
         for name in ("reverting", "pending"):
             if os.path.exists(self.at(name + ".json")):
-                return {**self._way_back(), **self.record(name)}
+                return {**self.way_back(), **self.record(name)}
         return {}
 
     def state(self, nonce=None, **known):
@@ -178,7 +178,7 @@ class Store:
             return machine.NOTHING._replace(last=last, **known)
         else:
             phase = pending["phase"] if pending else machine.TORN
-            pending = pending or self._way_back()
+            pending = pending or self.way_back()
         origin = pending.get("from", "")
         return machine.State(
             phase=phase,
@@ -219,7 +219,8 @@ class Store:
         text = "".join("%s %s\n" % word for word in words)
         files.write(self.at("back"), sealed(text).encode())
 
-    def _way_back(self):
+    def way_back(self):
+        """nonce, from and to of the way back; {} where it is torn."""
         lines = (unsealed(files.read(self.at("back"))) or "").splitlines()
         found = dict(line.split(" ", 1) for line in lines)
         return {key: found[key] for key in ("nonce", "from", "to") if key in found}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from . import bundles, drift, drift_lines, features, health, overlay_state, receipts, store, units
+from . import bundles, drift, drift_lines, features, health, mending, overlay_state, receipts, store, units
 from .errors import HostError
 
 # So many of the last receipts are told, for a controller that has lost its journal.
@@ -31,7 +31,7 @@ def _policy(place, with_health, with_features):
     if not place.exists():
         return {"active": "" if not os.path.exists(store.BASE) or os.access(store.BASE, os.R_OK) else None}
     bundle = _bundle(place)
-    pending = place.record("pending")
+    pending = place.open_change()
     entries, fault = receipts.load(place.at("receipts.jsonl"))
     current = _last(entries, place.active())
     debug = overlay_state.facts(place.policy, bundle.unit if bundle else "")
@@ -49,6 +49,7 @@ def _policy(place, with_health, with_features):
         "epoch": current.get("epoch"),
         "debug": debug,
         "drift": look(bundle, place, host, debug) if bundle else [],
+        "damage": mending.damage(place),
         "receipts": {
             "count": len(entries),
             "valid": not fault,
@@ -85,7 +86,7 @@ def _bundle(place):
 
 def _state(place, pending):
     if pending:
-        return "applying" if pending.get("phase") == "applying" else "pending"
+        return {"armed": "applying", "reverting": "reverting"}.get(place.state().phase, "pending")
     return "confirmed" if place.active() else "none"
 
 

@@ -53,8 +53,9 @@ RETURN = r"""
 policies:
   description: >-
     For each policy C(active) (digest), C(version), C(mode), C(unit), C(state) (none, applying, pending, confirmed),
-    C(pending), C(rollout), C(epoch), C(debug), C(drift), C(receipts), C(recent) (the last receipts), C(service) and C(health). C(debug) says whether the
-    sandbox is open for debugging, what, until when, by whom and why. C(drift) is a list of C(what), C(why), C(clauses) and
+    C(pending), C(rollout), C(epoch), C(debug), C(drift), C(damage), C(receipts), C(recent) (the last receipts),
+    C(service) and C(health). C(debug) says whether the sandbox is open for debugging, what, until when, by whom and why.
+    C(damage) names what of the host's records is not to the byte what was written. C(drift) is a list of C(what), C(why), C(clauses) and
     C(repair), which is what the next apply does about it.
   type: dict
   returned: always
