@@ -16,15 +16,12 @@ from .apparmor_text import ProfileText, outside, parts_of, pattern
 from .base import BackendError, Status, Verdict
 from .linux_host import Host
 from .linux_names import plain, within
+from .linux_patterns import opened_for
 from .linux_tables import (
     BUS,
-    DATA_TREES,
-    HOME_TREES,
     LIBRARIES,
     LIBRARIES_UNMERGED,
     PRIVILEGED_SOCKETS,
-    SENSITIVE,
-    SENSITIVE_OF_ROOT,
 )
 
 _MAY: dict[type[m.PathClause], frozenset[str]] = {
@@ -35,7 +32,6 @@ _MAY: dict[type[m.PathClause], frozenset[str]] = {
     m.Device: frozenset("rw"),
     m.Deny: frozenset(),
 }
-_HIDDEN = (*DATA_TREES, *HOME_TREES, *SENSITIVE, *SENSITIVE_OF_ROOT)
 
 # Tried on kernels 6.1 and 6.12: exec of a memfd is denied, mapping it is no file access that is mediated.
 _MAPPED = (
@@ -89,11 +85,8 @@ class Files:
             parts_of(path, clause.id)
             shown = tuple(pattern(component, clause.id) for component in components)
             names = tuple(component.encode() for component in components)
-            if not deny and not (isinstance(clause, m.Read) and self._shown(path)):
-                raise BackendError(
-                    f"the mounts that show this path take no patterns ('{path}', {clause.id}): name the directory that "
-                    "holds the files."
-                )
+            if not deny:
+                opened_for(self.manifest, self.host, clause)
             return [Layer(names, clause.id, may, deny, shown)]
         named = plain(path)
         beside = any(within(named, tree) for tree in (*PRIVILEGED_SOCKETS, BUS))
@@ -101,14 +94,6 @@ class Files:
             return []  # refused by systemd's backend: it belongs under ipc
         paths = {named, self.host.resolved(named)}
         return [Layer(parts_of(one, clause.id), clause.id, may, deny) for one in sorted(paths)]
-
-    def _shown(self, path: str) -> bool:
-        """Whether systemd's mounts leave the place of a pattern as it is."""
-        fixed = path[: min(at for at in (path.find(mark) for mark in "*?[") if at >= 0)].rpartition("/")[0]
-        grants = [plain(ref) for kind in (m.Read, m.Write, m.Execute) for clause in self.manifest.of(kind)
-                  if not clause.path.glob and (ref := clause.path.on(OS.LINUX))]  # fmt: skip
-        open_ = any(within(fixed, grant) for grant in grants)
-        return open_ or not any(within(fixed or "/", tree) or within(tree, fixed or "/") for tree in _HIDDEN)
 
     def _unit(self) -> Iterator[Layer]:
         """What the unit's own files ask for: the same that the mounts open for it."""

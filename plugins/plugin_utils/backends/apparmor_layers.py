@@ -134,7 +134,9 @@ def _outermost(paths: tuple[Parts, ...]) -> tuple[Parts, ...]:
 
 def _gives_back(other: Layer, node: Layer, taken: frozenset[str]) -> bool:
     same = other.where == node.where
-    return not same and len(other.parts) >= len(node.parts) and bool(other.may & taken) and _meet(node, other)
+    # A denial wins a tie, also that with a pattern of as many components.
+    least = len(node.parts) + node.deny
+    return not same and len(other.parts) >= least and bool(other.may & taken) and _meet(node, other)
 
 
 def _above(layer: Layer, node: Layer) -> bool:

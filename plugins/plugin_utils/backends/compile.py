@@ -14,6 +14,7 @@ from ..policy.model import OS, Clause, Manifest, PathClause, PathRef, Secret, Wa
 from .base import BackendError, Compilation, Features, Status, Verdict
 from .examples import example_probes
 from .linux_names import is_instance, plain
+from .linux_patterns import fixed
 from .registry import BACKENDS, OVERRIDABLE, backends
 
 _RANK = {Status.ENFORCED: 0, Status.PARTIAL: 1, Status.REFUSED: 2}
@@ -63,6 +64,8 @@ def asked_paths(manifest: Manifest, os: OS) -> tuple[str, ...]:
     clauses = [*manifest.clauses, *(clause for one in components for clause in one.clauses)]
     refs = [ref for clause in clauses if (ref := _path(clause)) is not None and not ref.glob]
     paths = {path for ref in refs if (path := ref.on(os))} | {one.program(os) for one in components}
+    patterns = [one.path for one in clauses if isinstance(one, (m.Read, m.Write)) and one.path.glob]
+    paths |= {fixed(path) for ref in patterns if (path := ref.on(os))}
     return tuple(sorted({plain(path) for path in paths if path}))
 
 

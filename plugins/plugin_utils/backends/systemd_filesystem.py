@@ -28,6 +28,7 @@ from ..policy.model import (
 from .base import BackendError, Status
 from .linux_layout import EXECUTE, READ, SOCKET, WRITE, Grant, Hidden, Layout, lay_out, narrowed
 from .linux_names import below, within
+from .linux_patterns import opened_for
 from .linux_tables import (
     BUS,
     DATA_TREES,
@@ -75,6 +76,9 @@ def _grants(plan: Plan) -> tuple[list[Grant], list[str]]:
     for kind, word in _KINDS:
         for clause in plan.manifest.of(kind):
             with plan.refusing(clause):
+                if clause.path.glob and kind in (Read, Write):
+                    _by_pattern(plan, clause, word, grants, opened)
+                    continue
                 path = plan.path(clause, clause.path)
                 if word == WRITE:
                     refuse(plan, clause, path)
@@ -110,6 +114,20 @@ def _grants(plan: Plan) -> tuple[list[Grant], list[str]]:
     for path in _programs(plan):
         grants.append(Grant(path, EXECUTE, _closure_id(plan, ExecuteClosure)))
     return grants, opened
+
+
+def _by_pattern(plan: Plan, clause: PathClause, word: str, grants: list[Grant], opened: list[str]) -> None:
+    """The folder of a pattern; that no more than what matches is open in it is AppArmor's."""
+    folder = opened_for(plan.manifest, plan.host, clause)
+    if not folder:
+        plan.enforce(clause, "none", detail="the mounts leave its folder as it is")
+        return
+    path = plan.path(clause, replace(clause.path, by_os=((OS.LINUX, folder),), glob=False))
+    if word == WRITE:
+        refuse(plan, clause, path)
+        opened.append(f"the mounts make {path} writable as a whole, for the pattern of {clause.id}")
+    grants.append(Grant(path, word, clause.id))
+    plan.weigh(clause, *_MECHANISMS[word], missing=stays_closed(plan, path) if word == WRITE else [])
 
 
 _MECHANISMS = {

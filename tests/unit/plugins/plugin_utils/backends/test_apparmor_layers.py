@@ -74,6 +74,13 @@ def test_a_pattern_denies_exactly_what_it_matches():
     assert {item.clause: item.status for item in compilation.verdicts}[clauses[1].id] is Status.ENFORCED
 
 
+def test_a_denial_wins_the_tie_with_a_pattern_of_as_many_names():
+    clauses = [clause(m.Read, "/etc/app/*.conf", glob=True), clause(m.Deny, "/etc/app/x.conf")]
+    profile = Profile(made(*clauses)[1])
+    assert profile.allows("/etc/app/y.conf", "r") and not profile.allows("/etc/app/x.conf", "r")
+    assert differences(profile, clauses) == []
+
+
 def test_a_grant_that_a_pattern_takes_away_is_refused_and_not_opened():
     clauses = [
         clause(m.Write, "/srv"),
