@@ -62,7 +62,7 @@ class CallbackModule(CallbackBase):
 
     # --- events ---
 
-    def v2_runner_on_ok(self, result: Any) -> None:
+    def v2_runner_on_ok(self, result: Any, ignore_errors: bool = False) -> None:
         self._stop()
         found = self._result(result)
         if str(getattr(result._task, "action", "")).startswith(OURS):

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exam: faults of a rollout that meet the controller, each injected, the end state read from the hosts' files.
 
-On hosts that are files (see the connection that makes them up). Faults inside of a host (power cuts, full disks, a guard
-that is killed, clocks that jump) are tried by tests/lab on machines of their own. ONLY=name runs one of them.
+On hosts that are files (see the connection that makes them up). Faults inside of a host (power cuts, full disks, a
+guard that is killed, clocks that jump) are tried by tests/lab on machines of their own. ONLY=name runs one of them.
 """
 
 from __future__ import annotations
