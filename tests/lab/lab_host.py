@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = Path(os.environ.get("BULKHEAD_LAB_INVENTORY", ROOT / "build/lab/inventory.yml"))
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 LAB = ROOT / "roles/lab/files/bulkhead_lab"
+# The lab refuses a second command while one is at work.
+ONE_AT_A_TIME = threading.Lock()
 
 # Everything in which a sandbox could leave a mark, with modes, owners and times; logs and state of others apart.
 SNAPSHOT = (
@@ -190,5 +193,6 @@ class LabHost:
             command,
             self.name,
         ]
-        done = subprocess.run(argv, check=False, timeout=400, capture_output=True, text=True)
+        with ONE_AT_A_TIME:
+            done = subprocess.run(argv, check=False, timeout=400, capture_output=True, text=True)
         assert done.returncode == 0, f"{command} of {self.name}: {done.stdout[-500:]} {done.stderr[-500:]}"
