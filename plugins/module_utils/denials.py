@@ -26,7 +26,7 @@ from .readback_facts import Facts
 
 LIMITS = (1, 100000)
 _EVENTS = (("memory.killed", "memory"), ("tasks.refused", "processes"))
-_PROPERTIES = {"ControlGroup", "MainPID", "InvocationID", "User", "UID", "SystemCallFilter"}
+_PROPERTIES = {"ControlGroup", "MainPID", "InvocationID", "User", "UID", "SystemCallFilter", "SystemCallLog"}
 
 
 def read(policy, cursor="", limit=5000):
@@ -63,7 +63,7 @@ def read(policy, cursor="", limit=5000):
         "unrecorded": denials_unrecorded.unrecorded(
             bundle.data.get("verdicts", []), denials_unrecorded.seccomp_recorded(), os.uname().release
         ),
-        "calls": calls(reading.facts.show(bundle.unit, "SystemCallFilter")),
+        "calls": calls(*(reading.facts.show(bundle.unit, "SystemCall" + name) for name in ("Filter", "Log"))),
         "links": links(bundle.data.get("probes", [])),
     }
 
@@ -75,8 +75,13 @@ def links(probes):
     return {path: place for path, place in sorted(real.items()) if place != path}
 
 
-def calls(shown):
-    """Names of the system calls that the unit's filter lets through; None where it has no such list."""
+def calls(shown, logged=None):
+    """Names of the system calls that the unit's filter lets through; None where it has no such list.
+
+    In audit mode it has a list of those that are not logged (``logged``) in its place.
+    """
+    if logged and logged.startswith("~") and len(logged) > 1:
+        return sorted(logged[1:].split())
     return sorted(shown.split()) if shown and not shown.startswith("~") else None
 
 

@@ -60,7 +60,7 @@ def judge(
     ordinary: set[str],
     found: denials.Findings,
 ) -> None:
-    by_words = {row["act"]: row for row in rows}
+    by_words = {row["act"]: row for row in sorted(rows, key=lambda row: not row["enforced"])}
     for act in (act for act in acts if act.clause):
         verdict, row = verdicts[act.clause], by_words.get(act.words)
         if recorder(act, verdict, ordinary):

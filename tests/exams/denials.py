@@ -121,12 +121,23 @@ class Bench:
         return result
 
     def denials(self, cursor: str = "") -> dict[str, Any]:
-        result, text = self.host.run(
-            module="denials_info", policy=table.POLICY, policies_dirs=[str(self.folder / "policies")],
-            cursor=cursor, limit=50000,
-        )  # fmt: skip
-        assert "denials" in result, f"denials_info: {result.get('msg')} {text[-2000:]}"
-        return result
+        """All that there is behind ``cursor``; of a long journal a call reads what it can in a minute."""
+        kinds: dict[tuple[Any, ...], dict[str, Any]] = {}
+        lines: list[str] = []
+        while True:
+            result, text = self.host.run(
+                module="denials_info", policy=table.POLICY, policies_dirs=[str(self.folder / "policies")],
+                cursor=cursor, limit=50000,
+            )  # fmt: skip
+            assert "denials" in result, f"denials_info: {result.get('msg')} {text[-2000:]}"
+            for row in result["denials"]:
+                known = kinds.setdefault((row["act"], row["clause"], row["enforced"]), row)
+                if known is not row:
+                    known["count"] += row["count"]
+            lines += result["lines"]
+            if not result["truncated"]:
+                return {**result, "denials": list(kinds.values()), "lines": lines}
+            cursor = result["cursor"]
 
     def force(self, acts: list[table.Act]) -> dict[str, str]:
         """How every act ended, told by the application, or by the other end for its listeners."""

@@ -264,3 +264,19 @@ def test_clauses_that_leave_no_record_are_told(host: Host) -> None:
         one for one in host.read("exam-rec-aa.service")["unrecorded"] if one["mechanism"] == "limits"
     ]
     assert silent["clauses"] == ["files.max_open"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "logged", "names"),
+    [
+        ("write read", "~", ["read", "write"]),
+        ("", "~write read", ["read", "write"]),  # audit mode
+        ("~", "~", None),
+        ("~mount", "", None),
+        ("", "mount", None),
+    ],
+)
+def test_calls_that_need_no_record_are_the_filters_or_those_of_the_log(
+    shown: str, logged: str, names: list[str] | None
+) -> None:
+    assert denials.calls(shown, logged) == names
