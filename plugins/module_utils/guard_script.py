@@ -171,7 +171,7 @@ act() { # nonce
         from=$(way from) to=$(way to)
         move "$pending" "$state/confirmed.json" && receipt CONFIRMED "the lease is over: held"
     else
-        revert "$1" || [ ! -f "$reverting" ]
+        revert "$1" || ! { [ -f "$reverting" ] || [ -f "$pending" ]; }
     fi
 }
 

@@ -26,11 +26,17 @@ LAB = ROOT / "roles/lab/files/bulkhead_lab"
 # The lab refuses a second command while one is at work.
 ONE_AT_A_TIME = threading.Lock()
 
-# Everything in which a sandbox could leave a mark, with modes, owners and times; logs and state of others apart.
-SNAPSHOT = (
-    "cd /; find etc usr/lib/systemd var/lib -xdev \\( -path var/lib/systemd -o -path var/lib/postgresql"
-    " -o -path var/lib/redis -o -path var/lib/nginx -o -path var/lib/bulkhead-workload \\) -prune"
+# Names, modes, owners, times; logs and state of others apart.
+LOOK = (
+    "cd /; find {places} -xdev \\( -path var/lib/systemd -o -path var/lib/postgresql -o -path var/lib/redis"
+    " -o -path var/lib/nginx -o -path var/lib/bulkhead-workload -o -name __pycache__ \\) -prune"
     " -o -printf '%p %y %m %u %g %s %T@ %l\\n' | sort"
+)
+# Where a sandbox is likely to leave a mark, and all of it with what the kernel and systemd hold.
+SNAPSHOT = LOOK.format(places="etc usr/lib/systemd var/lib")
+EVERYTHING = LOOK.format(places="etc usr var/lib") + (
+    "; nft list ruleset; cat /sys/kernel/security/apparmor/profiles 2>/dev/null | sort; systemctl list-unit-files"
+    " --no-legend; systemctl list-units --all --no-legend --plain 'nginx*' '*bulkhead*' | tr -s ' '"
 )
 TASK = """
 - hosts: {host}
@@ -110,6 +116,9 @@ class LabHost:
 
     def snapshot(self) -> list[str]:
         return self.ssh(SNAPSHOT).splitlines()
+
+    def everything(self) -> list[str]:
+        return self.ssh(EVERYTHING).splitlines()
 
     def unit(self, name: str = "nginx.service") -> dict[str, str]:
         keys = "ActiveState,MainPID,NRestarts,InvocationID,Slice,ControlGroup"

@@ -26,6 +26,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     was = host.unit()["ActiveState"]
     host.ssh("systemctl start nginx.service")
     host.before = host.snapshot()  # type: ignore[attr-defined]
+    host.untouched = host.everything()  # type: ignore[attr-defined]
     try:
         yield host
     finally:
@@ -205,6 +206,7 @@ def test_absent_leaves_no_trace(host: LabHost) -> None:
     result, _text = host.run(state="absent", epoch=9)
     assert result["changed"] is True and result["state"] == "absent"
     assert host.snapshot() == host.before  # type: ignore[attr-defined]
+    assert host.everything() == host.untouched  # type: ignore[attr-defined]
     assert host.ssh("systemctl list-units --all --no-legend 'bulkhead*' '*bulkhead*'") == ""
     assert host.ssh("nft list tables") == ""
     assert host.unit()["ActiveState"] == "active" and host.unit()["Slice"] == "system.slice"

@@ -168,3 +168,32 @@ def test_a_host_whose_features_never_settle(host: Host, tmp_path: Path) -> None:
     host.apply_answer = {"state": "stale_features", "features": host.facts}
     with pytest.raises(HostsError, match="the features of h1 change from call to call; nothing was changed."):
         talk(host, tmp_path).present(MANIFEST)
+
+
+def test_a_change_under_a_lease_soaks_and_keeps_its_nonce(host: Host, tmp_path: Path) -> None:
+    host.confirm_answers = [{"state": "SOAKING"}]
+    talking = talk(host, tmp_path, settings={"confirm_within": 60, "lease": 600})
+    result = talking.present(MANIFEST)
+    assert (result["state"], result["nonce"]) == ("soaking", "n1")
+
+
+@pytest.mark.parametrize(
+    ("state", "lease", "answer"), [("renewed", 600, "SOAKING"), ("promoted", 0, "CONFIRMED")]
+)
+def test_a_lease_is_renewed_and_ended_over_a_new_connection(
+    host: Host, tmp_path: Path, state: str, lease: int, answer: str
+) -> None:
+    host.digest = "d" * 64
+    host.confirm_answers = [{"state": answer, "changed": True}]
+    result = talk(host, tmp_path, settings={"confirm_within": 60, "lease": lease}).leased("nginx", "n1", state)
+    assert host.asked == ["fresh confirm"]
+    assert result == {"changed": True, "state": answer.lower(), "digest": host.digest}
+
+
+def test_a_lease_that_is_over_is_told(host: Host, tmp_path: Path) -> None:
+    host.digest = ""
+    host.confirm_answers = [{"state": "TOO_LATE"}]
+    with pytest.raises(HostsError, match="took the change back: the confirmation came too late"):
+        talk(host, tmp_path, settings={"confirm_within": 60}).leased("nginx", "n1", "promoted")
+    with pytest.raises(HostsError, match="'state: renewed' needs the nonce that the apply gave, and a lease"):
+        talk(host, tmp_path, settings={"confirm_within": 60}).leased("nginx", "n1", "renewed")
