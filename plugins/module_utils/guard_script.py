@@ -21,7 +21,7 @@ base=${0%/*} kernel=/sys/kernel/security/apparmor queued='' trouble=''
 use() { state=$1 pending=$1/pending.json reverting=$1/reverting.json back=$1/back; }
 again() { exit 75; } # systemd starts the guard once more
 in_time() { [ "$boot" = "$booted" ] && [ "$deadline" -gt "$now" ]; }
-unlocked() { flock -n "$state/lock" true; }
+unlocked() { [ ! -e "$state/lock" ] || flock -n "$state/lock" true; }
 way() { sed -n "s/^$1 //p" "$back"; } # the way back, which the module laid down before it changed anything
 move() { mv -f "$1" "$2" && sync "$state"; }
 place() { sync "$1" && mv -f "$1" "$2" && sync "${2%/*}"; } # whole on the disk before it takes another's place

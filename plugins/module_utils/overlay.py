@@ -84,14 +84,14 @@ def open_(policy, wish):
 
 def _settled(place):
     """HostError unless one generation is confirmed and nothing is under way."""
-    if os.path.exists(place.at("pending.json")):
+    if place.open_change():
         raise HostError(
             "policy %s has a change that is not confirmed: nothing is opened before it is." % place.policy,
             state="refused",
         )
     entries, _fault = receipts.load(place.at("receipts.jsonl"))
     changes = [entry for entry in entries if not str(entry.get("event")).startswith("DEBUG_")]
-    if changes and changes[-1].get("event") == "REVERT_FAILED":
+    if changes and changes[-1].get("event") in ("REVERTING", "REVERT_FAILED"):
         raise HostError(
             "the last way back of policy %s failed: apply it first." % place.policy, state="refused"
         )

@@ -58,7 +58,7 @@ def _settled(place, wish, planned):
             raise
         return planned, machine.Step(machine.IDLE, ("withdraw", "forget"), "absent")
     planned = _plan(place, wish)
-    if planned is None or not place.active():
+    if planned is None or not place.active() or place.fault(place.active()):
         return planned, machine.Step(machine.IDLE, ("withdraw", "forget"), "absent")
     return planned, step
 
@@ -126,16 +126,25 @@ def _plan(place, wish):
     """Everything that any generation of this policy may have left, so that a half-done change is cleared as well."""
     change = place.open_change()
     digests = {place.active(), change.get("to"), change.get("from")}
-    bundles = [
-        bundle for bundle in (place.load(digest) for digest in sorted(filter(None, digests))) if bundle
-    ]
+    bundles = _whole(place, sorted(filter(None, digests))) or _whole(place, place.generations())
     if not bundles:
         return None
-    main = place.load(place.active()) or bundles[0]
+    main = next((bundle for bundle in bundles if bundle.digest == place.active()), bundles[0])
     artifacts = {item.path: item for bundle in bundles for item in bundle.artifacts}
     own = sorted({name for bundle in bundles for name in bundle.units})
     everything = Everything(main.unit, list(artifacts.values()), own, main.health)
     return plan.make(everything, None, wish.restart), everything
+
+
+def _whole(place, digests):
+    """Bundles of those generations that can be read: a damaged one must not keep a host from letting go."""
+    found = []
+    for digest in digests:
+        try:
+            found.append(place.load(digest))
+        except HostError:
+            continue
+    return [bundle for bundle in found if bundle]
 
 
 def _answer(place, planned):

@@ -60,7 +60,8 @@ def apply(wish):
             validators.validate(bundle, facts["unit"]["fragment"], check=True)
         return _with_debug(_answer(place, bundle, planned, "unchanged"), place, bundle)
     footprint.note_base()
-    place.create()
+    with footprint.alone():  # the last other policy may just be going
+        place.create()
     with place.lock():
         # Without a receipt no change of this policy ever began here: one that comes to nothing leaves nothing.
         fresh = not os.path.exists(place.at("receipts.jsonl"))
@@ -96,7 +97,10 @@ def _apply_locked(place, wish, facts):
 
 def close_debug(place, wish):
     """A sandbox that is open for debugging closes before anything else is decided; the sentence about it, or ""."""
-    bundle = wish.bundle or place.load(place.active())
+    try:
+        bundle = wish.bundle or place.load(place.active())
+    except HostError:  # damaged: whoever opened it has noted the unit himself
+        bundle = None
     unit = bundle.unit if bundle else ""
     if not overlay_state.noted(place.policy, unit):
         return ""
@@ -193,7 +197,10 @@ def installed_bundles():
     found = {}
     for name in store.policies():
         place = store.Store(name)
-        bundle = place.load(place.active())
+        try:
+            bundle = place.load(place.active())
+        except HostError:  # damaged: its own next run tells, others go on
+            continue
         if bundle:
             found[name] = bundle
     return found

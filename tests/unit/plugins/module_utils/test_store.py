@@ -95,3 +95,22 @@ def test_old_generations_go_and_named_ones_stay(tmp_path: Path, monkeypatch: pyt
 def test_names_that_are_no_directory_of_ours(name: str) -> None:
     with pytest.raises(HostError, match="is no policy name"):
         store.Store(name)
+
+
+def test_the_epoch_of_a_torn_record_is_in_the_receipts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = state_below(monkeypatch, tmp_path)
+    place.write_pending({"epoch": 7, "nonce": "n"})
+    place.receipt("APPLYING", epoch=7)
+    assert place.epoch() == 7
+    Path(place.at("pending.json")).write_text('{"sum": "0')
+    assert place.epoch() == 7
+
+
+def test_who_takes_a_change_back_leaves_his_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = state_below(monkeypatch, tmp_path)
+    place.write_pending({"epoch": 5, "nonce": "n", "phase": "pending"})
+    place.note_epoch({**place.record("pending"), "epoch": 6})
+    assert place.record("pending") == {"epoch": 6, "nonce": "n", "phase": "pending"}
+    assert place.epoch() == 6
