@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which policy a generation was made of, kept beside the journals: so that a later plan can say what it widens.
 
-``<rollout_dir>/generations/<digest>.json`` holds the resolved policy. It is read back into the model's own classes
+``<rollout_dir>/.generations/<digest>.json`` holds the resolved policy. It is read back into the model's own classes
 by their names and never executed; one whose digest is not the recorded one is not believed.
 """
 

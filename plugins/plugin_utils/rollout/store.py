@@ -49,7 +49,7 @@ class Store:
     @property
     def generations(self) -> Path:
         """Folder of the policies that generations were made of."""
-        return self.root / "generations"
+        return self.root / ".generations"
 
     def latest(self, policy: str) -> str:
         """The id of the latest rollout of ``policy`` (or of all policies joined by "+") that has a plan."""
