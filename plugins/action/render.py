@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
             name, found = system, render.reference(system, manifest)
         else:
             name = str(variables["inventory_hostname"])
-            facts = host.conversation(self, {**HOST, **options}, variables, today).features(
+            facts = host.conversation(self, options, variables, today).features(
                 compiled.unit_of(manifest), compiled.paths_of(manifest)
             )
             found = features.from_data(facts)
@@ -54,14 +54,3 @@ class ActionModule(ActionBase):
         except (OSError, render.RenderError) as problem:
             raise HostsError(f"Writing into '{folder}' failed: {problem}") from None
         return render.result(bundle, folder, changed)
-
-
-# What a conversation wants to know to change a host; asking for features uses none of it.
-HOST: dict[str, Any] = {
-    "confirm_within": 60,
-    "accept": [],
-    "restart": False,
-    "rollout": "",
-    "epoch": 0,
-    "state": "present",
-}

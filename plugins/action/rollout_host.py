@@ -23,8 +23,6 @@ OPERATIONS = ("look", "apply", "watch", "probe", "receipts", "back", "first")
 LIMIT = 5000
 BETWEEN = 2.0
 _OF_SANDBOX = ("policies_dirs", "mode", "accept", "confirm_within", "rollout", "epoch")
-# What a rollout leaves as it is for a single host.
-_USUAL = {name: arguments.SANDBOX[name]["default"] for name in host.SETTINGS}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "operation": {"type": "str", "required": True, "choices": list(OPERATIONS)},
     "policies": {"type": "list", "elements": "str", "required": True},
@@ -74,7 +72,7 @@ class ActionModule(ActionBase):
     def _look(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         today = date.today()
         groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
-        talk = host.conversation(self, {**_USUAL, **given}, variables, today)
+        talk = host.conversation(self, given, variables, today)
         manifest = compiled.load(name, given["policies_dirs"], groups, given["mode"], today)
         planned = given["planned"].get(manifest.policy)
         return talk.present(manifest, planned) if planned else talk.present(manifest)
@@ -130,7 +128,7 @@ class ActionModule(ActionBase):
         entry = given["back"].get(_name(name))
         if not entry or not entry["to"]:
             return {"skipped": True, "changed": False}
-        talk = host.conversation(self, {**_USUAL, **given}, variables, date.today())
+        talk = host.conversation(self, given, variables, date.today())
         return talk.reverted(_name(name), entry["from"], entry["to"])
 
 

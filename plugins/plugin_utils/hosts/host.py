@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+from ...module_utils import arguments
 from ..backends.base import BackendError
 from ..policy.faults import PolicyError
 from .cache import Cache, CacheError
@@ -27,6 +28,9 @@ WINDOWS_CONNECTIONS = ("winrm", "psrp")
 NEW_CONNECTION = "-o ControlMaster=no -o ControlPath=none"
 LIMITS = (5, 86400)
 SETTINGS = ("confirm_within", "restart", "rollout", "epoch", "lease", "lapse")
+# What a task that does not ask for anything else has.
+_SANDBOX = cast(dict[str, dict[str, Any]], arguments.SANDBOX)
+USUAL: dict[str, Any] = {name: _SANDBOX[name]["default"] for name in ("accept", *SETTINGS)}
 
 
 def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -66,6 +70,7 @@ def conversation(
 ) -> Conversation:
     """A conversation with the task's host. Raises HostsError where this version cannot change such a host."""
     refuse_windows(action)
+    options = {**USUAL, **options}
     low, high = LIMITS
     if not low <= options["confirm_within"] <= high:
         raise HostsError(f"confirm_within is {options['confirm_within']}: give {low} to {high} seconds.")
@@ -100,8 +105,8 @@ def conversation(
 def ask(action: Any, operation: str, request: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
     """What the host answers to ``operation`` (``operation_<name>.py`` of module_utils), in one module call."""
     refuse_windows(action)
-    arguments = {"program": pack(operation, request)}
-    result: dict[str, Any] = action._execute_module(CARRIER, arguments, task_vars=variables)
+    program = {"program": pack(operation, request)}
+    result: dict[str, Any] = action._execute_module(CARRIER, program, task_vars=variables)
     result.pop("invocation", None)
     return explained(result)
 

@@ -185,7 +185,9 @@ def test_a_lease_is_renewed_and_ended_over_a_new_connection(
 ) -> None:
     host.digest = "d" * 64
     host.confirm_answers = [{"state": answer, "changed": True}]
-    result = talk(host, tmp_path, settings={"confirm_within": 60, "lease": lease}).leased("nginx", "n1", state)
+    result = talk(host, tmp_path, settings={"confirm_within": 60, "lease": lease}).leased(
+        "nginx", "n1", state
+    )
     assert host.asked == ["fresh confirm"]
     assert result == {"changed": True, "state": answer.lower(), "digest": host.digest}
 

@@ -2,6 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import host
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.host import explained
 
 TORN = {
@@ -25,3 +33,24 @@ def test_a_module_that_gave_no_answer_is_told_by_its_last_error() -> None:
 def test_an_answer_stays_as_it_is() -> None:
     for result in ({"failed": True, "msg": "no."}, {"changed": True}):
         assert explained(result) == result
+
+
+def conversation(**options: Any) -> Any:
+    connection = SimpleNamespace(transport="ssh", _shell=None, get_option=lambda _name: "")
+    action = SimpleNamespace(_connection=connection, _task=SimpleNamespace(check_mode=False))
+    return host.conversation(action, options, {"inventory_hostname": "h"}, date(2026, 11, 26))
+
+
+def test_a_task_that_asks_for_nothing_else_has_the_usual_settings() -> None:
+    usual = conversation()
+    assert set(usual.settings) == set(host.SETTINGS)
+    assert usual.settings["confirm_within"] == 60 and "refused" not in usual.accept
+    assert conversation(epoch=7).settings == {**usual.settings, "epoch": 7}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [({"confirm_within": 4}, "give 5 to"), ({"lease": 4}, "give 0 for none, or 5 to")]
+)
+def test_times_out_of_bounds_are_refused(options: dict[str, int], told: str) -> None:
+    with pytest.raises(HostsError, match=told):
+        conversation(**options)
