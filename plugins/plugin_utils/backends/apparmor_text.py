@@ -115,6 +115,8 @@ def _other_names(names: frozenset[bytes]) -> Iterator[str]:
     """Patterns for every name but these, with all below it."""
     for begin in sorted({name[:end] for name in names for end in range(len(name) + 1)}):
         following = sorted({name[len(begin)] for name in names if name != begin and name.startswith(begin)})
+        # Between two others a dash makes a range of them, however it is written; first it is itself.
+        following.sort(key=lambda byte: byte != ord("-"))
         taken = "".join(
             chr(byte) if chr(byte).isalnum() and byte < 0x80 else f"\\{byte:03o}" for byte in following
         )

@@ -10,7 +10,7 @@ import apparmor_dfa
 import pytest
 from apparmor_model import Profile
 from apparmor_support import around, differences, made, nesting
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.apparmor_text import (
@@ -66,6 +66,7 @@ def test_a_literal_path_stands_for_itself_alone(names, others):
 
 
 @given(st.lists(name, min_size=1, max_size=4, unique=True), st.lists(name, max_size=8))
+@example([b"+", b"-"], [b","])
 @settings(deadline=None, max_examples=60)
 def test_what_is_outside_of_a_tree_is_everything_else(names, others):
     compiled = automaton(*outside((b"x",), [(b"x", one) for one in names]))
