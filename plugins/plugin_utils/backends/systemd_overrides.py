@@ -281,11 +281,9 @@ def _value(plan: Plan, key: str, value: str, clause: str) -> str:
         raise BackendError(
             f"'{value}' holds a specifier that is not allowed here ({clause}): write '%%' for a plain percent."
         )
-    if key in _DIRECTORIES and not all(
-        _NAME.fullmatch(word.partition(":")[0]) for word in value.split(" ") if word
-    ):
+    if key in _DIRECTORIES and not all(_NAME.fullmatch(word) for word in value.split(" ") if word):
         raise BackendError(
-            f"'{value}' names no directories below {_DIRECTORIES[key]} ({clause}): write names without '..'."
+            f"'{value}' names no directories below {_DIRECTORIES[key]} ({clause}): write names without '..' and ':'."
         )
     if key in EXEC_KEYS and len([1 for other in plan.manifest.overrides if other.key == key]) > 1:
         raise BackendError(

@@ -232,6 +232,7 @@ def test_socket_bind_only_where_the_build_does_something():
         ("Nice", "5\\", "would run into the next line"),
         ("StateDirectory", "a\u00a0b", "holds a space of a kind that systemd takes for a letter"),
         ("StateDirectory", ":demo", "':demo' names no directories below /var/lib"),
+        ("StateDirectory", "demo:link", "write names without '..' and ':'"),
         ("LogsDirectory", "demo demo/../../etc", "names no directories below /var/log"),
         ("RuntimeDirectory", "/", "names no directories below /run"),
         ("Nice", "%z", "holds a specifier that is not allowed here"),
