@@ -133,7 +133,7 @@ class Store:
     # --- records ---
 
     def active(self):
-        return files.read_text(self.at("active")).strip()
+        return files.read_text(self.at("active")).removesuffix("\n")
 
     def set_active(self, digest):
         if digest:

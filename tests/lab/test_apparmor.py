@@ -224,12 +224,14 @@ def test_after_a_reboot_it_is_confined_also_without_the_distributions_service(ho
         host.ssh(f"systemctl start {UNIT}")
         assert host.label() == host.loaded() == f"{PROFILE} (enforce)"
         assert host.ask("read", "/srv/aaprobe/secret") == "EACCES"
+        assert host.run(module="sandbox_info", policy="aaprobe")[0]["drift"] == []
     finally:
         host.ssh("systemctl enable --quiet --now apparmor.service")
 
 
 def test_absent_leaves_no_trace(host: Probed) -> None:
-    host.ssh("systemctl reload apparmor.service")  # it compiles every profile into its cache
+    host.ssh("systemctl reload apparmor.service")  # it compiles every profile into its cache, and loads that
+    assert host.run(module="sandbox_info", policy="aaprobe")[0]["drift"] == []
     assert host.sandbox(state="absent")["state"] == "absent"
     assert host.loaded() == "" and host.label() == "unconfined"
     assert host.ssh("find /etc/apparmor.d /var/cache/apparmor -name '*bulkhead*'") == ""
