@@ -114,7 +114,7 @@ class CallbackModule(CallbackBase):
         quiet = float(self.get_option("quiet"))
         if key == self._key and now - self._shown < quiet and not always:
             return
-        text = progress.line(seen, bar=self._terminal)
+        text = progress.line(seen, drawn=self._terminal)
         if text != self._last:
             self._display.display(text)
         self._size, self._shown, self._key, self._last = size, now, key, text
@@ -124,7 +124,7 @@ class CallbackModule(CallbackBase):
         while not stop.wait(1.0):
             seen = self._seen()
             if seen is not None:
-                os.write(2, f"\r\033[K{progress.line(seen, bar=True)}".encode())
+                os.write(2, f"\r\033[K{progress.line(seen, drawn=True)}".encode())
         os.write(2, b"\r\033[K")
 
     def _stop(self) -> None:

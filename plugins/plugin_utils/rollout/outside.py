@@ -16,11 +16,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ansible.module_utils.urls import ConnectionError as NoConnection
+from ansible.module_utils.urls import open_url
 
 PAUSE = 1.0
 _MOST = 1 << 20  # bytes that are read of an answer
@@ -49,7 +51,7 @@ def _one(gate: Mapping[str, Any], about: Mapping[str, str]) -> Answer:
             time.sleep(PAUSE)
         try:
             outcome, detail = ASK[kind](gate, float(gate.get("within") or 10), about)
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        except (OSError, ValueError, KeyError, IndexError, TypeError, NoConnection) as error:
             outcome, detail = "inconclusive", f"no answer: {_short(str(error) or type(error).__name__)}"
         answer = Answer(outcome, f"{kind} {_name(gate[kind])}: {detail}", number)
         if outcome != "inconclusive":
@@ -117,12 +119,19 @@ ASK: dict[str, Callable[[Mapping[str, Any], float, Mapping[str, str]], tuple[str
 
 
 def _open(address: str, gate: Mapping[str, Any], within: float) -> Any:
-    request = urllib.request.Request(address, headers={"User-Agent": "bulkhead"})
+    headers = {}
     if gate.get("token_file"):
-        # Not sent along when the server redirects elsewhere.
         token = Path(str(gate["token_file"])).read_text("utf-8").strip()
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
-    return urllib.request.urlopen(request, timeout=within)
+        headers["Authorization"] = f"Bearer {token}"
+    # What is secret is not sent along when the server redirects elsewhere.
+    return open_url(
+        address,
+        headers=headers,
+        unredirected_headers=["Authorization"],
+        timeout=within,
+        http_agent="bulkhead",
+        use_netrc=False,
+    )
 
 
 def _name(value: Any) -> str:

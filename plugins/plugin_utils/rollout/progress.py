@@ -73,10 +73,10 @@ def of(plan: Plan, records: Iterable[Record], now: float) -> Progress:
     )
 
 
-def line(seen: Progress, bar: bool = False) -> str:
+def line(seen: Progress, drawn: bool = False) -> str:
     """All of it on one line."""
     parts = [f"{seen.wave} ({seen.number} of {seen.waves})", f"{seen.done} of {seen.total} hosts"]
-    if bar:
+    if drawn:
         full = BAR * seen.done // max(seen.total, 1)
         parts.insert(0, "█" * full + "░" * (BAR - full))
     parts += [f"{number} {word}" for word, number in seen.states]

@@ -91,6 +91,7 @@ def _run(arguments: list[str], given: bytes, terminal: bool = False) -> tuple[in
             ["ssh-keygen", *arguments],
             input=given,
             capture_output=True,
+            check=False,
             timeout=None if terminal else _WITHIN,
         )
     except FileNotFoundError:

@@ -9,12 +9,14 @@ import os
 import tempfile
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from ansible.module_utils.urls import ConnectionError as NoConnection
+from ansible.module_utils.urls import open_url
 
 from . import progress, state
 from .journal import Record
@@ -61,11 +63,10 @@ def _post(address: str, body: bytes) -> str:
         parts = urllib.parse.urlsplit(address)
         if parts.scheme not in ("http", "https"):
             return "a webhook was not told: its address does not begin with http:// or https://."
-        headers = {"Content-Type": "application/json", "User-Agent": "bulkhead"}
-        request = urllib.request.Request(address, body, headers)
-        with urllib.request.urlopen(request, timeout=WITHIN):
+        headers = {"Content-Type": "application/json"}
+        with open_url(address, body, headers, "POST", timeout=WITHIN, http_agent="bulkhead", use_netrc=False):
             return ""
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, NoConnection) as error:
         host = urllib.parse.urlsplit(address).hostname if "://" in address else "?"
         reason = getattr(error, "reason", None) or type(error).__name__
         return f"the webhook on '{host}' was not told: {' '.join(str(reason).split())[:100]}."

@@ -59,7 +59,7 @@ def test_from_the_plan_to_the_end() -> None:
 
 def test_the_bar_of_a_terminal() -> None:
     seen = progress.of(PLAN, [MADE, INTENT, CHANGED], START)
-    assert progress.line(seen, bar=True).startswith("nginx-e0003: ████░░░░░░░░░░░░░░░░, pilot")
+    assert progress.line(seen, drawn=True).startswith("nginx-e0003: ████░░░░░░░░░░░░░░░░, pilot")
 
 
 def test_what_status_shows() -> None:
