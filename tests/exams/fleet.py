@@ -36,6 +36,7 @@ class Fleet:
     def __init__(self, work: Path, count: int, inventory: str = "") -> None:
         self.work, self.real = work, bool(inventory)
         self.rollouts = work / "rollouts"
+        self.known = 0
         self.environment = os.environ | {"ANSIBLE_NOCOLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         self.hosts: dict[str, dict[str, Any]] = {}
         for folder in ("policies", "hosts", "bundles"):
@@ -94,6 +95,7 @@ class Fleet:
     @contextmanager
     def playing(self, name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """The same beside what the exam does; whatever is left of it is ended."""
+        self.known = self.plans()
         process = subprocess.Popen(
             self.words(name, *arguments),
             cwd=ROOT,
@@ -119,11 +121,14 @@ class Fleet:
             json.loads(line) for line in found[-1].read_text().splitlines(keepends=True) if line[-1] == "\n"
         ]
 
+    def plans(self) -> int:
+        return len(list(self.rollouts.glob("nginx-e*/plan.json")))
+
     def wait_for(self, process: subprocess.Popen[bytes], ready: Any, seconds: float = 600) -> bool:
-        """True as soon as ``ready(journal)``; False where the process ended before that."""
+        """True as soon as ``ready`` says so of the journal of what is ``playing``; False where that ended before."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if ready(self.journal()):
+            if self.plans() > self.known and ready(self.journal()):
                 return True
             if process.poll() is not None:
                 return False
