@@ -15,7 +15,7 @@ from pathlib import Path
 import exam
 from faults_host import FAULTS, FaultyHost
 from faults_torn import torn
-from lab_host import of_each_suite
+from lab_host import chosen
 
 KIND = os.environ.get("BULKHEAD_LAB_KIND", "")
 ONLY = os.environ.get("ONLY", "").split()
@@ -32,7 +32,7 @@ def main() -> None:
         cuts, wrong = torn(Path(folder), STRIDE)
         figures["cuts"] = cuts
         short += wrong
-        hosts = list(of_each_suite(KIND).values())[:HOSTS]
+        hosts = [name for name in chosen(KIND) if name != "none"][:HOSTS]
         if not hosts:
             short.append("no lab is up (make lab-up)")
         for name in hosts:
@@ -55,6 +55,7 @@ def main() -> None:
                     except (AssertionError, OSError, KeyError) as problem:
                         where = traceback.extract_tb(problem.__traceback__)[-1]
                         short.append(f"{name}: {fault.__name__} (line {where.lineno}): {problem!r}"[:700])
+                        print(f"  {short[-1]}", flush=True)
                     host.calm()
             finally:
                 short += host.finish()

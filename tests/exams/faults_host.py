@@ -84,10 +84,13 @@ def read_only_etc(host: FaultyHost) -> None:
 
 
 def read_only_etc_on_the_way_back(host: FaultyHost) -> None:
-    host.unconfirmed(8)
+    """What cannot be put back is told by name and tried again until it can."""
+    host.unconfirmed(900)
     host.ssh("mount --bind /etc /etc && mount -o remount,bind,ro /etc")
-    assert host.until(lambda: host.receipts()[-1]["event"] == "REVERTING", 60), host.receipts()[-1]
-    assert DROPIN in host.receipts()[-1]["detail"], host.receipts()[-1]
+    answer, _text = host.run(state="reverted", epoch=host.epoch)
+    assert (answer.get("failed"), answer.get("state")) == (True, "revert_failed"), answer.get("msg")
+    last = host.receipts()[-1]
+    assert (last["event"], last["detail"]) == ("REVERTING", f"stuck at {DROPIN}"), last
     host.is_told(host.change(), "read-only")
     host.ssh("umount -l /etc")
     host.goes_back()
@@ -172,13 +175,13 @@ def older_epoch(host: FaultyHost) -> None:
 
 
 def guard_killed(host: FaultyHost) -> None:
-    host.unconfirmed(15)
+    host.unconfirmed(60)
     pid = host.ssh(f"systemctl show --value -p MainPID {GUARD}")
     assert host.ssh(f"cat /proc/{pid}/oom_score_adj") == "-1000"
     for number in ("KILL", "TERM"):
         host.ssh(f"systemctl kill -s {number} {GUARD}; sleep 1.5")
     assert host.ssh(f"systemctl show --value -p ActiveState {GUARD}") == "active"
-    host.goes_back()
+    host.goes_back(120)
 
 
 def out_of_memory(host: FaultyHost) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import exam
 from kill_trials import WAYS, Trials
-from lab_host import LabHost, inventory
+from lab_host import LabHost, every
 
 LEAST = 500
 WANTED = int(os.environ.get("KILLS", "0"))
@@ -57,7 +57,7 @@ def work(name: str, folder: Path, share: int) -> Trials:
 
 
 def main() -> None:
-    hosts = [name for name, facts in inventory().items() if KIND in ("", facts["bulkhead_lab_kind"])]
+    hosts = every(KIND)
     if not hosts:
         exam.end("kill", {"hosts": 0}, ["no lab is up (make lab-up)"])
     began = time.monotonic()

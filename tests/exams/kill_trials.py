@@ -104,6 +104,7 @@ class Trials:
         ran = self.die(way, step, old)
         died = ran or host.ssh(f"test -e {PLACE}/died && echo died || true") == "died"
         self.judge(way, step, old, died)
+        print(f"{host.name}: {way}, step {step}: {'killed' if died else 'no such step'}", flush=True)
         return died
 
     def die(self, way: str, step: int, old: str) -> bool:

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import exam
-from lab_host import LabHost, inventory
+from lab_host import LabHost, every
 
 TRIALS = int(os.environ.get("TRIALS", "100"))
 KIND = os.environ.get("BULKHEAD_LAB_KIND", "")
@@ -121,7 +121,7 @@ def work(name: str, folder: Path, share: int) -> Lockout:
 
 
 def main() -> None:
-    hosts = [name for name, facts in inventory().items() if KIND in ("", facts["bulkhead_lab_kind"])]
+    hosts = every(KIND)
     if not hosts:
         exam.end("lockout", {"hosts": 0}, ["no lab is up (make lab-up)"])
     began, share = time.monotonic(), -(-TRIALS // len(hosts))

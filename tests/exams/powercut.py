@@ -18,7 +18,7 @@ from pathlib import Path
 
 import exam
 from kill_trials import FILES, OTHER, STATE, chain_fault
-from lab_host import LabHost, inventory
+from lab_host import LabHost, every
 
 CUTS, SEED = int(os.environ.get("CUTS", "300")), int(os.environ.get("SEED", "1"))
 RECOVER, TARGET = "bulkhead-recover.service", "basic.target"
@@ -109,7 +109,7 @@ def work(name: str, folder: Path, share: int) -> Cuts:
 
 
 def main() -> None:
-    hosts = [name for name, facts in inventory().items() if facts["bulkhead_lab_kind"] == "qemu"]
+    hosts = every("qemu")
     if not hosts:
         exam.end("powercut", {"hosts": 0}, ["no QEMU machine is up (make lab-up KIND=qemu)"])
     began, share = time.monotonic(), -(-CUTS // len(hosts))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import exam
-from lab_host import LabHost, inventory
+from lab_host import LabHost, every
 
 exam.sys.path.append(str(exam.ROOT / "tests/unit/plugins/module_utils"))
 WALKS, RACES = int(os.environ.get("WALKS", "10000")), int(os.environ.get("RACES", "200"))
@@ -117,7 +117,7 @@ def main() -> None:
     began = time.monotonic()
     ends, short = walks()
     figures: dict[str, object] = {"walks": sum(ends.values()), "walks ended": dict(sorted(ends.items()))}
-    name = next(iter(inventory()), "")
+    name = next(iter(every()), "")
     if RACES and not name:
         short.append("no lab is up (make lab-up)")
     elif RACES:

@@ -76,6 +76,12 @@ def chosen(kind: str = "") -> list[str]:
     return named or list(of_each_suite(kind).values()) or ["none"]
 
 
+def every(kind: str = "") -> list[str]:
+    """All hosts of a kind, or those of BULKHEAD_LAB_HOSTS."""
+    named = os.environ.get("BULKHEAD_LAB_HOSTS", "").split()
+    return named or [name for name, facts in inventory().items() if kind in ("", facts["bulkhead_lab_kind"])]
+
+
 def at_once(chosen: Mapping[str, str], folder: str, work: Callable[[str, Path], Found]) -> dict[str, Found]:
     """{suite: what ``work`` found on its host}, all hosts at once, each with a new folder below ``folder``."""
 
