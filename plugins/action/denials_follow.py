@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.denials import follow
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -21,14 +25,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        hostvars = (task_vars or {})["hostvars"]
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        hostvars = variables["hostvars"]
         answers = {
             name: hostvars[name].get(given["result"]) or {} for name in given["hosts"] if name in hostvars
         }
@@ -49,4 +50,4 @@ class ActionModule(ActionBase):
         lines = [
             f"{e['host']}: {e['count']}x {e['act']} [{e['mechanism']}] {e['clause']}" for e in events
         ] + [f"{name}: no answer: {why}" for name, why in silent.items()]
-        return result | {"changed": bool(events), "events": events, "silent": silent, "lines": lines}
+        return {"changed": bool(events), "events": events, "silent": silent, "lines": lines}

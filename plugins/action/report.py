@@ -96,7 +96,7 @@ class ActionModule(ActionBase):
         if not root or not Path(root).is_dir():
             return None
         try:
-            place = store.Store(Path(root).absolute())
+            place = store.Store(root)
             return timeline.draw(journal.read(place.journal(place.latest(policy))).records)
         except RolloutError as problem:
             if "No rollout of" not in str(problem):

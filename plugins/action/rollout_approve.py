@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     approval,
     review,
@@ -29,22 +31,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            return result | self._approve(given)
-        except (RolloutError, OSError) as error:
-            help_text = getattr(error, "help_text", "")
-            raise AnsibleError(str(error), obj=self._task.args, help_text=help_text) from None
-
-    def _approve(self, given: dict[str, Any]) -> dict[str, Any]:
-        place = store.Store(Path(given["rollout_dir"]).absolute())
-        plan = place.read_plan(given["rollout"] or place.latest(store.policy_names(given["policies"])))
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        place, plan = store.opened(given)
         lines = [*review.lines(plan), f"author: {', '.join(approval.authors(plan))}", f"plan {plan.digest}"]
         answer = {"changed": False, "rollout": plan.rollout, "digest": plan.digest, "lines": lines}
         if not given["key"] or self._task.check_mode:

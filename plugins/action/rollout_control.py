@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import getpass
-from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, resume, state, store
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
@@ -32,21 +33,11 @@ THEN = {
 }
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            return result | self._ask(given)
-        except RolloutError as error:
-            raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
-
-    def _ask(self, given: dict[str, Any]) -> dict[str, Any]:
-        place = store.Store(Path(given["rollout_dir"]).absolute())
-        plan = place.read_plan(given["rollout"] or place.latest(store.policy_names(given["policies"])))
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        place, plan = store.opened(given)
         path, what = place.journal(plan.rollout), given["what"]
         records = journal.read(path).records
         running = bool(place.holder(plan.policy)) and not state.ended(records)

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
     gates,
@@ -35,15 +37,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         try:
-            gate = self._judge(given, (task_vars or {})["hostvars"])
+            gate = self._judge(given, variables["hostvars"])
         except Exception as error:
             # A gate that failed its hosts would take them out of the rollback. Without its line in the journal
             # the wave was not judged, and what was not judged does not pass.
@@ -52,8 +51,7 @@ class ActionModule(ActionBase):
             )
             gate = gates.Gate("inconclusive", what or str(error))
         found = [f"{f.host}: {f.check}: {f.detail}" for f in gate.findings if not f.good]
-        return result | {
-            "changed": False,
+        return {
             "verdict": gate.outcome,
             "detail": gate.detail,
             "findings": found,
@@ -61,7 +59,7 @@ class ActionModule(ActionBase):
         }
 
     def _judge(self, given: dict[str, Any], hostvars: Any) -> gates.Gate:
-        place = store.Store(Path(given["rollout_dir"]).absolute())
+        place = store.Store(given["rollout_dir"])
         plan = place.read_plan(given["rollout"])
         # Hosts that catch up are in no wave of the plan; those of the plan are judged even where the play lost them.
         catching_up = given["wave"] not in plan.names and given["wave"] == resume.CATCH_UP

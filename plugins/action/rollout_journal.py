@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
     journal,
@@ -37,28 +38,22 @@ PLANNED = {
 }
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            place = store.Store(Path(given["rollout_dir"]).absolute())
-            made = place.read_plan(given["rollout"])
-            records = [
-                self._record(made, planned, given, task_vars or {})
-                for name in given["hosts"]
-                for planned in self._planned(made, name, given["back"])
-            ]
-            if not self._task.check_mode:
-                records = journal.extend(place.journal(made.rollout), records)
-        except RolloutError as error:
-            raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        place = store.Store(given["rollout_dir"])
+        made = place.read_plan(given["rollout"])
+        records = [
+            self._record(made, planned, given, variables)
+            for name in given["hosts"]
+            for planned in self._planned(made, name, given["back"])
+        ]
+        if not self._task.check_mode:
+            records = journal.extend(place.journal(made.rollout), records)
         outcomes = {made.label(record.host, record.policy): record.outcome for record in records}
         reached = sorted({r.host for r in records if r.outcome in state.HELD})
-        return result | {"changed": False, "outcomes": outcomes, "reached": reached}
+        return {"outcomes": outcomes, "reached": reached}
 
     def _planned(
         self, made: plan.Plan, name: str, back: dict[str, Any] | None

@@ -11,14 +11,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import library
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.model import Manifest
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
@@ -53,6 +48,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "approvals": {"type": "int", "default": DEFAULTS.approvals},
     "approvers": {"type": "path", "default": ""},
 }
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
+
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policies": {"type": "list", "elements": "str", "required": True},
     "policies_dirs": {"type": "list", "elements": "path", "default": []},
@@ -66,25 +67,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 Look = Mapping[str, Any] | None
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            return result | self._plan(given, task_vars or {}, bool(self._task.check_mode))
-        except (RolloutError, PolicyError, HostsError) as error:
-            help_text = getattr(error, "help_text", "")
-            raise AnsibleError(str(error), obj=self._task.args, help_text=help_text) from None
-
-    def _plan(self, given: dict[str, Any], variables: dict[str, Any], check: bool) -> dict[str, Any]:
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        check = bool(self._task.check_mode)
         slices.refuse(variables)
-        policy, place = (
-            store.policy_names(given["policies"]),
-            store.Store(Path(given["rollout_dir"]).absolute()),
-        )
+        policy, place = store.policy_names(given["policies"]), store.Store(given["rollout_dir"])
         risks, looks = self._looks(given, policy.split(plan.JOINED), variables["hostvars"])
         several = plan.JOINED in policy
         named = {pair: f"{pair[0]} {pair[1]}" if several else pair[0] for pair in looks}

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
     journal,
@@ -28,24 +29,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            return result | self._rebuild(given, (task_vars or {})["hostvars"])
-        except RolloutError as error:
-            raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
-
-    def _rebuild(self, given: dict[str, Any], hostvars: Any) -> dict[str, Any]:
-        place = store.Store(Path(given["rollout_dir"]).absolute())
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        place = store.Store(given["rollout_dir"])
         policies = store.policy_names(given["policies"]).split("+")
         receipts, silent = {}, []
         for name in given["fleet"]:
-            found = answers.result(hostvars, name, given["receipt"])
+            found = answers.result(variables["hostvars"], name, given["receipt"])
             receipts[name] = {policy: answers.of(found, policy) for policy in policies}
             if all((one or {}).get("active") is None for one in receipts[name].values()):
                 silent.append(name)

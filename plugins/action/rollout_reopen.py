@@ -9,13 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
     journal,
@@ -39,22 +39,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            return result | {"changed": False} | self._reopen(given, task_vars or {})
-        except (RolloutError, PolicyError, HostsError) as error:
-            help_text = getattr(error, "help_text", "")
-            raise AnsibleError(str(error), obj=self._task.args, help_text=help_text) from None
-
-    def _reopen(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         slices.refuse(variables)
-        place = store.Store(Path(given["rollout_dir"]).absolute())
+        place = store.Store(given["rollout_dir"])
         policy = store.policy_names(given["policies"])
         find = place.promoted if given["catch_up"] else place.latest
         made = place.read_plan(given["rollout"] or find(policy))

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, state, store, summary
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout_dir": {"type": "path", "required": True},
@@ -24,21 +24,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 GOOD = frozenset({"pass", "rolled_back"})
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            end, lines = self._end(given)
-        except RolloutError as error:
-            raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
-        return result | {"changed": False, "good": end in GOOD, "outcome": end, "lines": lines}
-
-    def _end(self, given: dict[str, Any]) -> tuple[str, list[str]]:
-        place = store.Store(Path(given["rollout_dir"]).absolute())
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        place = store.Store(given["rollout_dir"])
         plan = place.read_plan(given["rollout"])
         path = place.journal(plan.rollout)
         records = journal.read(path).records
@@ -53,4 +43,5 @@ class ActionModule(ActionBase):
             journal.append(path, journal.Record("end", end, plan.rollout, given["epoch"]))
         if not self._task.check_mode:
             place.unlock(plan.policy, os.getppid())
-        return end, summary.end_lines(plan, records, end, path)
+        lines = summary.end_lines(plan, records, end, path)
+        return {"good": end in GOOD, "outcome": end, "lines": lines}

@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, state, store
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
@@ -21,14 +24,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 LOOK_EVERY = 1.0
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        path = store.Store(Path(given["rollout_dir"]).absolute()).journal(given["rollout"])
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        path = store.Store(given["rollout_dir"]).journal(given["rollout"])
         until, asked, size = time.monotonic() + given["seconds"], "", -1
         while (left := until - time.monotonic()) > 0 and not asked:
             time.sleep(min(left, LOOK_EVERY))
@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
             now = path.stat().st_size if path.exists() else 0
             if now != size:
                 size, asked = now, self._asked(path)
-        return result | {"changed": False, "asked": asked}
+        return {"asked": asked}
 
     def _asked(self, path: Path) -> str:
         try:

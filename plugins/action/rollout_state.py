@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     approval,
     baselines,
@@ -31,17 +33,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         try:
-            return result | {"changed": False} | self._state(given)
+            return self._state(given)
         except RolloutError as error:
-            return result | {"changed": False, "verdict": "inconclusive", "detail": str(error), "lost": False}
+            return {"verdict": "inconclusive", "detail": str(error), "lost": False}
 
     def _not_yet(self, plan: Plan, place: store.Store) -> str:
         """Why a wave must not begin now, or nothing: approvals are checked before each one."""
@@ -53,7 +52,7 @@ class ActionModule(ActionBase):
         return windows.closed(plan.options.windows, plan.options.timezone, now)
 
     def _state(self, given: dict[str, Any]) -> dict[str, Any]:
-        place = store.Store(Path(given["rollout_dir"]).absolute())
+        place = store.Store(given["rollout_dir"])
         plan = place.read_plan(given["rollout"])
         wave = given["wave"] or plan.wave_of(given["host"])
         records = journal.read(place.journal(plan.rollout)).records

@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, store, telling
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
@@ -22,22 +25,19 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         try:
             troubles = self._tell(given)
         except Exception as error:
             # A report that cannot be sent must not decide what becomes of the hosts.
             troubles = [str(error) if isinstance(error, RolloutError) else f"nobody was told: {error!r}"]
-        return result | {"changed": False, "told": not troubles, "warnings": troubles}
+        return {"told": not troubles, "warnings": troubles}
 
     def _tell(self, given: dict[str, Any]) -> list[str]:
-        place = store.Store(Path(given["rollout_dir"]).absolute())
+        place = store.Store(given["rollout_dir"])
         plan = place.read_plan(given["rollout"])
         records, now = journal.read(place.journal(plan.rollout)).records, time.time()
         troubles = telling.send(given["webhooks"], telling.event(plan, records, now))

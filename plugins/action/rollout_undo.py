@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
     journal,
@@ -18,7 +19,6 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     store,
     undo,
 )
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout_dir": {"type": "path", "required": True},
@@ -31,28 +31,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            return result | {"changed": False} | self._undo(given, task_vars or {})
-        except RolloutError as error:
-            raise AnsibleError(str(error), obj=self._task.args, help_text=error.help_text) from None
-
-    def _undo(self, given: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        policy, place = (
-            store.policy_names(given["policies"]),
-            store.Store(Path(given["rollout_dir"]).absolute()),
-        )
-        rollout = given["rollout"] or place.latest(policy)
-        plan = place.read_plan(rollout)
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        place, plan = store.opened(given)
+        rollout = plan.rollout
         records = journal.read(place.journal(rollout)).records
         if given["limit"]:
-            undo.refuse_limit(plan, records, given["limit"], task_vars["ansible_play_hosts_all"])
+            undo.refuse_limit(plan, records, given["limit"], variables["ansible_play_hosts_all"])
         epoch = max([plan.epoch, *(record.epoch for record in records)])
         if given["take_over"] and not self._task.check_mode:
             # A higher epoch on the hosts shuts out whatever a killed controller still has under way.
@@ -70,7 +57,7 @@ class ActionModule(ActionBase):
         receipts = {}
         if given["receipt"]:
             for name in plan.order:
-                result = answers.result(task_vars["hostvars"], name, given["receipt"])
+                result = answers.result(variables["hostvars"], name, given["receipt"])
                 receipts[name] = {policy: answers.of(result, policy) for policy in plan.policies}
         back = undo.hosts(plan, records, receipts)
         return told | {"back": back, "lines": undo.lines(plan, back)}

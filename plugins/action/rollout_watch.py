@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    Options,
+    Variables,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
     gates,
@@ -32,21 +34,18 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
+class ActionModule(ControllerAction):
+    arguments = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+    def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         try:
-            return result | {"changed": False} | self._watch(given, (task_vars or {})["hostvars"])
+            return self._watch(given, variables["hostvars"])
         except (RolloutError, KeyError, TypeError, ValueError) as error:
             # What cannot be watched is not watched: the gate finds no looks and says so.
-            return result | {"changed": False, "done": True, "detail": str(error)}
+            return {"done": True, "detail": str(error)}
 
     def _watch(self, given: dict[str, Any], hostvars: Any) -> dict[str, Any]:
-        place = store.Store(Path(given["rollout_dir"]).absolute())
+        place = store.Store(given["rollout_dir"])
         made = place.read_plan(given["rollout"])
         path, wave = place.journal(made.rollout), given["wave"]
         records = journal.read(path).records

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,8 @@ _LONGEST = 200
 class Store:
     """Raises RolloutError for everything that the file system refuses."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).absolute()
 
     # --- rollouts ---
 
@@ -178,6 +178,12 @@ class Store:
             kept = held.pop_all()
         with kept:
             yield
+
+
+def opened(given: Mapping[str, Any]) -> tuple[Store, Plan]:
+    """The folder ``rollout_dir`` and the plan in it that ``rollout`` names, else that of the latest rollout."""
+    place = Store(given["rollout_dir"])
+    return place, place.read_plan(given["rollout"] or place.latest(policy_names(given["policies"])))
 
 
 def policy_name(policy: str) -> str:
