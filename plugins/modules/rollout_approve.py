@@ -20,21 +20,6 @@ description:
     Fails where the approval would not count, and says why. Somebody who approves does not need the rights to
     change hosts, only to write to O(rollout_dir).
 options:
-  policies:
-    description:
-      - Names of the policies, or paths of their files.
-    type: list
-    elements: str
-    required: true
-  rollout_dir:
-    description:
-      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout; left out, the latest of the policies.
-    type: str
   by:
     description:
       - Name of the approver in the file of allowed signers.
@@ -54,9 +39,10 @@ attributes:
     support: full
     description:
       - Shows the plan and signs nothing.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.policies
+  - bulkhead.fleet.rollout.latest
 """
 
 EXAMPLES = r"""

@@ -18,21 +18,6 @@ description:
     A promotion of a rollout that nobody runs lets the wave pass at which it stands: a person vouches for it, with
     name and reason in the journal. A wave that was never changed cannot be vouched for.
 options:
-  policies:
-    description:
-      - Names of the policies, or paths of their files.
-    type: list
-    elements: str
-    required: true
-  rollout_dir:
-    description:
-      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout; left out, the latest of the policies.
-    type: str
   what:
     description:
       - What to ask for.
@@ -54,9 +39,10 @@ attributes:
     support: full
     description:
       - Writes nothing.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.policies
+  - bulkhead.fleet.rollout.latest
 """
 
 EXAMPLES = r"""

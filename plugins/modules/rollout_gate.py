@@ -22,23 +22,6 @@ description:
   - >-
     No data never passes: it is C(inconclusive) and stops the rollout where it stands.
 options:
-  rollout_dir:
-    description:
-      - >-
-        Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's
-        process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout, such as C(nginx-e0003).
-    type: str
-    required: true
-  epoch:
-    description:
-      - Epoch of the run that writes.
-    type: int
-    required: true
   wave:
     description:
       - Name of the wave.
@@ -66,9 +49,10 @@ attributes:
     description:
       - >-
         Not meant for check mode: it writes its line.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.running
+  - bulkhead.fleet.rollout.writing
 """
 
 EXAMPLES = r"""

@@ -28,23 +28,6 @@ options:
     type: str
     required: true
     choices: [look, apply, watch, probe, receipts, back, first]
-  policies:
-    description:
-      - Names of the policies, or paths of their files.
-    type: list
-    elements: str
-    required: true
-  policies_dirs:
-    description:
-      - Directories to search for policies and baselines before those of the collection.
-    type: list
-    elements: path
-    default: []
-  mode:
-    description:
-      - Overrides the policies' own mode.
-    type: str
-    choices: [audit, enforce]
   accept:
     description:
       - The verdicts to go on with.
@@ -111,6 +94,9 @@ attributes:
   diff_mode:
     support: none
     description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout.policies
+  - bulkhead.fleet.rollout.reading
 """
 
 EXAMPLES = r"""

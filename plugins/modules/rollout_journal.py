@@ -18,21 +18,6 @@ description:
     may be touched after it.
   - With O(result) it writes what came of it. One task writes for all hosts of a batch.
 options:
-  rollout_dir:
-    description:
-      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout, such as C(nginx-e0003).
-    type: str
-    required: true
-  epoch:
-    description:
-      - Epoch of the run that writes. Hosts refuse an epoch lower than the highest that they have seen.
-    type: int
-    required: true
   phase:
     description:
       - What happens to the hosts.
@@ -62,9 +47,10 @@ attributes:
     support: full
     description:
       - Writes nothing.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.running
+  - bulkhead.fleet.rollout.writing
 """
 
 EXAMPLES = r"""

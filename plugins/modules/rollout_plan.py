@@ -22,35 +22,11 @@ description:
     plan once with its hash.
   - Fails before any change where a host refused the policy in check mode.
 options:
-  policies:
-    description:
-      - Names of the policies, or paths of their files.
-    type: list
-    elements: str
-    required: true
-  policies_dirs:
-    description:
-      - Directories to search for policies and baselines before those of the collection.
-    type: list
-    elements: path
-    default: []
-  mode:
-    description:
-      - Overrides the policies' own mode.
-    type: str
-    choices: [audit, enforce]
   author:
     description:
       - Who asks for the rollout. The default is the user who runs it.
     type: str
     default: ''
-  rollout_dir:
-    description:
-      - >-
-        Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's
-        process.
-    type: path
-    required: true
   fleet:
     description:
       - Names of the hosts.
@@ -158,9 +134,10 @@ attributes:
     support: full
     description:
       - Gives the plan and writes nothing.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.policies
+  - bulkhead.fleet.rollout.reading
 """
 
 EXAMPLES = r"""

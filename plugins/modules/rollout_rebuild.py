@@ -18,17 +18,6 @@ description:
     nobody has judged: it can be rolled back, and resuming judges it.
   - Fails where the rollout's folder is still there.
 options:
-  policies:
-    description:
-      - Names of the policies, or paths of their files.
-    type: list
-    elements: str
-    required: true
-  rollout_dir:
-    description:
-      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
-    type: path
-    required: true
   rollout:
     description:
       - Id of the rollout; left out, the latest that a receipt names.
@@ -51,9 +40,9 @@ attributes:
     support: full
     description:
       - Writes nothing.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.policies
 """
 
 EXAMPLES = r"""

@@ -19,32 +19,6 @@ description:
   - Where nothing is left it takes neither lock nor epoch and writes nothing.
   - Fails where the policy is not the one that the rollout was planned with.
 options:
-  policies:
-    description:
-      - Names of the policies, or paths of their files.
-    type: list
-    elements: str
-    required: true
-  policies_dirs:
-    description:
-      - Directories to search for policies and baselines before those of the collection.
-    type: list
-    elements: path
-    default: []
-  mode:
-    description:
-      - Overrides the policies' own mode.
-    type: str
-    choices: [audit, enforce]
-  rollout_dir:
-    description:
-      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout; left out, the latest of the policies.
-    type: str
   receipt:
     description:
       - >-
@@ -62,9 +36,11 @@ attributes:
     support: full
     description:
       - Takes neither lock nor epoch and writes nothing.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.policies
+  - bulkhead.fleet.rollout.reading
+  - bulkhead.fleet.rollout.latest
 """
 
 EXAMPLES = r"""

@@ -18,23 +18,6 @@ description:
     rollback, every touched host is back. A play that ends with it has to fail where RV(good) is false, so
     that the exit code tells.
 options:
-  rollout_dir:
-    description:
-      - >-
-        Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's
-        process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout, such as C(nginx-e0003).
-    type: str
-    required: true
-  epoch:
-    description:
-      - Epoch of the run that writes. Hosts refuse an epoch lower than the highest that they have seen.
-    type: int
-    required: true
   rollback:
     description:
       - This ends a rollback that was asked for, not a rollout.
@@ -49,9 +32,10 @@ attributes:
     support: full
     description:
       - Writes nothing.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.running
+  - bulkhead.fleet.rollout.writing
 """
 
 EXAMPLES = r"""

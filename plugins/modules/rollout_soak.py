@@ -15,16 +15,6 @@ author:
 description:
   - Waits, and stops waiting within a second when somebody asks for an abort, a pause or a promotion. Never fails.
 options:
-  rollout_dir:
-    description:
-      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout, such as C(nginx-e0003).
-    type: str
-    required: true
   seconds:
     description:
       - How long.
@@ -35,9 +25,9 @@ attributes:
     support: none
     description:
       - Not meant for check mode, where no plan is written.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.running
 """
 
 EXAMPLES = r"""

@@ -17,21 +17,6 @@ description:
     Reads plan and journal. Never fails: what cannot be read is C(inconclusive), and nothing begins on that.
   - A wave that would begin outside of the plan's maintenance windows is paused, which is written to the journal.
 options:
-  rollout_dir:
-    description:
-      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout, such as C(nginx-e0003).
-    type: str
-    required: true
-  epoch:
-    description:
-      - Epoch of the run that writes. Hosts refuse an epoch lower than the highest that they have seen.
-    type: int
-    required: true
   host:
     description:
       - A host of the wave.
@@ -46,9 +31,10 @@ attributes:
     support: none
     description:
       - Not meant for check mode, where no plan is written.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.running
+  - bulkhead.fleet.rollout.writing
 """
 
 EXAMPLES = r"""

@@ -14,30 +14,15 @@ author:
   - The Bulkhead authors (@bulkhead)
 description:
   - Reads plan and journal. Hosts are not asked.
-options:
-  policies:
-    description:
-      - Names of the policies, or paths of their files.
-    type: list
-    elements: str
-    required: true
-  rollout_dir:
-    description:
-      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout; left out, the latest of the policies.
-    type: str
 attributes:
   check_mode:
     support: full
     description:
       - Changes nothing in any mode.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.policies
+  - bulkhead.fleet.rollout.latest
 """
 
 EXAMPLES = r"""

@@ -17,16 +17,6 @@ description:
     Posts a JSON object to webhooks and writes a text file for Prometheus. Never fails: what could not be told is
     a warning.
 options:
-  rollout_dir:
-    description:
-      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout, such as C(nginx-e0003).
-    type: str
-    required: true
   webhooks:
     description:
       - Addresses that get the object. They are not logged.
@@ -42,9 +32,9 @@ attributes:
     support: none
     description:
       - Not meant for check mode, where no plan is written.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.running
 """
 
 EXAMPLES = r"""

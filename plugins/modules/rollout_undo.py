@@ -18,23 +18,6 @@ description:
     active generation this rollout made): either may be lost.
   - With O(limit) it refuses to go on, naming the touched hosts that the limit leaves out.
 options:
-  policies:
-    description:
-      - Names of the policies, or paths of their files.
-    type: list
-    elements: str
-    required: true
-  rollout_dir:
-    description:
-      - >-
-        Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's
-        process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout; left out, the latest of the policy.
-    type: str
   limit:
     description:
       - What C(--limit) was given.
@@ -58,9 +41,10 @@ attributes:
     support: full
     description:
       - Takes neither lock nor epoch.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.policies
+  - bulkhead.fleet.rollout.latest
 """
 
 EXAMPLES = r"""

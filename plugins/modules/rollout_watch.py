@@ -17,21 +17,6 @@ description:
     Writes what was seen, judges all looks so far, and says whether to look again. Never fails: what could not be
     watched is missing at the gate, which does not pass on it.
 options:
-  rollout_dir:
-    description:
-      - Folder of plans, journals, epochs and locks, on the controller. It must outlive the controller's process.
-    type: path
-    required: true
-  rollout:
-    description:
-      - Id of the rollout, such as C(nginx-e0003).
-    type: str
-    required: true
-  epoch:
-    description:
-      - Epoch of the run that writes. Hosts refuse an epoch lower than the highest that they have seen.
-    type: int
-    required: true
   wave:
     description:
       - Name of the wave.
@@ -60,9 +45,10 @@ attributes:
     support: none
     description:
       - Not meant for check mode, where no plan is written.
-  diff_mode:
-    support: none
-    description: There is nothing to compare.
+extends_documentation_fragment:
+  - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.running
+  - bulkhead.fleet.rollout.writing
 """
 
 EXAMPLES = r"""
