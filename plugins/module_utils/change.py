@@ -15,24 +15,24 @@ from . import guard, machine, receipts, store
 APPLY_LIMIT = 240
 
 
+def begun(origin, to, wish):
+    """What the record says of a new change from one generation to another."""
+    return {
+        "from": origin,
+        "to": to,
+        "nonce": secrets.token_hex(16),
+        "epoch": wish.epoch,
+        "rollout": wish.rollout,
+        "lapse": wish.lapse,
+    }
+
+
 class Change:
     """One change of one policy; the lock is held. ``fields``: what its record says."""
 
     def __init__(self, place, fields, within=0):
         self.place, self.fields, self.within = place, fields, within
         self.went_back = False
-
-    @classmethod
-    def new(cls, place, origin, to, wish, within=None):
-        fields = {
-            "from": origin,
-            "to": to,
-            "nonce": secrets.token_hex(16),
-            "epoch": wish.epoch,
-            "rollout": wish.rollout,
-            "lapse": wish.lapse,
-        }
-        return cls(place, fields, wish.confirm_within if within is None else within)
 
     def carry_out(self, step):
         for effect in step.effects:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import grp
 import hashlib
 import os
@@ -19,6 +20,26 @@ def sync_directory(path):
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def locked(path, flags=fcntl.LOCK_EX):
+    """A descriptor that holds the lock of the file at ``path``, which is made where it is not there.
+
+    None where the file was unlinked while we waited: that would be a lock on nothing. BlockingIOError with LOCK_NB
+    while somebody else holds it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, flags)
+        if os.fstat(descriptor).st_ino == os.stat(path).st_ino:
+            return descriptor
+    except FileNotFoundError:
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
 
 
 def temporary_name(path):

@@ -9,7 +9,6 @@ been changed by somebody else since: its time is the truth and stays. ``open``: 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -61,20 +60,12 @@ def alone():
     if _held:
         yield
         return
-    path = os.path.join(store.BASE, "lock")
-    while True:
+    descriptor = None
+    while descriptor is None:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = files.locked(os.path.join(store.BASE, "lock"))
         except FileNotFoundError:  # the last policy was just removed
             note_base()
-            continue
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        try:
-            if os.fstat(descriptor).st_ino == os.stat(path).st_ino:
-                break
-        except FileNotFoundError:
-            pass
-        os.close(descriptor)
     _held.append(descriptor)
     try:
         yield

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from . import bundles, transaction
+from . import bundles, reversal, transaction
 
 
 def answer(request, check):
     policy = bundles.check_name(request["policy"])
     wish = transaction.from_request(request, check)
-    return transaction.revert(policy, wish, request.get("from"), request.get("to") or "")
+    return reversal.revert(policy, wish, request.get("from"), request.get("to") or "")

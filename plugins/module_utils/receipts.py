@@ -8,10 +8,11 @@ Nothing is ever taken out of it. What a power cut left of a line stays, and the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
+
+from . import files
 
 FIRST = "0" * 64
 _SUM = b'"sum": "'
@@ -34,7 +35,7 @@ def append(path, event, **fields):
         entry.update(fields)
         ending = b"" if content.endswith(b"\n") or not content else b"\n"
         last = content[content.rfind(b"\n", 0, max(0, len(content) - 1)) + 1 :]
-        entry["previous"] = _sha256(last + ending) if content else FIRST
+        entry["previous"] = files.sha256(last + ending) if content else FIRST
         body = json.dumps(entry).encode()[:-1] + b", "
         stream.write(ending + body + _end(body))
         stream.flush()
@@ -42,12 +43,8 @@ def append(path, event, **fields):
     return entry
 
 
-def _sha256(content):
-    return hashlib.sha256(content).hexdigest()
-
-
 def _end(body):
-    return b'"sum": "%s"}\n' % _sha256(body).encode()
+    return b'"sum": "%s"}\n' % files.sha256(body).encode()
 
 
 def _entry(line):
@@ -79,14 +76,14 @@ def load(path):
         if entry is None:
             # Cut off in the middle: whoever wrote next saw it like this and went on from it.
             following = found[number + 1] if number + 1 < len(found) else None
-            good = following is not None and following.get("previous") == _sha256(lines[number])
+            good = following is not None and following.get("previous") == files.sha256(lines[number])
             why = "is torn or was changed"
         else:
             good = entry.get("previous") == previous
             why = "does not follow from the line before it"
         if not good and not fault:
             fault = "line %d %s" % (number + 1, why)
-        previous = _sha256(lines[number])
+        previous = files.sha256(lines[number])
     return [entry for entry in found if entry is not None], fault
 
 

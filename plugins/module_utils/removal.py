@@ -10,7 +10,7 @@ import time
 from collections import namedtuple
 
 from . import apparmor, diffing, files, footprint, guard, health, machine, plan, store, transaction, units
-from .change import Change
+from .change import Change, begun
 from .command import run
 from .errors import HostError
 
@@ -67,8 +67,7 @@ class Removal(Change):
     """From the active generation to none. Until its files are gone the guard would put all of them back."""
 
     def __init__(self, place, wish, planned):
-        made = Change.new(place, place.active(), "", wish, within=0)
-        super().__init__(place, made.fields)
+        super().__init__(place, begun(place.active(), "", wish))
         self.planned, self.faults = planned, []
 
     def prepare(self):

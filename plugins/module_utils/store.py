@@ -92,25 +92,16 @@ class Store:
     @contextmanager
     def lock(self, wait=60.0):
         """Hold the policy's lock. HostError after ``wait`` seconds: somebody else is changing this policy."""
-        deadline = time.monotonic() + wait
-        while True:
-            descriptor = os.open(self.at("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline, descriptor = time.monotonic() + wait, None
+        while descriptor is None:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(descriptor)
+                descriptor = files.locked(self.at("lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if descriptor is None:  # a removal took the folder away meanwhile
+                    self.create()
+            except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise HostError("another run holds the lock of policy %s." % self.policy) from None
                 time.sleep(0.1)
-                continue
-            try:
-                # A removal may have unlinked the file while we waited: then this is a lock on nothing.
-                if os.fstat(descriptor).st_ino == os.stat(self.at("lock")).st_ino:
-                    break
-            except FileNotFoundError:
-                pass
-            os.close(descriptor)
-            self.create()
         self._lock = descriptor
         try:
             yield

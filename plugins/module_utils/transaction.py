@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""apply and revert: IDLE -> STAGED -> ARMED -> PENDING, then CONFIRMED (``confirmation``) or back to what was before.
+"""apply: IDLE -> STAGED -> ARMED -> PENDING, then CONFIRMED (``confirmation``) or back to what was before.
 
 What happens next is decided by ``machine``; ``change`` carries it out. Whoever changes a policy's files holds its lock
 from the first look to the last write. From ``arm`` on the guard is awake: it reverts when this process dies (a free
@@ -28,12 +28,11 @@ from . import (
     mending,
     overlay_state,
     plan,
-    receipts,
     store,
     units,
     validators,
 )
-from .change import Change
+from .change import Change, begun
 from .errors import HostError
 
 # lapse: what becomes of a lease (``confirmation``) that nobody renews, "revert" or "hold".
@@ -173,7 +172,7 @@ def _same(place, bundle, wish, fields):
 def _adopt(place, wish, step):
     """The change of an earlier run is what is wished: it is this run's now, and that one cannot confirm it any more."""
     before, bundle = place.open_change(), wish.bundle
-    change = Change.new(place, before["from"], bundle.digest, wish)
+    change = Change(place, begun(before["from"], bundle.digest, wish), wish.confirm_within)
     planned = _plan(place, bundle, wish)
     place.sign()
     place.lay_back(change.fields, place.load(before["from"]), bundle, planned)
@@ -256,8 +255,7 @@ class Apply(Change):
     """From the active generation to the one of ``wish``."""
 
     def __init__(self, place, wish, planned, facts):
-        made = Change.new(place, place.active(), wish.bundle.digest, wish)
-        super().__init__(place, made.fields, made.within)
+        super().__init__(place, begun(place.active(), wish.bundle.digest, wish), wish.confirm_within)
         self.wish, self.planned, self.facts = wish, planned, facts
         self.bundle, self.old = wish.bundle, place.load(place.active())
         self.switched = 0
@@ -354,69 +352,6 @@ def _answer(place, bundle, planned, state, nonce="", origin=None, diff=None):
         "generation": place.generation(bundle.digest),
         "epoch": place.epoch(),
     }
-
-
-def revert(policy, wish, origin=None, to=""):
-    """Go back from generation ``to`` to ``origin`` ("" for no sandbox); changes nothing where ``to`` is not active.
-
-    Without names: take back what is pending, else return to the generation confirmed before. What is pending goes
-    back at once; a confirmed generation is left by a change like any other, pending until it is confirmed.
-    """
-    place = store.Store(policy)
-    nothing = {
-        "changed": False,
-        "state": "unchanged",
-        "digest": place.active(),
-        "from": place.active(),
-        "diff": [],
-    }
-    if not place.exists() or (to and place.active() != to and not _half_back(place)):
-        return nothing
-    with place.lock():
-        fence(place, wish)
-        if not wish.check:
-            mending.mend(place)
-            close_debug(place, wish)
-        pending = place.open_change()
-        if pending and origin in (None, pending.get("from")):
-            return _revert_pending(place, pending, wish)
-        confirmed = place.record("confirmed")
-        if origin is None and not pending and confirmed.get("to") != place.active():
-            return nothing
-        before = confirmed.get("from", "") if origin is None else origin
-        bundle = place.load(before)
-    if before and bundle is None:
-        raise HostError("policy %s has no generation %s on this host any more." % (policy, before[:12]))
-    if bundle is None:
-        from . import removal
-
-        return removal.absent(policy, wish)
-    # The host itself vouches for what it ran before: the features have no say in going back.
-    fingerprint = features.fingerprint(features.collect(bundle.unit, bundles.paths(bundle)))
-    return apply(wish._replace(bundle=bundle._replace(fingerprint=fingerprint)))
-
-
-def _half_back(place):
-    """True where the last way back failed: the generation that is named active may not be whole."""
-    entries, _fault = receipts.load(place.at("receipts.jsonl"))
-    return bool(entries) and entries[-1].get("event") in ("REVERTING", "REVERT_FAILED")
-
-
-def _revert_pending(place, pending, wish):
-    answer = {
-        "changed": True,
-        "state": "reverted",
-        "from": pending.get("to", ""),
-        "digest": pending.get("from", ""),
-    }
-    if not wish.check:
-        place.sign()
-        step = machine.step(place.state(), "take back")
-        if not take_back(place, pending, wish, step):
-            raise HostError(
-                "the way back failed: see %s." % place.at("receipts.jsonl"), state="revert_failed"
-            )
-    return answer
 
 
 def from_request(request, check):

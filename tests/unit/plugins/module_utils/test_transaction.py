@@ -74,13 +74,3 @@ def test_who_waits_in_vain_for_the_lock_forgets_nothing(
     with waited(place), pytest.raises(HostError, match=r"another run holds the lock of policy web\."):
         transaction.apply(wish())
     assert Path(place.path).is_dir()
-
-
-def test_a_way_back_that_failed_is_gone_again(place: store.Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    place.set_active("a" * 64)
-    place.receipt("REVERTED")
-    assert transaction.revert("web", wish(), "a" * 64, "b" * 64)["state"] == "unchanged"
-    place.receipt("REVERT_FAILED")
-    Path(place.generation("a" * 64)).mkdir()
-    with pytest.raises(HostError, match="has no generation aaaaaaaaaaaa on this host any more"):
-        transaction.revert("web", wish(), "a" * 64, "b" * 64)

@@ -1,0 +1,65 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the way back decides before it touches the host; what it does there is tested on lab hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from host_fixtures import data, state_below
+
+from ansible_collections.bulkhead.fleet.plugins.module_utils import (
+    bundles,
+    footprint,
+    mending,
+    removal,
+    reversal,
+    store,
+    transaction,
+)
+from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostError
+
+WISH = transaction.Wish(bundles.parse(data()), 60, True, "", 3, False, "revert")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Store:
+    monkeypatch.setattr(footprint, "note_base", lambda: None)
+    monkeypatch.setattr(mending, "mend", lambda _place: None)
+    monkeypatch.setattr(transaction, "close_debug", lambda _place, _wish: None)
+    return state_below(monkeypatch, tmp_path)
+
+
+def test_a_way_back_that_failed_is_gone_again(place: store.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.set_active("a" * 64)
+    place.receipt("REVERTED")
+    assert reversal.revert("web", WISH, "a" * 64, "b" * 64)["state"] == "unchanged"
+    place.receipt("REVERT_FAILED")
+    Path(place.generation("a" * 64)).mkdir()
+    with pytest.raises(HostError, match="has no generation aaaaaaaaaaaa on this host any more"):
+        reversal.revert("web", WISH, "a" * 64, "b" * 64)
+
+
+def test_a_lower_epoch_does_not_go_back(place: store.Store) -> None:
+    place.set_active("b" * 64)
+    place.write_pending({"epoch": 4, "from": "a" * 64, "to": "b" * 64})
+    with pytest.raises(HostError, match="epoch 3 is refused") as told:
+        reversal.revert("web", WISH, "a" * 64, "b" * 64)
+    assert told.value.state == "refused"
+    assert place.active() == "b" * 64
+
+
+def test_back_to_nothing_is_a_removal(place: store.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.set_active("b" * 64)
+    monkeypatch.setattr(removal, "absent", lambda policy, _wish: {"state": "absent", "policy": policy})
+    assert reversal.revert("web", WISH, "", "b" * 64) == {"state": "absent", "policy": "web"}
+
+
+def test_nothing_confirmed_before_is_nothing_to_go_back_to(place: store.Store) -> None:
+    place.set_active("b" * 64)
+    assert reversal.revert("web", WISH)["state"] == "unchanged"
+
+
+def test_a_policy_that_is_not_on_the_host_is_unchanged(place: store.Store) -> None:
+    assert reversal.revert("other", WISH, "a" * 64, "b" * 64)["changed"] is False
