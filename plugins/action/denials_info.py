@@ -27,7 +27,7 @@ class ActionModule(ActionBase):
         return {**result, **host.answer(lambda: self._explained(options, variables))}
 
     def _explained(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
+        groups = GroupAddresses.of(variables)
         policy = read_policy(options["policy"], options["policies_dirs"], groups, date.today())
         wish = {"policy": policy.manifest.policy, "cursor": options["cursor"], "limit": options["limit"]}
         answer = host.ask(self, "denials", wish, variables)

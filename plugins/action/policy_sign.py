@@ -29,7 +29,7 @@ class ActionModule(ControllerAction):
     arguments = ARGUMENTS
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
-        groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
+        groups = GroupAddresses.of(variables)
         manifest = compiled.load(given["policy"], given["policies_dirs"], groups, None, date.today())
         said = approval.policy_statement(manifest.policy, manifest.version, manifest.digest)
         if not self._task.check_mode:

@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
 
     def _render(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         today = date.today()
-        groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
+        groups = GroupAddresses.of(variables)
         manifest = compiled.load(options["policy"], options["policies_dirs"], groups, options["mode"], today)
         system = options["system"]
         if system:

@@ -84,7 +84,7 @@ class ActionModule(ActionBase):
         self, options: dict[str, Any], variables: dict[str, Any], notices: list[str]
     ) -> notes.PolicyNotes:
         """A report of what hosts showed is owed even where the policy itself can no longer be read."""
-        groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
+        groups = GroupAddresses.of(variables)
         try:
             manifest = compiled.load(options["policy"], options["policies_dirs"], groups, None, date.today())
         except (PolicyError, HostsError) as problem:

@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
 
     def _look(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         today = date.today()
-        groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
+        groups = GroupAddresses.of(variables)
         talk = host.conversation(self, given, variables, today)
         manifest = compiled.load(name, given["policies_dirs"], groups, given["mode"], today)
         planned = given["planned"].get(manifest.policy)

@@ -125,7 +125,7 @@ class ActionModule(ControllerAction):
         return risks, looks
 
     def _manifests(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Manifest]:
-        groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
+        groups = GroupAddresses.of(variables)
         dirs, today = given["policies_dirs"], date.today()
         found = [compiled.load(name, dirs, groups, given["mode"], today) for name in given["policies"]]
         return {manifest.policy: manifest for manifest in found}

@@ -117,7 +117,7 @@ class ActionModule(ControllerAction):
         return place.next_epoch(made.policy, peek=check, seen=max([made.epoch, *epochs]))
 
     def _same_policies(self, made: plan.Plan, given: dict[str, Any], variables: dict[str, Any]) -> None:
-        groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
+        groups = GroupAddresses.of(variables)
         planned = {version.policy: version for version in made.versions}
         for name in given["policies"]:
             found = compiled.load(name, given["policies_dirs"], groups, given["mode"], date.today())

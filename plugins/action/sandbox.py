@@ -33,6 +33,6 @@ class ActionModule(ActionBase):
             return talk.leased(options["policy"], options["nonce"], options["state"])
         if options["state"] == "reverted":
             return talk.reverted(options["policy"], options["from"], options["to"])
-        groups = GroupAddresses(variables.get("groups", {}), variables.get("hostvars", {}))
+        groups = GroupAddresses.of(variables)
         manifest = compiled.load(options["policy"], options["policies_dirs"], groups, options["mode"], today)
         return talk.present(manifest)

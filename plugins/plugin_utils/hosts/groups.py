@@ -25,6 +25,11 @@ class GroupAddresses(Mapping[str, Sequence[str]]):
         self._hostvars = hostvars
         self._found: dict[str, tuple[str, ...]] = {}
 
+    @classmethod
+    def of(cls, variables: Mapping[str, Any]) -> GroupAddresses:
+        """Those of the inventory in a task's variables."""
+        return cls(variables.get("groups", {}), variables.get("hostvars", {}))
+
     def __getitem__(self, name: str) -> tuple[str, ...]:
         if name not in self._found:
             self._found[name] = tuple(self._address(name, host) for host in self._groups[name])

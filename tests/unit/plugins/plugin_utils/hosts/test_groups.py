@@ -19,6 +19,11 @@ def test_addresses_by_group() -> None:
     assert GroupAddresses(GROUPS, HOSTVARS)["app"] == ("10.0.0.1", "10.0.0.2")
 
 
+def test_those_of_a_task() -> None:
+    assert GroupAddresses.of({"groups": GROUPS, "hostvars": HOSTVARS})["app"] == ("10.0.0.1", "10.0.0.2")
+    assert list(GroupAddresses.of({})) == []
+
+
 def test_only_groups_that_are_asked_for_are_read() -> None:
     addresses = GroupAddresses(GROUPS, HOSTVARS)
     assert addresses["app"] and addresses["empty"] == ()
