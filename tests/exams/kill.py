@@ -3,7 +3,8 @@
 """The module, the guard and the controller killed at every step that lasts. The host's own files say what it has then:
 the old generation or the new one, whole, and nobody repairs anything by hand.
 
-KILLS=n stops after n kills, spread over all ways to die; without it each step is tried, and all again until 500.
+KILLS=n: a short form of about n kills, spread over all ways to die. Without it each step is tried on each suite, and
+all again until there are 500.
 """
 
 from __future__ import annotations
@@ -14,46 +15,58 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import exam
 from kill_trials import WAYS, Trials
-from lab_host import LabHost, every
+from lab_host import LabHost, every, inventory
 
 LEAST = 500
 WANTED = int(os.environ.get("KILLS", "0"))
+# A way has about as many steps as it is said to have; a short form keeps to those that are surely there.
+SURE = 0.8
 KIND = os.environ.get("BULKHEAD_LAB_KIND", "")
 
 
-def rounds(trials: Trials, share: int) -> Iterator[None]:
-    """Each way to die in turn at its next step, until every step of every way was tried and ``share`` is reached."""
-    steps = dict.fromkeys(WAYS, 0)
-    open_ = list(WAYS)
-    stride = 1
-    if WANTED:  # a short form looks at all of the road, in larger steps
-        stride = max(1, round(trials.expected() / share))
-    while trials.kills < share or (open_ and not WANTED):
-        if not open_:
-            open_ = list(WAYS)
-        for way in list(open_):
-            steps[way] += stride
-            if not trials.one(way, steps[way]):
-                steps[way] = 0
-                open_.remove(way)
-            yield
+def some(share: int, part: float) -> Iterator[tuple[str, int]]:
+    """About ``share`` steps, at least one of every way, evenly over all of its road. ``part``: 0 to 1, whose steps."""
+    for way, length in WAYS.items():
+        many = -(-share * length // sum(WAYS.values()))
+        for number in range(many):
+            yield way, 1 + int((number + part) / many * length * SURE)
 
 
-def work(name: str, folder: Path, share: int) -> Trials:
+def tour(trials: Trials, member: int, members: int, enough: int | None) -> None:
+    """Every step of every way, as far as there are ``enough`` kills."""
+    for way in WAYS:
+        for step in count(1 + member, members):
+            if trials.kills == enough or not trials.one(way, step):
+                break
+
+
+def work(name: str, folder: Path, share: int, member: int, members: int) -> Trials:
+    """``member`` of ``members`` hosts of one suite, which have its steps among them."""
     trials = Trials(LabHost(name, folder, show=lambda _text: None))
     try:
         trials.begin()
-        for _round in rounds(trials, share):
-            pass
+        if WANTED:
+            for way, step in some(share, (member + 0.5) / members):
+                trials.one(way, step)
+        while trials.kills < share:
+            tour(trials, member, members, share if WANTED else None)
     except (AssertionError, OSError) as problem:
         trials.faults.append(f"{name}: {problem!r}"[:600])
     finally:
         trials.end()
     return trials
+
+
+def among(name: str, hosts: list[str]) -> tuple[int, int]:
+    """Which of how many hosts of its suite this one is."""
+    suites = {host: facts["bulkhead_lab_suite"] for host, facts in inventory().items()}
+    same = [host for host in hosts if suites[host] == suites[name]]
+    return same.index(name), len(same)
 
 
 def main() -> None:
@@ -66,7 +79,9 @@ def main() -> None:
         places = [Path(folder, name) for name in hosts]
         for place in places:
             place.mkdir()
-        found = list(pool.map(lambda pair: work(*pair, share), zip(hosts, places, strict=True)))
+        found = list(
+            pool.map(lambda pair: work(*pair, share, *among(pair[0], hosts)), zip(hosts, places, strict=True))
+        )
     ways: Counter[str] = sum((one.by_way for one in found), Counter())
     figures = {
         "hosts": len(hosts),

@@ -47,9 +47,6 @@ class Trials:
         self.folders: dict[str, str] = {}
         self.number = 0
 
-    def expected(self) -> int:
-        return sum(WAYS.values())
-
     def begin(self) -> None:
         host = self.host
         assert host.ssh("test -e /var/lib/bulkhead && echo there || true") == "", "somebody uses this host"
