@@ -12,9 +12,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from contextlib import contextmanager
 
 from . import files, store
+
+# Where the time of the base's parent is kept while the base comes or goes, and the record in it with it.
+ASIDE = "/run/bulkhead.parent"
+# Nanoseconds between the note and what it announces, at the most.
+BLUR = 2_000_000_000
 
 
 def _record_path():
@@ -41,14 +47,53 @@ def _save(record):
 def note_base():
     """Create the base directory and remember the time of the directory it stands in. Of two at once one does."""
     parent = os.path.dirname(store.BASE)
-    before = os.stat(parent).st_mtime_ns
+    before = _kept_aside() or os.stat(parent).st_mtime_ns
+    _keep_aside(before)
     try:
         os.mkdir(store.BASE, 0o700)
     except FileExistsError:
         return
     files.sync_directory(parent)
     with alone():
-        _save({**load(), parent: {"before": before, "after": os.stat(parent).st_mtime_ns}})
+        pass
+
+
+def _keep_aside(before):
+    parent = os.path.dirname(store.BASE)
+    note = {"before": before, "after": os.stat(parent).st_mtime_ns, "at": time.time_ns()}
+    files.write(ASIDE, json.dumps(note).encode() + b"\n")
+
+
+def _kept_aside():
+    """The time of the base's parent without us, as a run that was cut off there has left it; None without one.
+
+    Not to be believed where somebody else has changed the parent since.
+    """
+    try:
+        note = json.loads(files.read_text(ASIDE) or "null")
+        now = os.stat(os.path.dirname(store.BASE)).st_mtime_ns
+        ours = note and (now == note["after"] or -BLUR < now - note["at"] < BLUR)
+        return note["before"] if ours else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _take_over():
+    """The base is there, and its lock is held: from here on the record in it keeps the parent's time."""
+    if not os.path.exists(ASIDE):
+        return
+    parent, before, record = os.path.dirname(store.BASE), _kept_aside(), load()
+    if before is not None and parent not in record:
+        _save({**record, parent: {"before": before, "after": os.stat(parent).st_mtime_ns}})
+    files.remove(ASIDE)
+
+
+def settle():
+    """Without a base: give its parent the time back that a removal, cut off at its last step, still owes it."""
+    before = _kept_aside()
+    if before is not None and not os.path.isdir(store.BASE):
+        _give(os.path.dirname(store.BASE), before)
+    files.remove(ASIDE)
 
 
 _held = []
@@ -68,6 +113,7 @@ def alone():
             note_base()
     _held.append(descriptor)
     try:
+        _take_over()
         yield
     finally:
         os.close(_held.pop())
@@ -167,11 +213,15 @@ def withdraw_base():
     """Remove the whole state, the record itself at last, and give /var/lib its time back."""
     parent = os.path.dirname(store.BASE)
     entry = load().get(parent)
-    unchanged = entry and os.stat(parent).st_mtime_ns == entry["after"]
+    if entry and os.stat(parent).st_mtime_ns == entry["after"]:
+        _keep_aside(entry["before"])
     shutil.rmtree(store.BASE)
     files.sync_directory(parent)
-    if unchanged:
-        os.utime(parent, ns=(os.stat(parent).st_atime_ns, entry["before"]))
+    settle()
+
+
+def _give(path, before):
+    os.utime(path, ns=(os.stat(path).st_atime_ns, before))
 
 
 def _follow(record, path, before):

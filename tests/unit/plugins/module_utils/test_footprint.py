@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +20,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, ns=(1_000, 1_000))
     monkeypatch.setattr(store, "BASE", str(tmp_path / "lib/bulkhead"))
+    monkeypatch.setattr(footprint, "ASIDE", str(tmp_path / "aside"))
     footprint.note_base()
     return tmp_path
 
@@ -98,3 +103,83 @@ def test_what_a_kill_cut_off_counts_as_ours(root: Path) -> None:
     take(etc / "web.conf")
     footprint.withdraw([])
     assert etc.stat().st_mtime_ns == 1_000
+
+
+class Killed(BaseException):
+    pass
+
+
+@contextmanager
+def killed(step: int) -> Iterator[None]:
+    """From the ``step``-th call that changes the disk on, none is carried out: the process is dead."""
+    real = {
+        name: getattr(os, name)
+        for name in ("mkdir", "rmdir", "unlink", "rename", "replace", "utime", "fsync")
+    }
+    left = step
+
+    def dying(name: str) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return real[name](*given, **named)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in real:
+            patch.setattr(os, name, dying(name))
+        with suppress(Killed):
+            yield
+
+
+def whole_life() -> None:
+    footprint.note_base()
+    with footprint.alone():
+        footprint.withdraw([])
+        footprint.withdraw_base()
+
+
+def test_the_parent_has_its_time_again_wherever_a_run_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lib = tmp_path / "lib"
+    lib.mkdir()
+    monkeypatch.setattr(store, "BASE", str(lib / "bulkhead"))
+    monkeypatch.setattr(footprint, "ASIDE", str(tmp_path / "aside"))
+    for step in count():
+        os.utime(lib, ns=(1_000, 1_000))
+        finished = False
+        with killed(step):
+            whole_life()
+            finished = True
+        monkeypatch.setattr(footprint, "_held", [])
+        if (lib / "bulkhead").is_dir():  # what the next removal does
+            with footprint.alone():
+                footprint.withdraw([])
+                footprint.withdraw_base()
+        else:
+            footprint.settle()
+        assert (lib.stat().st_mtime_ns, list(tmp_path.iterdir())) == (1_000, [lib]), f"killed at step {step}"
+        if finished:
+            break
+    assert step > 15
+
+
+def test_what_somebody_else_did_meanwhile_stands(root: Path) -> None:
+    with killed(3):
+        footprint.withdraw_base()
+    later = 10**18 * 4
+    os.utime(root / "lib", ns=(later, later))
+    footprint.settle()
+    assert (root / "lib").stat().st_mtime_ns == later
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "no json", '{"before": 1}'])
+def test_a_note_that_says_nothing_is_cleared_away(root: Path, text: str) -> None:
+    (root / "aside").write_text(text)
+    footprint.withdraw_base()
+    assert not (root / "aside").exists()
+    assert (root / "lib").stat().st_mtime_ns == 1_000
