@@ -14,8 +14,7 @@ SCRIPT = r"""#!/bin/sh
 # guard revert POLICY NONCE   now; the caller holds the lock
 # guard rehearse POLICY       could it be put back? Changes nothing
 # guard recover               at boot, before basic.target: whatever is still pending was cut off
-set -u
-umask 077
+set -u && umask 077
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 base=${0%/*} kernel=/sys/kernel/security/apparmor queued='' trouble=''
 use() { state=$1 pending=$1/pending.json reverting=$1/reverting.json back=$1/back; }
@@ -67,8 +66,9 @@ alone() { # command: policies share directories. Whoever holds their lock for lo
 
 keeping_time() { # path command...: its directory has the same time after it; footprint.py goes by that
     trouble=$1 directory=${1%/*} && shift
-    touch -r "$directory" "$state/stamp" && "$@" && sync "$directory" && touch -r "$state/stamp" "$directory"
+    touch -r "$directory" "$state/stamp" && ln -sfn "$directory" "$state/kept" && "$@" && sync "$directory" && give_time
 }
+give_time() { [ ! -e "$state/kept" ] || touch -cr "$state/stamp" "$state/kept" && rm -f "$state/kept"; } # after a kill as well
 put() { # number mode owner group path temporary
     cp "$state/generations/$from/files/$1" "$6" && chown "$3:$4" "$6" && chmod "$2" "$6" && place "$6" "$5"
 }
@@ -110,7 +110,7 @@ control() { # systemctl command, units
 # The application lets go of our units before they stop, or stopping them would stop it too.
 # shellcheck disable=SC2046  # neither paths nor names of ours have spaces
 all_back() {
-    alone put_all && alone remove $(way dropin) && reload_manager || return 1
+    give_time && alone put_all && alone remove $(way dropin) && reload_manager || return 1
     # A slice cannot reload, and restarting it would stop what runs in it: it only starts.
     # What runs may be a unit of the new generation that the old one's reload does not fit: then it starts anew.
     control start "$(way start)" && { control reload-or-restart "$(way reload)" || control restart "$(way reload)"; } ||

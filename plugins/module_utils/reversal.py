@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from . import bundles, features, machine, mending, receipts, removal, store, transaction
+from . import bundles, features, machine, mending, removal, store, transaction
 from .errors import HostError
 
 
@@ -48,8 +48,7 @@ def revert(policy, wish, origin=None, to=""):
 
 def _half_back(place):
     """True where the last way back failed: the generation that is named active may not be whole."""
-    entries, _fault = receipts.load(place.at("receipts.jsonl"))
-    return bool(entries) and entries[-1].get("event") in ("REVERTING", "REVERT_FAILED")
+    return place.last_receipt().get("event") in ("REVERTING", "REVERT_FAILED")
 
 
 def _revert_pending(place, pending, wish):

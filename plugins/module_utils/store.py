@@ -219,6 +219,10 @@ class Store:
     def receipt(self, event, **fields):
         receipts.append(self.at("receipts.jsonl"), event, boot_id=boot_id(), **fields)
 
+    def last_receipt(self):
+        """The fields of the last receipt that can be read, {} without one."""
+        return (receipts.load(self.at("receipts.jsonl"))[0] or [{}])[-1]
+
     def lost_receipts(self):
         """[(event, fields)] of final records that no receipt tells of; see ``receipts.missing``."""
         entries, _fault = receipts.load(self.at("receipts.jsonl"))

@@ -151,8 +151,8 @@ def settle(place, wish, event, same=None):
         place.sign()
         take_back(place, fields, wish, step)
     raise HostError(
-        "the change before cannot be taken back yet: see %s. The guard tries again by itself."
-        % place.at("receipts.jsonl"),
+        "the change before cannot be taken back yet: %s. The guard tries again by itself; see %s."
+        % (place.last_receipt().get("detail") or "the way back failed", place.at("receipts.jsonl")),
         state="revert_failed",
         active=place.active(),
     )

@@ -147,7 +147,7 @@ def explained(result: dict[str, Any]) -> dict[str, Any]:
     telling = [line.strip() for line in said if "Error" in line] or said
     last = telling[-1][:300] if telling else "it said nothing"
     return result | {
-        "msg": f"the host could not run the module: {last}. Look at its free disk space and its Python."
+        "msg": f"the host could not run the module: {last}. Look at its memory, its free disk space and its Python."
     }
 
 

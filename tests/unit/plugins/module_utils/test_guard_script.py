@@ -7,6 +7,7 @@ tests/lab/test_sandbox.py runs the guard with the real one.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -126,6 +127,36 @@ def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
     path.write_text(guard_script.SCRIPT)
     done = subprocess.run(["shellcheck", "-s", "sh", str(path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("old", [OLD, None], ids=["to the one before", "to none"])
+def test_killed_at_any_step_that_lasts_it_is_all_back_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: dict[str, str] | None
+) -> None:
+    for number in itertools.count(1):
+        root = tmp_path / str(number)
+        root.mkdir()
+        host = make(root, monkeypatch, old, NEW)
+        host.pend()
+        before = times(root)
+        stub = root / "bin/sync"
+        stub.write_text(
+            f'#!/bin/sh\necho >>"$0.n"; [ $(wc -l <"$0.n") -ne {number} ] || kill -KILL $PPID\nexec /bin/sync "$@"\n'
+        )
+        stub.chmod(0o755)
+        killed = host.guard("revert", "web", "n1").returncode == -9
+        stub.unlink()
+        assert host.guard("revert", "web", "n1").returncode == 0
+        assert host.place.active() == (host.old.digest if host.old else ""), f"killed at sync {number}"
+        assert times(root) == before, f"killed at sync {number}"
+        assert host.place.record("reverted"), f"killed at sync {number}"
+        if not killed:
+            break
+    assert number > 5
+
+
+def times(root: Path) -> dict[str, int]:
+    return {name: (root / "etc" / name).stat().st_mtime_ns for name in ("", "web.service.d")}
 
 
 def test_it_stays_short_enough_to_be_read() -> None:

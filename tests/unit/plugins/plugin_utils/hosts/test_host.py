@@ -25,7 +25,7 @@ TORN = {
 def test_a_module_that_gave_no_answer_is_told_by_its_last_error() -> None:
     assert explained(TORN)["msg"] == (
         "the host could not run the module: OSError: [Errno 28] No space left on device. "
-        "Look at its free disk space and its Python."
+        "Look at its memory, its free disk space and its Python."
     )
     assert "it said nothing" in explained(TORN | {"module_stderr": None})["msg"]
 
