@@ -64,11 +64,11 @@ alone() { # command: policies share directories. Whoever holds their lock for lo
     "$@"
 } 8>>"$base/lock"
 
-keeping_time() { # path command...: its directory has the same time after it; footprint.py goes by that
+keeping_time() { # path command...: its directory has the same time after it, kills or not; footprint.py goes by that
     trouble=$1 directory=${1%/*} && shift
     touch -r "$directory" "$state/stamp" && ln -sfn "$directory" "$state/kept" && "$@" && sync "$directory" && give_time
 }
-give_time() { [ ! -e "$state/kept" ] || touch -cr "$state/stamp" "$state/kept" && rm -f "$state/kept"; } # after a kill as well
+give_time() { [ ! -e "$state/kept" ] || touch -cr "$state/stamp" "$state/kept" && rm -f "$state/kept"; }
 put() { # number mode owner group path temporary
     cp "$state/generations/$from/files/$1" "$6" && chown "$3:$4" "$6" && chmod "$2" "$6" && place "$6" "$5"
 }

@@ -14,6 +14,9 @@ from .errors import HostError
 
 UNIT_KINDS = ("systemd_unit", "systemd_dropin")
 
+# Seconds for one parser: a host that is starved is slow, and not one whose parsers refuse something.
+PATIENCE = 100
+
 
 def validate(bundle, fragment, check=False):
     """HostError with the parser's own words where a file of ``bundle`` does not read back as meant.
@@ -72,9 +75,9 @@ def _systemd(bundle, fragment):
                 names.append(staged)
         # Directories of named files come first in the search path, so that what is staged hides what is installed.
         argv = ["systemd-analyze", "verify", "--man=no"]
-        done = run(argv + ["--recursive-errors=no"] + names, timeout=60)
+        done = run(argv + ["--recursive-errors=no"] + names, timeout=PATIENCE)
         if "unrecognized option" in done.stderr:  # --recursive-errors begins with systemd 250
-            done = run(argv + names, timeout=60)
+            done = run(argv + names, timeout=PATIENCE)
         if done.returncode in (124, 127):
             return [done.stderr]
         lines = [line for line in (done.stdout + done.stderr).splitlines() if stage in line]
@@ -88,7 +91,7 @@ def _apparmor(bundle):
     faults = []
     for item in bundle.artifacts:
         if item.kind == "apparmor":
-            done = run(["apparmor_parser", "-Q", "-K"], stdin=item.content.decode(), timeout=60)
+            done = run(["apparmor_parser", "-Q", "-K"], stdin=item.content.decode(), timeout=PATIENCE)
             if done.returncode != 0:
                 text = " ".join((done.stderr or done.stdout).split())
                 faults.append("%s: %s" % (os.path.basename(item.path), text))
@@ -112,7 +115,9 @@ def _nftables(bundle, check):
     try:
         for item in rules:
             done = run(
-                ["unshare", "--net", "--", "nft", "-c", "-f", "-"], stdin=item.content.decode(), timeout=30
+                ["unshare", "--net", "--", "nft", "-c", "-f", "-"],
+                stdin=item.content.decode(),
+                timeout=PATIENCE,
             )
             if done.returncode != 0:
                 text = " ".join(done.stderr.split()).replace("/dev/stdin", os.path.basename(item.path))
