@@ -46,7 +46,7 @@ demo: ## A lab fleet, a policy in stages, a faulty one caught and rolled back, t
 test: ## All tests: static checks, unit, oracles, exams, package, sanity, real lab hosts
 	@tests/setup/packages.sh test
 	tests/setup/venv.sh $(VENV) $(PYTHON)
-	tests/setup/stages.sh lint unit exams matrix package sanity lab
+	tests/setup/stages.sh lint unit exams matrix package sanity transaction lab
 
 include tests/tests.mk
 include roles/lab/lab.mk

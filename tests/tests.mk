@@ -67,6 +67,11 @@ test-sanity: venv ## ansible-test sanity on a copy of what is tracked
 test-lab: venv ## The short tests on real hosts (brings a lab of its own up and down again)
 	@tests/setup/lab.sh tests/setup/on_lab.sh short
 
+.PHONY: test-transaction
+test-transaction: venv ## The host transaction, short, on containers: kills, faults, lockouts, races (needs root)
+	@if [ "$$(id -u)" = 0 ]; then KIND=nspawn HOSTS=2 SUITES=bookworm,trixie tests/setup/lab.sh tests/setup/transaction.sh
+	else echo "skipped: containers need root"; fi
+
 .PHONY: test-lab-all
 test-lab-all: venv ## All tests on real hosts: rollouts, transactions, proofs, the road; about an hour when emulated
 	@tests/setup/lab.sh tests/setup/on_lab.sh all

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from lab_host import LabHost, every
 exam.sys.path.append(str(exam.ROOT / "tests/unit/plugins/module_utils"))
 WALKS, RACES = int(os.environ.get("WALKS", "10000")), int(os.environ.get("RACES", "200"))
 SEED, WINDOW, AROUND = int(os.environ.get("SEED", "1")), 3, 0.05
+KIND = os.environ.get("BULKHEAD_LAB_KIND", "")
 STATE = "/var/lib/bulkhead/nginx"
 OTHER = ("max_open: 4096", "max_open: 4000")
 UNTIL = "import time\nwhile time.clock_gettime(time.CLOCK_BOOTTIME) < {moment}:\n    time.sleep(0.001)\n"
@@ -59,6 +61,7 @@ class Race:
 
     def __init__(self, host: LabHost) -> None:
         self.host, self.faults, self.ends = host, list[str](), Counter[str]()
+        self.random = random.Random(f"{SEED}-{host.name}")
 
     def ask(self, operation: str, request: dict[str, Any], before: str = "") -> dict[str, Any]:
         from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.program import pack
@@ -86,16 +89,18 @@ class Race:
         bundle = next(one for one in self.bundles if one["digest"] != old)
         answer = self.ask("apply", {"bundle": bundle, "confirm_within": WINDOW})
         if answer.get("state") != "pending":
-            self.faults.append(f"race {number}: not pending but {answer.get('state')}: {answer.get('msg')}")
+            self.faults.append(
+                f"{self.host.name}, race {number}: not pending but {answer.get('state')}: {answer.get('msg')}"
+            )
             return
         deadline = int(self.host.ssh(f"grep -o '\"deadline\": [0-9]*' {STATE}/pending.json").split()[-1])
-        moment = deadline + random.uniform(-AROUND, AROUND)
+        moment = deadline + self.random.uniform(-AROUND, AROUND)
         told = self.ask(
             "confirm", {"policy": "nginx", "nonce": answer["nonce"]}, UNTIL.format(moment=moment)
         )["state"]
         quiet = f"ls {STATE}/pending.json {STATE}/reverting.json 2>/dev/null || true"
         if not self.host.until(lambda: self.host.ssh(quiet) == "", 60):
-            self.faults.append(f"race {number}: still under way after 60 s")
+            self.faults.append(f"{self.host.name}, race {number}: still under way after 60 s")
             return
         active = self.host.ssh(f"cat {STATE}/active")
         events = {entry["event"] for entry in self.host.receipts() if entry.get("nonce") == answer["nonce"]}
@@ -105,7 +110,7 @@ class Race:
         number_of = "LimitNOFILE=4096" if active == self.bundles[1]["digest"] else "LimitNOFILE=4000"
         if (ended, active) != wanted or limit != number_of or told not in ("CONFIRMED", "TOO_LATE"):
             self.faults.append(
-                f"race {number}: told {told}, the receipts say {ended}, active is {active[:12]}, {limit}"
+                f"{self.host.name}, race {number}: told {told}, receipts say {ended}, active {active[:12]}, {limit}"
             )
         self.ends[told] += 1
 
@@ -113,27 +118,36 @@ class Race:
         self.host.run(state="absent", epoch=2**31)
 
 
+def work(name: str, folder: Path, share: int) -> Race:
+    race = Race(LabHost(name, folder, show=lambda _text: None))
+    try:
+        race.begin()
+        for number in range(share):
+            race.one(number)
+    except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as problem:
+        race.faults.append(f"{name}: {problem!r}"[:600])
+    race.end()
+    return race
+
+
 def main() -> None:
     began = time.monotonic()
     ends, short = walks()
     figures: dict[str, object] = {"walks": sum(ends.values()), "walks ended": dict(sorted(ends.items()))}
-    name = next(iter(every()), "")
-    if RACES and not name:
+    hosts = every(KIND) if RACES else []
+    if RACES and not hosts:
         short.append("no lab is up (make lab-up)")
     elif RACES:
-        random.seed(SEED)
-        with tempfile.TemporaryDirectory() as folder:
-            race = Race(LabHost(name, Path(folder), show=lambda _text: None))
-            race.begin()
-            try:
-                for number in range(RACES):
-                    race.one(number)
-            finally:
-                race.end()
-        figures["races"] = dict(sorted(race.ends.items()))
-        short += race.faults
-        if sum(race.ends.values()) < RACES:
-            short.append(f"{sum(race.ends.values())} races of {RACES}")
+        share = -(-RACES // len(hosts))
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
+            for name in hosts:
+                Path(folder, name).mkdir()
+            found = list(pool.map(lambda name: work(name, Path(folder, name), share), hosts))
+        told = sum((race.ends for race in found), Counter())
+        figures |= {"hosts": len(hosts), "races": dict(sorted(told.items()))}
+        short += [fault for race in found for fault in race.faults]
+        if told.total() < RACES:
+            short.append(f"{told.total()} races of {RACES}")
     exam.end("race", {**figures, "seconds": round(time.monotonic() - began)}, short)
 
 
