@@ -53,8 +53,8 @@ class Account:
         found: set[str] = set()
         for text in self.texts:
             for word in (text, *text.split()):
-                word = word.lstrip("@-:+!|")
-                found |= _places(word, slash)
+                # A command's prefixes, which the name of a folder can begin with as well.
+                found |= _places(word, slash) | _places(word.lstrip("@-:+!|"), slash)
         # ExecSearchPath= is a list of folders in which a command's bare name is looked for.
         folders = {
             one for text in self.texts if ":/" in text for one in text.split(":") if one.startswith("/")
