@@ -134,6 +134,8 @@ class Compilation:
     units: tuple[str, ...] = ()  # units of our own, to be started before the application
     # (clause id, why): what undoes a clause whichever backend carries it. With one, none counts as enforced.
     holes: tuple[tuple[str, str], ...] = ()
+    # (clause id, why): what this backend's own means open beyond a grant; another one that enforces it closes that.
+    loose: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

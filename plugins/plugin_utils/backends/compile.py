@@ -135,17 +135,28 @@ def join(manifest: Manifest, os: OS, made: Iterable[Compilation], today: date) -
     """One verdict for each clause and override, in the manifest's order.
 
     What closes something is as good as the best that any backend gives, and a clause that nobody claims is refused.
-    What opens something is not enforced where one backend keeps it closed. A hole that no mechanism closes lowers
-    whatever was said, and below "enforced" nothing that a backend said is left out. Verdicts of equal rank are
-    merged. A valid waiver turns refused and partial into waived and keeps the reason.
+    What opens something is not enforced where one backend keeps it closed, nor where one opens more than it says and
+    no other closes that again. A hole that no mechanism closes lowers whatever was said, and below "enforced" nothing
+    that a backend said is left out. Verdicts of equal rank are merged. A valid waiver turns refused and partial into
+    waived and keeps the reason.
     """
     given: dict[str, list[Verdict]] = {}
     holes: dict[str, list[str]] = {}
+    made = list(made)
+    exact = {
+        verdict.clause
+        for compilation in made
+        for verdict in compilation.verdicts
+        if verdict.status is Status.ENFORCED and verdict.clause not in dict(compilation.loose)
+    }
     for compilation in made:
         for verdict in compilation.verdicts:
             given.setdefault(verdict.clause, []).append(verdict)
         for clause, why in compilation.holes:
             holes.setdefault(clause, []).append(why)
+        for clause, why in compilation.loose:
+            if clause not in exact:
+                holes.setdefault(clause, []).append(why)
     waivers = [waiver for waiver in manifest.waivers if waiver.on is os]
     names = [(clause.id, clause.section, isinstance(clause, _GRANTS)) for clause in manifest.clauses]
     names += [(override.id, override.id, True) for override in manifest.overrides if override.os is os]

@@ -218,9 +218,13 @@ def _incoming(table: _Table) -> list[tuple[Listen, list[str]]]:
             table.say(clause, Status.REFUSED, str(error))
             continue
         table.say(clause, Status.ENFORCED)
-    missing = [UNMATCHED, UNKEPT]
-    if not binds_filtered(table.manifest, table.host):
-        missing.insert(0, "bind() and listen() of another port succeed, but no packet arrives there")
+    # systemd 257 was seen to lose SocketBindDeny= with a daemon-reload.
+    when = " after the next daemon-reload" if binds_filtered(table.manifest, table.host) else ""
+    missing = [
+        f"bind() and listen() of another port succeed{when}, but no packet arrives there",
+        UNMATCHED,
+        UNKEPT,
+    ]
     if table.host.sockets:
         missing.append(
             f"sockets that {', '.join(table.host.sockets)} opens belong to its cgroup and are not matched"

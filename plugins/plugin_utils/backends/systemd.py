@@ -61,4 +61,5 @@ def compile(manifest: Manifest, features: Features) -> Compilation:
         readbacks=tuple(plan.readbacks),
         probes=tuple(plan.probes),
         holes=tuple(plan.holes),
+        loose=tuple(plan.loose),
     )

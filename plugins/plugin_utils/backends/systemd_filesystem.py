@@ -52,6 +52,10 @@ _KINDS: tuple[tuple[type[PathClause], str], ...] = (
     (Spawn, EXECUTE),
     (UnixSocket, SOCKET),
 )
+_NARROWED = (
+    "inside of a wider grant, this holds for what is there when the unit starts: a file or directory put in its place "
+    "while the unit runs has the wider grant's rights until the next restart"
+)
 _FILE_SUFFIXES = (".pid", ".sock", ".socket", ".lock", ".ctl")
 
 
@@ -98,7 +102,8 @@ def _grants(plan: Plan) -> tuple[list[Grant], list[str]]:
                 if word == WRITE and _made_at_start(plan, path):
                     # A file that does not exist at start cannot be mounted over: its directory has to be open.
                     opened.append(f"/run is writable as a whole, because {path} is made in it at start")
-                    plan.partial(clause, "ReadWritePaths", detail=opened[-1])
+                    plan.enforce(clause, "ReadWritePaths")
+                    plan.loose.append((clause.id, opened[-1]))
                     grants.append(Grant("/run", WRITE, clause.id, reveals=False))
                     continue
                 grants.append(Grant(path, word, clause.id))
@@ -244,11 +249,9 @@ def _write_mounts(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
         text.add("ReadWritePaths", quote(f"-{path}", clause), clause)
     for path, clause in layout.read_only:
         text.add("ReadOnlyPaths", quote(f"-{path}", clause), clause)
-    if plan.host.container and not any(
-        grant.kind == WRITE and within("/run", grant.path) for grant in grants
-    ):
-        # With a /proc of the unit's own, systemd 252 in a container leaves /run writable where other mounts of /run lie
-        # hidden below one, as nspawn has them; named by itself it is closed.
+    if not any(grant.kind == WRITE and within("/run", grant.path) for grant in grants):
+        # With a /proc of the unit's own, systemd 252 leaves /run writable where other mounts of it lie hidden below
+        # one, such as a container's or those of credentials; named by itself it is closed.
         text.add("ReadOnlyPaths", "-/run", write)
         plan.mount(write, "/run", "ro")
     for key in ("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "BindPaths"):
@@ -348,10 +351,5 @@ def _judge_narrowed(plan: Plan, grants: list[Grant], hidden: list[Hidden]) -> No
         said = plan.verdicts.get(grant.clause)
         if said and said.status is Status.ENFORCED:
             mechanisms = (*said.mechanisms, "systemd ReadOnlyPaths", "systemd NoExecPaths")
-            plan.verdicts[grant.clause] = replace(
-                said,
-                status=Status.PARTIAL,
-                mechanisms=tuple(dict.fromkeys(mechanisms)),
-                detail="inside of a wider grant, this holds for what is there when the unit starts: a file or "
-                "directory put in its place while the unit runs has the wider grant's rights until the next restart",
-            )
+            plan.verdicts[grant.clause] = replace(said, mechanisms=tuple(dict.fromkeys(mechanisms)))
+            plan.loose.append((grant.clause, _NARROWED))

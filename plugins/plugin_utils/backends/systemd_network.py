@@ -148,5 +148,7 @@ def _bind(plan: Plan) -> None:
     if not ports:
         plan.text.clear("SocketBindAllow", closure.id)
     plan.property(closure, "SocketBindDeny", "any")
-    unseen = "does not touch sockets that are handed in" if plan.host.sockets else ""
-    plan.partial(closure, "SocketBindDeny", detail=unseen)
+    missing = ["systemd forgets SocketBindDeny with a daemon-reload, until the unit starts anew"]
+    if plan.host.sockets:
+        missing.append("does not touch sockets that are handed in")
+    plan.partial(closure, "SocketBindDeny", detail="; ".join(missing))

@@ -28,6 +28,7 @@ class Plan:
         self.readbacks: list[ReadBack] = []
         self.probes: list[Probe] = []
         self.holes: list[tuple[str, str]] = []
+        self.loose: list[tuple[str, str]] = []
 
     def one(self, kind: type[C]) -> C | None:
         """The setting of this kind, or None where the policy has none."""

@@ -99,7 +99,11 @@ def test_the_read_back_tells_the_running_units_apart(options: list[str], ok: boo
             return options if where == "/" else ["ro"]
 
     made = compile_bundle(manifest(*CLAUSES), host(), TODAY).to_data()["readbacks"]
-    mounts = [one for one in made if one["kind"] == "mount_option" and one["clause"] == "filesystem.write"]
+    mounts = [
+        one
+        for one in made
+        if one["kind"] == "mount_option" and (one["key"], one["clause"]) == ("/", "filesystem.write")
+    ]
     assert [one["ok"] for one in readback.evaluate(mounts, Facts(), UNIT)] == [ok]
 
 

@@ -189,7 +189,7 @@ def shared_file(name):
 ACTS = {
     function.__name__: function
     for function in (
-        connect, connect_many, connect_fast, connect_mapped, bind, listen, listen_unbound, serve_many, family,
-        raw_socket, unix, shared_memory, message_queue, bus, shared_file,
+        connect, connect_many, connect_fast, connect_mapped, join_group, bind, listen, listen_unbound, serve_many,
+        family, raw_socket, unix, shared_memory, message_queue, bus, shared_file,
     )
 }  # fmt: skip

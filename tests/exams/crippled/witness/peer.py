@@ -93,7 +93,7 @@ def burn(seconds):
 def disk(path, seconds):
     from acts_limits import write_direct
 
-    return _work(lambda: write_direct(path, seconds))
+    return _work(lambda: write_direct(path, seconds)[0])
 
 
 def burnt():

@@ -102,6 +102,25 @@ def test_a_hole_lowers_what_any_backend_says(status, detail, want):
         assert found == of(Status.PARTIAL, "x", want)
 
 
+@pytest.mark.parametrize(
+    ("other", "want"),
+    [
+        (Status.ENFORCED, Status.ENFORCED),  # another lock holds exactly that
+        (Status.PARTIAL, Status.PARTIAL),
+        (Status.REFUSED, Status.PARTIAL),
+        (None, Status.PARTIAL),
+    ],
+)
+def test_what_one_backend_opens_beyond_a_grant_counts_unless_another_closes_it(other, want):
+    grant = m.Write("w", path=path("/run/demo.pid"))
+    wide = Compilation(verdicts=(Verdict("w", Status.ENFORCED, ("a",)),), loose=(("w", "all of it is open"),))
+    second = [Compilation(verdicts=(Verdict("w", other, ("b",), "why"),))] if other else []
+    for order in ([wide, *second], [*second, wide]):
+        (found,) = join(manifest(grant), m.OS.LINUX, order, TODAY)
+        assert found.status is want
+        assert ("all of it is open" in found.detail) is (want is not Status.ENFORCED)
+
+
 def test_equals_are_merged():
     assert said(of(Status.PARTIAL, "a", "one"), of(Status.PARTIAL, "b", "two")) == Verdict(
         "processes.max", Status.PARTIAL, ("a", "b"), "one; two"

@@ -19,10 +19,11 @@ CLOSED = m.WriteClosure("filesystem.write")
         (True, (), True),
         (True, (m.Write("w", path=path("/run/demo")),), True),
         (True, (m.Write("w", path=path("/run")),), False),
-        (False, (), False),
+        (False, (), True),
+        (False, (m.Write("w", path=path("/run")),), False),
     ],
 )
-def test_in_a_container_run_is_closed_by_name(
+def test_run_is_closed_by_name_unless_all_of_it_is_granted(
     container: bool, grants: tuple[m.Write, ...], closed: bool
 ) -> None:
     made = by_systemd(CLOSED, *grants, on=host(container=container))

@@ -194,10 +194,10 @@ def test_libraries_stay_closed_in_a_wider_grant_and_that_is_said() -> None:
 def test_a_device_of_the_hosts_own_leaves_the_folder_of_devices_closed() -> None:
     made = by_systemd(WRITE, DEVICES, m.Device("d", path=path("/dev/fuse")))
     assert values(made, "PrivateDevices") == ["no"]
-    assert values(made, "ReadOnlyPaths") == ["/dev"]
+    assert values(made, "ReadOnlyPaths") == ["-/run", "/dev"]
     assert "/dev" in values(made, "NoExecPaths")
     assert verdict(made, DEVICES.id).status is Status.ENFORCED
-    assert values(by_systemd(WRITE, DEVICES), "ReadOnlyPaths") == []
+    assert values(by_systemd(WRITE, DEVICES), "ReadOnlyPaths") == ["-/run"]
 
 
 def test_nodes_cannot_be_made_where_devices_are_private() -> None:

@@ -81,7 +81,7 @@ def test_mounts_decide_as_the_policy_says(found, file):
         assert getattr(mounts, action)(file) is wanted, (action, mounts.lists)
 
 
-def test_a_grant_inside_of_a_wider_one_is_partial_and_says_until_when():
+def test_a_grant_inside_of_a_wider_one_is_loose_and_says_until_when():
     made = by_systemd(
         *CLOSED,
         m.Write("w", path=path("/srv/app")),
@@ -90,13 +90,12 @@ def test_a_grant_inside_of_a_wider_one_is_partial_and_says_until_when():
         m.Read("d", path=path("/opt/tools/data")),
         m.Read("other", path=path("/data")),
     )
-    assert values(made, "ReadOnlyPaths") == ["-/opt/tools/data", "-/srv/app/static"]
+    assert values(made, "ReadOnlyPaths") == ["-/opt/tools/data", "-/run", "-/srv/app/static"]
     assert {"-/opt/tools/data", "-/srv/app/static"} <= set(values(made, "NoExecPaths"))
     for clause in ("r", "d"):
-        said = verdict(made, clause)
-        assert said.status is Status.PARTIAL
-        assert "put in its place while the unit runs has the wider grant's rights" in said.detail
-    assert {verdict(made, clause).status for clause in ("w", "x", "other")} == {Status.ENFORCED}
+        assert "put in its place while the unit runs has the wider grant's rights" in dict(made.loose)[clause]
+    assert sorted(dict(made.loose)) == ["d", "r"]
+    assert {verdict(made, clause).status for clause in ("w", "x", "other", "d", "r")} == {Status.ENFORCED}
 
 
 def test_what_is_denied_around_it_is_no_wider_grant():
@@ -106,13 +105,13 @@ def test_what_is_denied_around_it_is_no_wider_grant():
         m.Deny("d", path=path("/srv/app/private")),
         m.Read("r", path=path("/srv/app/private/public")),
     )
-    assert verdict(made, "r").status is Status.ENFORCED
+    assert verdict(made, "r").status is Status.ENFORCED and made.loose == ()
     assert "-/srv/app/private/public" in values(made, "BindReadOnlyPaths")
 
 
-def test_reading_inside_of_a_private_folder_is_partial():
+def test_reading_inside_of_a_private_folder_is_loose():
     made = by_systemd(*CLOSED, m.Write("w", path=path("/tmp")), m.Read("r", path=path("/tmp/in")))
-    assert verdict(made, "r").status is Status.PARTIAL
+    assert list(dict(made.loose)) == ["r"]
 
 
 def test_a_socket_takes_nothing_from_the_folder_that_it_is_in():
@@ -122,7 +121,7 @@ def test_a_socket_takes_nothing_from_the_folder_that_it_is_in():
         m.Write("w", path=path("/run/app")),
         m.UnixSocket("u", path=path("/run/app/x.sock")),
     )
-    assert values(made, "ReadOnlyPaths") == []
+    assert values(made, "ReadOnlyPaths") == ["-/run"]
     assert values(made, "ReadWritePaths") == ["-/run/app"]
 
 
