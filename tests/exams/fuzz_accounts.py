@@ -56,9 +56,9 @@ class Account:
                 # A command's prefixes, which the name of a folder can begin with as well.
                 found |= _places(word, slash) | _places(word.lstrip("@-:+!|"), slash)
         # ExecSearchPath= is a list of folders in which a command's bare name is looked for.
-        folders = {
-            one for text in self.texts if ":/" in text for one in text.split(":") if one.startswith("/")
-        }
+        lists = [one.value for one in self.manifest.overrides if one.key == "ExecSearchPath"]
+        lists += [text for text in self.texts if ":/" in text]
+        folders = {one for text in lists for one in text.split(":") if one.startswith("/")}
         names = {text.split()[0].lstrip("@-:+!|") for text in self.texts if text.strip()}
         found |= {f"{folder}/{name}" for folder in folders for name in names}
         if self.host.data.get("merged_usr"):

@@ -292,7 +292,8 @@ class Host:
     def _directory_names(self, key: str) -> list[str]:
         words = [word for value in self.values(key) for word in self.expanded(value).split()]
         names = [word.split(":")[0] for word in words]
-        return [name for name in names if ".." not in name.split("/")]  # systemd makes none of these
+        # systemd makes none that is absolute or goes upwards.
+        return [name for name in names if not name.startswith("/") and ".." not in name.split("/")]
 
     def _private_keys(self) -> tuple[str, ...]:
         """Directives whose directories lie in a folder 'private', and only a link to them where they are named.

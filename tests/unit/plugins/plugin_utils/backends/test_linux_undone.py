@@ -234,3 +234,10 @@ def test_groups_set_by_hand_are_weighed() -> None:
 def test_a_store_of_descriptors_set_by_hand_is_said() -> None:
     made = by_systemd(WRITE, overrides=overrides(("FileDescriptorStoreMax", "5")))
     assert [clause for clause, why in made.holes if "before the sandbox" in why] == [WRITE.id]
+
+
+def test_what_systemd_makes_none_of_opens_nothing() -> None:
+    said = verdict(
+        by_systemd(WRITE, on=host(service={"StateDirectory": ["/opt/x ../y a/../../z kept"]})), WRITE.id
+    )
+    assert said.detail == "/var/lib/kept is writable, because the unit's own StateDirectory= makes it"
