@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +92,22 @@ class Fleet:
             timeout=3600,
         )
 
+    def task(self, host: str, options: str) -> str:
+        """What one task of the sandbox module says, told to a host by nobody's rollout."""
+        program = str(Path(sys.executable).with_name("ansible"))
+        argv = [program, "-i", self.inventory, host, "-m", "bulkhead.fleet.sandbox", "-a", options]
+        given = ["-e", json.dumps({"policies_dirs": [str(self.work / "policies")]})]
+        done = subprocess.run(
+            [*argv, *given],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=600,
+        )
+        return done.stdout + done.stderr
+
     @contextmanager
     def playing(self, name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """The same beside what the exam does; whatever is left of it is ended."""
@@ -134,6 +150,14 @@ class Fleet:
                 return False
             time.sleep(0.02)
         return False
+
+    def until(self, ready: Callable[[], bool], seconds: float) -> bool:
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit:
+            if ready():
+                return True
+            time.sleep(0.5)
+        return ready()
 
     # --- hosts ---
 

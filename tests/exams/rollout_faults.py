@@ -1,327 +1,113 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exam: faults of a rollout that meet the controller, each injected, the end state read from the hosts' files.
+"""Exam: every fault that a rollout has to survive, each injected, the end state read from the hosts' files.
 
 On hosts that are files (see the connection that makes them up). Faults inside of a host (power cuts, full disks, a
-guard that is killed, clocks that jump) are tried by tests/lab on machines of their own. ONLY=name runs one of them.
+guard that is killed, clocks that jump) are tried by exams on machines of their own: LIST says by which one.
+ONLY="name name" runs some of them.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import exam
 import fleet as fleets
+import rollout_faults_hosts as hosts
+import rollout_faults_records as records
+import rollout_faults_runs as runs
+from rollout_world import Shortfall, World
 
 HOSTS = int(os.environ.get("HOSTS", "4"))
-ONLY = os.environ.get("ONLY", "")
+ONLY = os.environ.get("ONLY", "").split()
+Fault = Callable[[World], None]
+FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (*hosts.FAULTS, *records.FAULTS, *runs.FAULTS)}
+# Each fault that a rollout has to survive, and where it is tried: here by name, or in the exam of that file.
+LIST: dict[str, tuple[str, ...]] = {
+    "apply fails on one host": ("apply_fails",),
+    "host unreachable before": ("unreachable_before",),
+    "host unreachable during": ("unreachable_during",),
+    "host unreachable after": ("unreachable_after",),
+    "policy breaks sshd": ("lockout.py",),
+    "controller killed at every journaled step": ("controller_kill.py",),
+    "controller killed for good": ("killed_for_good_between_apply_and_confirm", "kill.py"),
+    "two controllers": ("two_controllers", "controller_that_was_thought_dead"),
+    "power cut at every state": ("powercut.py",),
+    "reboot in the confirm window": ("powercut.py",),
+    "disk full": ("faults.py",),
+    "torn journal line": ("torn_journal",),
+    "truncated pending file": ("faults.py",),
+    "guard killed": ("kill.py", "faults.py"),
+    "confirm at the deadline": ("race.py",),
+    "stale marker": ("faults.py",),
+    "clock jump of a day": ("faults.py",),
+    "telemetry missing": ("telemetry_missing", "denials_unreadable"),
+    "telemetry stale": ("telemetry_stale",),
+    "denials that begin late": ("denials_that_begin_late",),
+    "crash loop that looks active": ("sick_after_the_change", "crash_loop_that_looks_active"),
+    "rollback failing on one of N": ("rollback_fails_on_one", "host_gone_from_the_inventory"),
+    "drift during soak": ("drift_during_the_soak", "changed_during_the_soak"),
+    "host reinstalled under the same name": (
+        "reinstalled_under_the_same_name",
+        "reinstalled_during_the_rollout",
+    ),
+    "--limit": ("limit", "sliced_job"),
+    "offline host returns": ("unreachable_within_the_budget_and_back_later", "never_to_an_aborted_version"),
+    "slow host": ("slow_host",),
+    "same digest again": ("same_digest_again",),
+    "half-finished earlier run of the same version": ("earlier_run_half_finished",),
+    "tampered policy": ("another_policy_than_planned", "approval.py"),
+    "tampered journal": ("tampered_journal", "tampered_plan"),
+    "tampered receipt": ("tampered_receipts", "bitflips.py"),
+    "author approving himself": ("author_approving_himself", "approval.py"),
+    "abort while a gate runs": ("abort_while_a_gate_runs", "paused_while_it_soaks"),
+    "report sink down": ("report_sink_down", "report_sink_hangs"),
+}
 
 
-class Shortfall(Exception):
-    pass
+def unlisted() -> list[str]:
+    """What the list names and nobody tries, and what is tried and in no list."""
+    there = {path.name for path in Path(__file__).parent.glob("*.py")}
+    named = {name for names in LIST.values() for name in names}
+    return [f"nobody tries {name}" for name in sorted(named - there - set(FAULTS))] + [
+        f"{name} is in no list" for name in sorted(set(FAULTS) - named)
+    ]
 
 
-class World:
-    """A fleet that has version 1. ``before``: what it held then."""
-
-    def __init__(self, fleet: fleets.Fleet) -> None:
-        self.fleet, self.number = fleet, 1
-        self.before = fleet.holds()
-
-    @property
-    def last(self) -> str:
-        return self.fleet.names[-1]
-
-    def new(self) -> None:
-        self.number += 1
-        self.fleet.version(self.number)
-
-    def play(self, name: str, *arguments: str, ok: bool) -> str:
-        done = self.fleet.play(name, *arguments)
-        if (done.returncode == 0) is not ok:
-            raise Shortfall(f"{name} ended with {done.returncode}: {done.stdout[-500:]}")
-        return done.stdout
-
-    def back(self, *but: str) -> None:
-        held = self.fleet.holds()
-        wrong = [host for host in held if host not in but and held[host] != self.before[host]]
-        if wrong:
-            raise Shortfall(f"not as before: {wrong}")
-
-    def updated(self, *but: str) -> None:
-        held = self.fleet.holds()
-        same = [h for h in held if h not in but and (held[h][1] or held[h][0] == self.before[h][0])]
-        if same:
-            raise Shortfall(f"not updated: {same}")
-
-    def says(self, output: str, *texts: str) -> None:
-        flat = " ".join(output.split())
-        for text in texts:
-            if text not in flat:
-                raise Shortfall(f"nobody was told: {text}")
-
-
-def apply_fails(w: World) -> None:
-    w.fleet.fault(w.last, "broken")
-    w.says(w.play("rollout", ok=False), f"{w.last}: apply: reverted")
-    w.back()
-
-
-def unreachable_before(w: World) -> None:
-    w.fleet.fault(w.last, "away")
-    w.play("rollout", ok=False)
-    w.back()
-
-
-def unreachable_within_the_budget_and_back_later(w: World) -> None:
-    w.fleet.fault(w.last, "away")
-    w.play("rollout", "-e", "rollout_max_failed=1", "-e", '{"rollout_waves": [100]}', ok=True)
-    w.updated(w.last)
-    w.fleet.fault(w.last, "away", on=False)
-    w.play("catch_up", ok=True)
-    w.updated()
-    traces = w.fleet.traces()
-    w.says(w.play("catch_up", ok=True), "0 hosts to catch up")
-    if w.fleet.traces() != traces:
-        raise Shortfall("catching up twice changed something")
-
-
-def unreachable_during(w: World) -> None:
-    w.fleet.fault(w.last, "mute")
-    w.play("rollout", "-e", "rollout_confirm_within=5", ok=False)
-    w.fleet.fault(w.last, "mute", on=False)
-    w.play("rollback", ok=True)
-    w.back()
-
-
-def never_to_an_aborted_version(w: World) -> None:
-    w.fleet.fault(w.last, "broken")
-    w.play("rollout", ok=False)
-    w.fleet.fault(w.last, "broken", on=False)
-    w.says(w.play("resume", ok=False), "aborted")
-    w.says(w.play("promote", "-e", "reason=please", ok=False), "an aborted rollout never starts again")
-    # The version that was promoted is the one before; the policy's file has the aborted one.
-    w.play("catch_up", ok=True)
-    w.back()
-
-
-def two_controllers(w: World) -> None:
-    with w.fleet.playing("rollout", "-e", "rollout_soak=600") as first:
-        w.fleet.wait_for(first, lambda lines: any(line["outcome"] == "changed" for line in lines[-3:]))
-        w.says(w.play("rollout", ok=False), "is being changed by a rollout to")
-        w.play("abort", "-e", "reason=exam", ok=True)
-        if first.wait(timeout=300) == 0:
-            raise Shortfall("the aborted rollout says that all is well")
-    w.back()
-
-
-def paused_while_it_soaks(w: World) -> None:
-    with w.fleet.playing("rollout", "-e", "rollout_soak=600") as first:
-        w.fleet.wait_for(first, lambda lines: any(line["outcome"] == "changed" for line in lines[-3:]))
-        w.play("pause", "-e", "reason=exam", ok=True)
-        if first.wait(timeout=300) == 0:
-            raise Shortfall("the paused rollout says that it passed")
-    held = w.fleet.holds()
-    if sum(held[host] != w.before[host] for host in held) != 1:
-        raise Shortfall("more or less than the pilot has changed")
-    w.play("rollback", ok=True)
-    w.back()
-
-
-def sick_after_the_change(w: World) -> None:
-    w.fleet.fault(w.fleet.names[0], "sick")
-    w.says(w.play("rollout", ok=False), "status 502")
-    w.back()
-
-
-def denials_that_begin_late(w: World) -> None:
-    w.fleet.fault(w.fleet.names[0], "noisy")
-    told = {"rollout_denials": True, "rollout_poll": 1, "rollout_soak": 120}
-    w.says(w.play("rollout", "-e", json.dumps(told), ok=False), "e-value")
-    w.back()
-
-
-def telemetry_missing(w: World) -> None:
-    w.says(
-        w.play("rollout", "-e", '{"rollout_gates": [{"url": "http://127.0.0.1:9/"}]}', ok=False), "no answer"
-    )
-    if all(held == w.before[host] for host, held in w.fleet.holds().items()):
-        raise Shortfall("the pilot did not stay as it was")
-    w.play("rollback", ok=True)
-    w.back()
-
-
-def report_sink_down(w: World) -> None:
-    hooks = json.dumps(
-        {"rollout_webhooks": ["http://127.0.0.1:9/s3cret"], "rollout_metrics": "/no/such/folder"}
-    )
-    if "s3cret" in w.play("rollout", "-e", hooks, ok=True):
-        raise Shortfall("the address of the webhook was shown")
-    w.updated()
-
-
-def same_digest_again(w: World) -> None:
-    w.play("rollout", ok=True)
-    traces = w.fleet.traces()
-    w.play("rollout", ok=True)
-    if w.fleet.traces() != traces:
-        raise Shortfall("the second rollout changed something")
-
-
-def limit(w: World) -> None:
-    w.says(w.play("rollout", "--limit", w.last, ok=False), "cannot be limited with --limit")
-    w.back()
-    w.play("rollout", ok=True)
-    held = w.fleet.holds()
-    w.says(w.play("rollback", "--limit", w.last, ok=False), "and nothing was rolled back")
-    if w.fleet.holds() != held:
-        raise Shortfall("a limited rollback changed something")
-
-
-def host_gone_from_the_inventory(w: World) -> None:
-    w.play("rollout", ok=True)
-    path = w.fleet.inventory
-    text = Path(path).read_text()
-    data = json.loads(text)
-    del data["all"]["hosts"][w.last]
-    Path(path).write_text(json.dumps(data))
-    try:
-        w.says(w.play("rollback", ok=False), f"OWED: {w.last}")
-    finally:
-        Path(path).write_text(text)
-    w.back(w.last)
-    w.play("rollback", ok=True)
-    w.back()
-
-
-def reinstalled_under_the_same_name(w: World) -> None:
-    w.play("rollout", ok=True)
-    (w.fleet.work / f"hosts/{w.last}.json").unlink()
-    w.play("rollback", ok=True)
-    w.back(w.last)
-    if w.fleet.holds()[w.last] != ("", False):
-        raise Shortfall("the new host got something")
-
-
-def journal(w: World) -> Path:
-    return max(w.fleet.rollouts.glob("nginx-e*/journal.jsonl"))
-
-
-def torn_journal(w: World) -> None:
-    w.play("rollout", "-e", '{"rollout_pause_after": ["pilot"]}', ok=False)
-    with journal(w).open("a") as stream:
-        stream.write('{"phase": "gate", "outc')
-    w.play("resume", ok=True)
-    w.updated()
-
-
-def tampered_journal(w: World) -> None:
-    w.play("rollout", "-e", '{"rollout_pause_after": ["pilot"]}', ok=False)
-    text = journal(w).read_text()
-    journal(w).write_text(text.replace('"outcome":"pause"', '"outcome":"pass"'))
-    w.says(w.play("resume", ok=False), "was changed after it was written")
-    journal(w).write_text(text)
-    w.play("rollback", ok=True)
-    w.back()
-
-
-def tampered_plan(w: World) -> None:
-    w.play("rollout", "-e", '{"rollout_pause_after": ["pilot"]}', ok=False)
-    path = journal(w).with_name("plan.json")
-    path.write_text(path.read_text().replace('"max_failed": 0', '"max_failed": 9'))
-    held = w.fleet.holds()
-    w.says(w.play("resume", ok=False), "was changed after it was written")
-    if w.fleet.holds() != held:
-        raise Shortfall("something was changed by a plan that nobody made")
-
-
-def another_policy_than_planned(w: World) -> None:
-    w.play("rollout", "-e", '{"rollout_pause_after": ["pilot"]}', ok=False)
-    w.new()
-    held = w.fleet.holds()
-    w.says(w.play("resume", ok=False), "is not what")
-    if w.fleet.holds() != held:
-        raise Shortfall("another policy was applied than was planned")
-
-
-def earlier_run_half_finished(w: World) -> None:
-    with w.fleet.playing("rollout", "-e", "rollout_soak=600") as first:
-        w.fleet.wait_for(first, lambda lines: any(line["outcome"] == "changed" for line in lines[-3:]))
-    # It was killed for good; a new one of the same version finds what it left.
-    w.play("rollout", ok=True)
-    w.updated()
-
-
-def sliced_job(w: World) -> None:
-    w.says(w.play("rollout", "-e", "awx_job_slice_count=2", ok=False), "a rollout cannot be sliced")
-    w.back()
-
-
-def changed_during_the_soak(w: World) -> None:
-    """Somebody takes the pilot back while it soaks: what was judged is not what is there."""
-    pilot = w.fleet.names[0]
-    path = w.fleet.work / f"hosts/{pilot}.json"
-    old = path.read_text()
-    with w.fleet.playing("rollout", "-e", "rollout_soak=20") as first:
-        w.fleet.wait_for(first, lambda lines: any(line["outcome"] == "changed" for line in lines[-3:]))
-        path.write_text(old)
-        if first.wait(timeout=300) == 0:
-            raise Shortfall("a generation that is not there passed")
-    w.back()
-
-
-FAULTS: tuple[Callable[[World], None], ...] = (
-    apply_fails,
-    unreachable_before,
-    unreachable_within_the_budget_and_back_later,
-    unreachable_during,
-    never_to_an_aborted_version,
-    two_controllers,
-    paused_while_it_soaks,
-    sick_after_the_change,
-    denials_that_begin_late,
-    telemetry_missing,
-    report_sink_down,
-    same_digest_again,
-    limit,
-    host_gone_from_the_inventory,
-    reinstalled_under_the_same_name,
-    torn_journal,
-    tampered_journal,
-    tampered_plan,
-    another_policy_than_planned,
-    earlier_run_half_finished,
-    sliced_job,
-    changed_during_the_soak,
-)
+def tried(fault: Fault) -> str:
+    """What fell short, on a fleet of its own, or nothing."""
+    with tempfile.TemporaryDirectory() as work:
+        fleet = fleets.Fleet(Path(work) / "fleet", HOSTS)
+        try:
+            if (first := fleet.play("rollout")).returncode:
+                raise Shortfall(f"the first rollout failed: {first.stdout[-500:]}")
+            world = World(fleet)
+            world.new()
+            fault(world)
+        except (Shortfall, subprocess.SubprocessError, OSError, LookupError) as problem:
+            return str(problem) or repr(problem)
+    return ""
 
 
 def main() -> None:
-    shortfalls: list[str] = []
-    chosen = [fault for fault in FAULTS if ONLY in ("", fault.__name__)]
-    for fault in chosen:
-        with tempfile.TemporaryDirectory() as work:
-            fleet = fleets.Fleet(Path(work) / "fleet", HOSTS)
-            try:
-                if fleet.play("rollout").returncode:
-                    raise Shortfall("the first rollout failed")
-                world = World(fleet)
-                world.new()
-                fault(world)
-            except (Shortfall, subprocess.TimeoutExpired) as problem:
-                shortfalls.append(f"{fault.__name__}: {problem}")
-        print(
-            f"{fault.__name__}: {'ok' if not any(s.startswith(fault.__name__) for s in shortfalls) else 'SHORT'}",
-            flush=True,
-        )
-    exam.end("rollout-faults", {"faults": len(chosen), "survived": len(chosen) - len(shortfalls)}, shortfalls)
+    shortfalls, bad = unlisted(), 0
+    chosen = [name for name in FAULTS if not ONLY or name in ONLY]
+    for name in chosen:
+        began = time.monotonic()
+        problem = tried(FAULTS[name])
+        if problem:
+            bad += 1
+            shortfalls.append(f"{name}: {problem}")
+        print(f"{name}: {'SHORT' if problem else 'ok'}, {time.monotonic() - began:.0f} s", flush=True)
+    figures = {"faults": len(chosen), "survived": len(chosen) - bad, "listed": len(LIST)}
+    exam.end("rollout-faults", figures, shortfalls)
 
 
 if __name__ == "__main__":

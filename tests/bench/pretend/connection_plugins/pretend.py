@@ -3,8 +3,10 @@
 """Hosts that are files: a connection that answers as a host would, at once, so that only the controller costs.
 
 What a host holds is ``<PRETEND_DIR>/hosts/<name>.json``. A file ``<name>.<fault>`` beside it makes the host fail:
-``away`` (unreachable), ``sick`` (health checks fail), ``broken`` (an apply goes back by itself), ``mute`` (an apply is
-done, and its answer is lost), ``noisy`` (each look finds new denials).
+``away`` (unreachable), ``sick`` (health checks fail), ``looping`` (each look finds one more restart), ``slow`` (looks
+take SLOW seconds), ``drifted`` (a file of the sandbox is not as it was written), ``broken`` (an apply goes back by
+itself), ``mute`` (an apply is done, and its answer is lost), ``stuck`` (a way back fails), ``forged`` (its receipts
+were changed, and name another rollout), ``noisy`` (each look finds new denials), ``deaf`` (denials cannot be read).
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ options:
     vars:
       - name: ansible_host
 """
+SLOW = 10.0
 _GIVEN = re.compile(rb'GIVEN = r"""(\{.*\})"""')
 
 
@@ -186,6 +189,8 @@ class Host:
             return {"changed": False, "state": "unchanged", "digest": own["active"], "from": own["active"]}
         if request["epoch"] < own["epoch"]:
             return {"failed": True, "state": "refused", "msg": f"epoch {request['epoch']} is refused."}
+        if self.has("stuck"):
+            return {"failed": True, "state": "revert_failed", "msg": "a file is read-only."}
         answer = {
             "changed": True,
             "state": "reverted",
@@ -199,16 +204,20 @@ class Host:
         return answer
 
     def info(self, request: dict[str, Any], _check: bool) -> dict[str, Any]:
+        if self.has("slow"):
+            time.sleep(SLOW)
         own = self.of(request["policy"])
+        own["restarts"] += self.has("looping")
+        forged = "line 2 was changed after it was written" if self.has("forged") else ""
         current = next((r for r in reversed(own["receipts"]) if r["to"] == own["active"]), {})
         last = own["receipts"][-1] if own["receipts"] else None
         return {
             "active": own["active"],
             "state": "pending" if own["pending"] else "confirmed" if own["active"] else "none",
             "pending": own["pending"],
-            "rollout": current.get("rollout"),
+            "rollout": "nobodys" if forged else current.get("rollout"),
             "epoch": current.get("epoch"),
-            "receipts": {"count": len(own["receipts"]), "valid": True, "fault": "", "last": last},
+            "receipts": {"count": len(own["receipts"]), "valid": not forged, "fault": forged, "last": last},
             "recent": [
                 {k: r[k] for k in ("event", "from", "to", "rollout", "epoch")} for r in own["receipts"][-12:]
             ],
@@ -233,6 +242,8 @@ class Host:
         ]
         rest = {"clause": "rest", "outcome": "enforced", "failures": [], "unsure": [], "probes": []}
         clauses.append({**rest, "readbacks": [{**one, "ok": True} for one in bundle["readbacks"]]})
+        if self.has("drifted"):
+            clauses[-1] |= {"outcome": "failed", "failures": ["a file is not as it was written"]}
         return {"survey": found, "evidence": {"troubles": [], "clauses": clauses}}
 
     def denials(self, request: dict[str, Any], _check: bool) -> dict[str, Any]:
@@ -240,6 +251,8 @@ class Host:
         if not own["active"]:
             msg = f"policy {request['policy']} is not applied on this host."
             return {"failed": True, "state": "", "msg": msg}
+        if self.has("deaf"):
+            return {"failed": True, "state": "", "msg": "the journal cannot be read."}
         own["looks"] += 1
         # Of each generation another path: what an earlier one denied is known and counts no more.
         path = f"/srv/{own['active'][:12]}"
