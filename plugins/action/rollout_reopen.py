@@ -25,6 +25,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     slices,
     state,
     store,
+    witness,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
@@ -87,6 +88,7 @@ class ActionModule(ControllerAction):
         lines += [f"  by its receipt: {one.host} {one.policy} {one.outcome}" for one in news]
         if owed:
             lines.append("  it was aborted: what is owed goes back")
+        lines += [f"  {text}" for text in witness.lines(receipts)]
         return self._told(made, path, epoch, waves, lines)
 
     def _catch_up(
@@ -101,6 +103,7 @@ class ActionModule(ControllerAction):
         ready, away = resume.behind(made, journal.read(path).records, receipts)
         lines = [f"{made.rollout}: {review.count(len(ready), 'host')} to catch up"]
         lines += [f"  {name}" for name in ready] + [f"  still away: {name}" for name in away]
+        lines += [f"  {text}" for text in witness.lines(receipts)]
         if not ready:
             return self._told(made, path, made.epoch, [], lines)
         self._same_policies(made, given, variables)

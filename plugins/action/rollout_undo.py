@@ -18,6 +18,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     state,
     store,
     undo,
+    witness,
 )
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -60,4 +61,4 @@ class ActionModule(ControllerAction):
                 result = answers.result(variables["hostvars"], name, given["receipt"])
                 receipts[name] = {policy: answers.of(result, policy) for policy in plan.policies}
         back = undo.hosts(plan, records, receipts)
-        return told | {"back": back, "lines": undo.lines(plan, back)}
+        return told | {"back": back, "lines": [*undo.lines(plan, back), *witness.lines(receipts)]}

@@ -50,9 +50,9 @@ def tampered_receipts(w: World) -> None:
     """A host whose receipts were changed is no witness: the journal says who goes back, and people are told."""
     w.play("rollout", *PAUSED, ok=False)
     w.fleet.fault(w.first, "forged")
-    w.says(w.play("resume", ok=True), f"{w.first}: its receipts were tampered with")
+    w.says(w.play("resume", ok=True), f"{w.first}: its receipts cannot be trusted")
     w.updated()
-    w.says(w.play("rollback", ok=True), f"{w.first}: its receipts were tampered with")
+    w.says(w.play("rollback", ok=True), f"{w.first}: its receipts cannot be trusted")
     w.back()
 
 

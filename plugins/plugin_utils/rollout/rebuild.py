@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from . import witness
 from .errors import RolloutError
 from .journal import Record
 from .plan import Options, Plan, PlannedHost, Version, Wave
 
 WAVE = "rebuilt"
-Receipts = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
+Receipts = witness.Receipts
 
 
 def latest(receipts: Receipts) -> tuple[str, int]:
@@ -78,8 +79,8 @@ def rebuild(
 
 
 def _detail(receipt: Mapping[str, Any]) -> str:
-    fault = (receipt.get("receipts") or {}).get("fault")
-    return f"its receipts were tampered with: {fault}" if fault else "by the host's own receipt"
+    fault = witness.fault(receipt)
+    return witness.told(fault) if fault else "by the host's own receipt"
 
 
 def _entries(receipt: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:

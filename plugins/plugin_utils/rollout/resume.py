@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from . import state
+from . import state, witness
 from .journal import Record
 from .plan import Plan
 
 CATCH_UP = "catch-up"
-Receipts = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
+Receipts = witness.Receipts
 
 
 def reconcile(plan: Plan, records: Iterable[Record], receipts: Receipts, epoch: int) -> list[Record]:
@@ -49,7 +49,8 @@ def _outcome(plan: Plan, one: state.HostState, receipt: Mapping[str, Any]) -> st
     active = receipt.get("active")
     if not isinstance(active, str) or receipt.get("pending") or one.rollback in state.SETTLED:
         return ""
-    ours = receipt.get("rollout") == plan.rollout
+    # Receipts that were changed do not say who made it: then the wave is applied again, which does no harm.
+    ours = receipt.get("rollout") == plan.rollout and not witness.fault(receipt)
     holds = bool(active) and ours and active == (one.to_digest or active)
     unknown = one.apply in (state.INTENT, "failed", "unreachable")
     if holds and active != one.from_digest and (unknown or not one.apply):

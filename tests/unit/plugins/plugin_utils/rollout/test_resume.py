@@ -51,6 +51,9 @@ OLD = {"active": "old", "rollout": "nginx-e0002", "pending": None}
         (("intent", "changed"), NEW, []),
         (("intent", "changed"), OLD, ["reverted"]),
         (("intent", "reverted"), OLD, []),
+        # Receipts that were changed are no witness of who made it; what is active needs none.
+        (("intent",), NEW | {"receipts": {"fault": "line 2 was changed"}}, []),
+        (("intent", "changed"), OLD | {"receipts": {"fault": "line 2 was changed"}}, ["reverted"]),
         # Somebody else's generation is nobody's outcome.
         (("intent",), {"active": "other", "rollout": "x", "pending": None}, []),
     ],
@@ -142,7 +145,7 @@ def test_a_host_out_of_its_receipts(recent: list[dict[str, Any]], word: str) -> 
 def test_receipts_that_were_tampered_with_say_so() -> None:
     receipt = {"recent": [entry("APPLYING", "", "n")], "receipts": {"valid": False, "fault": "line 2 is bad"}}
     _plan, records = rebuild.rebuild("nginx-e0003", 3, ["nginx"], {"a": {"nginx": receipt}}, "")
-    assert records[-1].detail == "its receipts were tampered with: line 2 is bad"
+    assert records[-1].detail == "its receipts cannot be trusted: line 2 is bad"
 
 
 def test_no_receipt_at_all() -> None:
