@@ -54,7 +54,8 @@ class ActionModule(ActionBase):
             answer = stopped or self._answer(work, name, given, variables)
             found[policy] = answers.brief(given["operation"], answer, given["details"])
             stopped = stopped or _stops(given["operation"], policy, answer)
-        return result | answers.joined(found)
+        reached = {"reached": answers.reached(found)} if given["operation"] == "apply" else {}
+        return result | answers.joined(found) | reached
 
     def _answer(
         self,

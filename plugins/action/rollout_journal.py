@@ -52,8 +52,7 @@ class ActionModule(ControllerAction):
         if not self._task.check_mode:
             records = journal.extend(place.journal(made.rollout), records)
         outcomes = {made.label(record.host, record.policy): record.outcome for record in records}
-        reached = sorted({r.host for r in records if r.outcome in state.HELD})
-        return {"outcomes": outcomes, "reached": reached}
+        return {"outcomes": outcomes}
 
     def _planned(
         self, made: plan.Plan, name: str, back: dict[str, Any] | None

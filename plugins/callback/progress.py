@@ -45,6 +45,8 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors impo
 
 OURS = "bulkhead.fleet.rollout_"
 SOAK = f"{OURS}soak"
+# A look at plan and journal takes longer the larger the fleet is: at most this share of the time goes into looking.
+SHARE = 0.02
 
 
 class CallbackModule(CallbackBase):
@@ -57,6 +59,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*arguments, **named)
         self._path: Path | None = None
         self._size, self._shown, self._key, self._last = -1, 0.0, ("", "", ""), ""
+        self._pause, self._looked = 1.0, 0.0
         self._terminal = sys.stderr.isatty()
         self._soaking: threading.Event | None = None
 
@@ -93,20 +96,23 @@ class CallbackModule(CallbackBase):
         """None where there is no rollout, or its files cannot be read: whoever needs them says so."""
         if self._path is None or not self._path.exists():
             return None
+        began = time.thread_time()
         try:
             plan = store.Store(self._path.parent.parent).read_plan(self._path.parent.name)
             return progress.of(plan, journal.read(self._path).records, time.time())
         except RolloutError:
             return None
+        finally:
+            self._pause = max(1.0, (time.thread_time() - began) / SHARE)
 
     def _show(self, always: bool = False) -> None:
         size = self._path.stat().st_size if self._path and self._path.exists() else -1
         if size == self._size and not always:
             return
-        # Reading a long journal takes its time: not more often than anybody looks.
         now = time.monotonic()
-        if now - self._shown < 1 and not always:
+        if now - self._looked < self._pause and not always:
             return
+        self._looked = now
         seen = self._seen()
         if seen is None:
             return
@@ -121,7 +127,7 @@ class CallbackModule(CallbackBase):
 
     def _count_down(self, stop: threading.Event) -> None:
         """Redraws one line of a terminal. Workers are forked beside it, so it takes no lock that they could inherit."""
-        while not stop.wait(1.0):
+        while not stop.wait(self._pause):
             seen = self._seen()
             if seen is not None:
                 os.write(2, f"\r\033[K{progress.line(seen, drawn=True)}".encode())

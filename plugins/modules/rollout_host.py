@@ -114,4 +114,9 @@ policies:
     - What the host answered, by policy.
   returned: success
   type: dict
+reached:
+  description:
+    - Whether the host holds the new generation of any of the policies.
+  returned: with O(operation=apply)
+  type: bool
 """

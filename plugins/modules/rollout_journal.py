@@ -70,10 +70,4 @@ outcomes:
     - What was written, by host.
   returned: success
   type: dict
-reached:
-  description:
-    - Hosts that hold the new generation.
-  returned: success
-  type: list
-  elements: str
 """

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_AGE = 30 * 24 * 3600
+SWEEP_EVERY = 24 * 3600
 
 
 class CacheError(OSError):
@@ -85,7 +86,12 @@ class Cache:
             os.close(descriptor)
 
     def _forget_old(self, folder: Path) -> None:
-        limit = time.time() - MAX_AGE
+        """Once a day: looking at every entry whenever one is written costs the square of the fleet's size."""
+        swept, now = folder / ".swept", time.time()
+        if swept.exists() and now - swept.stat().st_mtime < SWEEP_EVERY:
+            return
+        swept.touch(mode=0o600)
+        limit = now - MAX_AGE
         for path in folder.glob("*.json"):
             try:
                 if path.stat().st_mtime < limit:

@@ -18,6 +18,13 @@ from typing import Any
 from .faults import PolicyError, did_you_mean, plain, quote
 from .source import GONE, Place, Source
 
+# Here and not where it is used: what ansible-playbook has imported its workers need not, one of them for each host and
+# task, and this library takes longer to import than a policy to check.
+try:
+    from jsonschema import Draft202012Validator as Validator
+except ImportError:
+    Validator = None
+
 SCHEMA_FILE = Path(__file__).resolve().parents[3] / "policies" / "schema" / "policy.schema.json"
 MAX_FINDINGS = 1000  # nobody reads further, and each costs time
 _WORDS = {
@@ -37,11 +44,9 @@ def _schema() -> dict[str, Any]:
 
 @cache
 def _validator(kind: str) -> Any:
-    try:
-        from jsonschema import Draft202012Validator
-    except ImportError as error:
-        raise PolicyError("the Python library 'jsonschema' is not installed on the controller.") from error
-    return Draft202012Validator(_inlined(definition(kind)))
+    if Validator is None:
+        raise PolicyError("the Python library 'jsonschema' is not installed on the controller.")
+    return Validator(_inlined(definition(kind)))
 
 
 def _inlined(schema: Any) -> Any:

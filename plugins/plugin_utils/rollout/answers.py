@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import observe
+from . import observe, state
 
 _CHANGE = ("changed", "failed", "unreachable", "msg", "state", "from", "digest")
 _KEPT = {
@@ -65,6 +65,12 @@ def joined(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             result[word] = True
             result["msg"] = " ".join(str(answer.get("msg") or "") for answer in bad.values()).strip()
     return result
+
+
+def reached(answers: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether any policy's apply succeeded, so that there is something to look at on the host. It stands in the
+    host's own result: every host looking itself up in a list of all of them costs the square of the fleet's size."""
+    return any(observe.outcome(answer).outcome in state.HELD for answer in answers.values())
 
 
 def result(hostvars: Any, host: str, variable: str) -> Any:

@@ -130,7 +130,7 @@ def test_intent_and_outcome(run: Run) -> None:
     run.plan(BOTH)
     assert applied(run, "a", None)["outcomes"] == {"a": "intent"}
     told = applied(run, "a", answer(failed=True, state="reverted", msg="no."))
-    assert (told["outcomes"], told["reached"]) == ({"a": "reverted"}, [])
+    assert told["outcomes"] == {"a": "reverted"}
     lines = [
         (line["host"], line["wave"], line["outcome"], line["from"], line["to"]) for line in run.journal()[1:]
     ]
@@ -151,7 +151,7 @@ def test_a_gate_reads_the_hosts_and_the_next_wave_obeys_it(run: Run) -> None:
     assert (told["verdict"], told["exposure"]["good"]) == ("inconclusive", 0)
     assert stands(run, "a")["verdict"] == "inconclusive"
 
-    assert applied(run, "b", LOOK)["reached"] == ["b"]
+    assert applied(run, "b", LOOK)["outcomes"] == {"b": "changed"}
     seen = {"applied": SEEN, "proof": answer(survey=SURVEY, proof=PROOF)}
     assert run.play(gate, host="b", b=seen)["verdict"] == "pass"
     assert (stands(run, "a")["verdict"], stands(run, "a")["wave"]) == ("pass", "wave 1")

@@ -73,3 +73,19 @@ def test_a_journal_that_cannot_be_read_is_somebody_elses_business(path: Path) ->
     path.write_text("{}\n")
     shown.v2_runner_on_ok(result("bulkhead.fleet.rollout_plan", journal=str(path)))
     assert shown.lines == []
+
+
+def test_the_longer_a_look_takes_the_less_often_it_is_made(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, clock = Shown(), [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    # Ten seconds of the processor for each look at plan and journal: two clock readings each.
+    spent = iter(range(0, 1000, 10))
+    monkeypatch.setattr("time.thread_time", lambda: float(next(spent)))
+    shown.v2_runner_on_ok(result("bulkhead.fleet.rollout_plan", journal=str(path)))
+    journal.append(path, Record("apply", "intent", "nginx-e0001", 1, "pilot", "a", policy="nginx"))
+    for after, lines in ((499.0, 1), (501.0, 2)):
+        clock[0] = 100.0 + after
+        shown.v2_runner_on_ok(result("bulkhead.fleet.rollout_journal"))
+        assert len(shown.lines) == lines

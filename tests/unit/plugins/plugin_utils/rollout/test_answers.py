@@ -57,3 +57,11 @@ def test_one_bad_policy_makes_the_task_bad() -> None:
 def test_a_result_of_a_host_that_is_not_there() -> None:
     assert answers.result({"a": {"x": 1}}, "a", "x") == 1
     assert answers.result({"a": {"x": 1}}, "gone", "x") is None
+
+
+def test_a_host_is_reached_where_any_of_its_policies_is_there() -> None:
+    lost, there = {"failed": True, "state": ""}, {"changed": True, "state": "confirmed"}
+    assert answers.reached({"nginx": there, "redis": lost}) is True
+    assert answers.reached({"nginx": {"changed": False, "state": "unchanged"}}) is True
+    assert answers.reached({"nginx": lost, "redis": {"unreachable": True}}) is False
+    assert answers.reached({}) is False
