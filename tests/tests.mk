@@ -127,15 +127,18 @@ lock: ## Renew the tested lock of this Python version
 	  $(BUILD)/lock/bin/pip freeze --exclude pip --exclude setuptools --exclude wheel; } > tests/requirements/py$${version/./}.txt
 
 # On hosts that are files; with BULKHEAD_LAB_INVENTORY=build/lab/inventory.yml on the hosts of a lab.
-.PHONY: exam-controller-kill exam-rollback exam-rollout-faults bench-scale
+.PHONY: exam-controller-kill exam-rollback exam-rollout-faults exam-bad-policies bench-scale
 exam-controller-kill: venv ## Exam: HOSTS=4 the controller killed at every journaled step, and the ledger lost (FULL=1: by each signal)
 	@python tests/exams/controller_kill.py
 
 exam-rollback: venv ## Exam: HOSTS=20 a fleet goes back in 1.5 x the time of one host and 10 s, with 5 % out of reach
 	@python tests/exams/rollback.py
 
-exam-rollout-faults: venv ## Exam: each fault that a controller can meet, and where the hosts are after it (ONLY=name: one)
+exam-rollout-faults: venv ## Exam: each fault that a controller can meet, and where the hosts are after it (ONLY="names": some)
 	@python tests/exams/rollout_faults.py
+
+exam-bad-policies: venv ## Exam: BAD=40 bad policies on HOSTS=30 hosts, stopped at pilot or canary; GOOD=200 rollouts go through
+	@python tests/exams/bad_policies.py
 
 bench-scale: venv ## Benchmark: SIZES=100,1000,5000 what a rollout costs the controller per host, and how much memory
 	@python tests/bench/scale.py

@@ -25,7 +25,7 @@ from exam import ROOT
 from lab_host import ssh_words
 
 PLUGINS = ROOT / "tests/bench/pretend/connection_plugins"
-STATE = "/var/lib/bulkhead/nginx"
+STATE = "/var/lib/bulkhead"
 # The limits for which hosts in containers have no controllers.
 LIMITS = ("cpu: {limit: 150%, weight: 100}\n", "io: {weight: 100}\n", "limit: 512MiB, ", ", max: 64")
 
@@ -36,7 +36,7 @@ class Fleet:
     def __init__(self, work: Path, count: int, inventory: str = "") -> None:
         self.work, self.real = work, bool(inventory)
         self.rollouts = work / "rollouts"
-        self.known = 0
+        self.known, self.policy = 0, "nginx"
         self.environment = os.environ | {"ANSIBLE_NOCOLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         self.hosts: dict[str, dict[str, Any]] = {}
         for folder in ("policies", "hosts", "bundles"):
@@ -74,7 +74,7 @@ class Fleet:
     # --- playbooks ---
 
     def words(self, name: str, *arguments: str) -> list[str]:
-        fixed = {"policy": "nginx", "rollout_dir": str(self.rollouts), "rollout_soak": 0}
+        fixed = {"policy": self.policy, "rollout_dir": str(self.rollouts), "rollout_soak": 0}
         more = {"policies_dirs": [str(self.work / "policies")], "rollout_probe_method": "none"}
         chosen = {"fleet": ",".join(self.names), "rollout_confirm_within": 300 if self.real else 60}
         program = str(Path(sys.executable).with_name("ansible-playbook"))
@@ -130,7 +130,7 @@ class Fleet:
 
     def journal(self) -> list[dict[str, Any]]:
         """Whole lines of the latest rollout."""
-        found = sorted(self.rollouts.glob("nginx-e*/journal.jsonl"))
+        found = sorted(self.rollouts.glob(f"{self.policy}-e*/journal.jsonl"))
         if not found:
             return []
         return [
@@ -138,7 +138,7 @@ class Fleet:
         ]
 
     def plans(self) -> int:
-        return len(list(self.rollouts.glob("nginx-e*/plan.json")))
+        return len(list(self.rollouts.glob(f"{self.policy}-e*/plan.json")))
 
     def wait_for(self, process: subprocess.Popen[bytes], ready: Any, seconds: float = 600) -> bool:
         """True as soon as ``ready`` says so of the journal of what is ``playing``; False where that ended before."""
@@ -173,14 +173,15 @@ class Fleet:
     def holds(self) -> dict[str, tuple[str, bool]]:
         """(active generation, whether a change is pending) by host, from the hosts' own files."""
         if self.real:
+            own = f"{STATE}/{self.policy}"
             found = self.each(
-                f"cat {STATE}/active 2>/dev/null; echo; test -e {STATE}/pending.json && echo pending"
+                f"cat {own}/active 2>/dev/null; echo; test -e {own}/pending.json && echo pending"
             )
             lines = {host: text.split("\n") for host, text in found.items()}
             return {host: (text[0].strip(), "pending" in text[1:]) for host, text in lines.items()}
         held = {}
         for name in self.names:
-            own = self.file(name).get("nginx", {})
+            own = self.file(name).get(self.policy, {})
             pending = own.get("pending")
             late = bool(pending) and pending["deadline"] < time.time()
             held[name] = (pending["from"] if late else own.get("active", ""), bool(pending) and not late)
@@ -195,7 +196,7 @@ class Fleet:
         """Everything on a host that a change would leave a mark in."""
         if self.real:
             return self.each(
-                f"cd /; find {STATE} etc/systemd/system -printf '%p %T@ %s\\n' | sort | sha256sum;"
+                f"cd /; find {STATE}/{self.policy} etc/systemd/system -printf '%p %T@ %s\\n' | sort | sha256sum;"
                 " systemctl show -p MainPID,NRestarts,InvocationID nginx.service"
             )
         return {name: json.dumps(self.file(name)) for name in self.names}

@@ -2,11 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hosts that are files: a connection that answers as a host would, at once, so that only the controller costs.
 
-What a host holds is ``<PRETEND_DIR>/hosts/<name>.json``. A file ``<name>.<fault>`` beside it makes the host fail:
-``away`` (unreachable), ``sick`` (health checks fail), ``looping`` (each look finds one more restart), ``slow`` (looks
-take SLOW seconds), ``drifted`` (a file of the sandbox is not as it was written), ``broken`` (an apply goes back by
-itself), ``mute`` (an apply is done, and its answer is lost), ``stuck`` (a way back fails), ``forged`` (its receipts
-were changed, and name another rollout), ``noisy`` (each look finds new denials), ``deaf`` (denials cannot be read).
+What a host holds, and what makes it fail, is told in ``pretend_host.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +11,7 @@ import base64
 import json
 import os
 import re
-import time
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -23,7 +19,8 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
 
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import features
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from pretend_host import Host  # noqa: E402
 
 DOCUMENTATION = """
 name: pretend
@@ -40,7 +37,6 @@ options:
     vars:
       - name: ansible_host
 """
-SLOW = 10.0
 _GIVEN = re.compile(rb'GIVEN = r"""(\{.*\})"""')
 
 
@@ -59,10 +55,13 @@ class Connection(ConnectionBase):
         given = json.loads(found[1].decode())
         sent = json.loads(zlib.decompress(base64.b64decode(given["program"])))
         host = Host(Path(os.environ["PRETEND_DIR"]), str(self.get_option("host")))
-        if host.has("away"):
-            raise AnsibleConnectionFailure(f"{host.name} is away")
-        answer = getattr(host, sent["operation"])(sent["request"], bool(given.get("_ansible_check_mode")))
-        host.save()
+        try:
+            host.reached()
+            answer = getattr(host, sent["operation"])(sent["request"], bool(given.get("_ansible_check_mode")))
+        except ConnectionError as problem:
+            raise AnsibleConnectionFailure(str(problem)) from None
+        finally:
+            host.save()
         text = json.dumps({"changed": False, **answer}).encode()
         return int(bool(answer.get("failed"))), text, b""
 
@@ -76,191 +75,3 @@ class Connection(ConnectionBase):
 
     def close(self) -> None:
         return
-
-
-class Host:
-    """One host: {policy: {"active", "pending", "receipts", "epoch"}}."""
-
-    def __init__(self, root: Path, name: str) -> None:
-        self.root, self.name = root, name
-        self.path = root / "hosts" / f"{name}.json"
-        self.state: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
-        self.before = json.dumps(self.state)
-
-    def has(self, fault: str) -> bool:
-        return self.path.with_suffix(f".{fault}").exists()
-
-    def save(self) -> None:
-        text = json.dumps(self.state)
-        if text != self.before:
-            temporary = self.path.with_suffix(".new")
-            temporary.write_text(text)
-            temporary.replace(self.path)
-
-    def of(self, policy: str) -> dict[str, Any]:
-        empty = {"active": "", "pending": None, "receipts": [], "epoch": 0, "restarts": 0, "looks": 0}
-        found: dict[str, Any] = self.state.setdefault(policy, empty)
-        pending = found["pending"]
-        if pending and pending["deadline"] < time.time():
-            self._revert(found)
-        return found
-
-    def _revert(self, own: dict[str, Any]) -> None:
-        own["active"] = own["pending"]["from"]
-        own["receipts"].append({**own["pending"], "event": "REVERTED"})
-        own["pending"] = None
-
-    def _bundle(self, digest: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.root / "bundles" / f"{digest}.json").read_text())
-        return found
-
-    def _service(self, own: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "unit": "x.service",
-            "state": "active",
-            "restarts": own["restarts"],
-            "invocation": own["active"],
-        }
-
-    # --- operations ---
-
-    def features(self, request: dict[str, Any], _check: bool) -> dict[str, Any]:
-        kind = "debian13" if self.name.endswith("3") else "debian12"
-        found = features.reference(kind, request["unit"]).data
-        return {"features": found, "fingerprint": features.fingerprint(found)}
-
-    def apply(self, request: dict[str, Any], check: bool) -> dict[str, Any]:
-        bundle = request["bundle"]
-        own = self.of(bundle["policy"])
-        changes = own["active"] != bundle["digest"]
-        if request["epoch"] < own["epoch"] and not check:
-            msg = f"epoch {request['epoch']} is refused: a run with epoch {own['epoch']} has been here."
-            return {"failed": True, "state": "refused", "msg": msg}
-        files = [
-            {"before": "", "after": item["content"], "after_header": item["path"]}
-            for item in bundle["artifacts"]
-        ]
-        answer = {
-            "changed": changes,
-            "state": "unchanged",
-            "digest": bundle["digest"],
-            "from": own["active"],
-            "diff": files if changes else [],
-            "application": "active",
-            "epoch": own["epoch"],
-            "service": self._service(own),
-        }
-        if check or not changes:
-            return answer
-        place = self.root / "bundles" / f"{bundle['digest']}.json"
-        if not place.exists():
-            place.write_text(json.dumps(bundle))
-        own["epoch"] = request["epoch"]
-        pending = {
-            "from": own["active"],
-            "to": bundle["digest"],
-            "nonce": f"n{time.time_ns()}",
-            "rollout": request["rollout"],
-            "epoch": request["epoch"],
-            "deadline": time.time() + request["confirm_within"],
-        }
-        own["receipts"].append({**pending, "event": "APPLYING"})
-        own["pending"], own["active"] = pending, bundle["digest"]
-        if self.has("broken"):
-            self._revert(own)
-            return {"failed": True, "changed": True, "state": "reverted", "msg": "health[0] failed."}
-        if self.has("mute"):
-            self.save()
-            raise AnsibleConnectionFailure(f"{self.name} was lost in the middle")
-        return {**answer, "state": "pending", "nonce": pending["nonce"]}
-
-    def confirm(self, request: dict[str, Any], _check: bool) -> dict[str, Any]:
-        own = self.of(request["policy"])
-        pending = own["pending"]
-        if not pending or pending["nonce"] != request["nonce"]:
-            return {"state": "TOO_LATE", "active": own["active"]}
-        own["receipts"].append({**pending, "event": "CONFIRMED"})
-        own["pending"] = None
-        return {"state": "CONFIRMED", "active": own["active"], "service": self._service(own)}
-
-    def revert(self, request: dict[str, Any], _check: bool) -> dict[str, Any]:
-        own = self.of(request["policy"])
-        if request["to"] and own["active"] != request["to"]:
-            return {"changed": False, "state": "unchanged", "digest": own["active"], "from": own["active"]}
-        if request["epoch"] < own["epoch"]:
-            return {"failed": True, "state": "refused", "msg": f"epoch {request['epoch']} is refused."}
-        if self.has("stuck"):
-            return {"failed": True, "state": "revert_failed", "msg": "a file is read-only."}
-        answer = {
-            "changed": True,
-            "state": "reverted",
-            "from": own["active"],
-            "digest": request["from"] or "",
-        }
-        own.update(active=request["from"] or "", pending=None, epoch=request["epoch"])
-        fields = {"from": answer["from"], "to": own["active"], "rollout": request["rollout"]}
-        for event in ("APPLYING", "CONFIRMED"):
-            own["receipts"].append({**fields, "epoch": request["epoch"], "event": event})
-        return answer
-
-    def info(self, request: dict[str, Any], _check: bool) -> dict[str, Any]:
-        if self.has("slow"):
-            time.sleep(SLOW)
-        own = self.of(request["policy"])
-        own["restarts"] += self.has("looping")
-        forged = "line 2 was changed after it was written" if self.has("forged") else ""
-        current = next((r for r in reversed(own["receipts"]) if r["to"] == own["active"]), {})
-        last = own["receipts"][-1] if own["receipts"] else None
-        return {
-            "active": own["active"],
-            "state": "pending" if own["pending"] else "confirmed" if own["active"] else "none",
-            "pending": own["pending"],
-            "rollout": "nobodys" if forged else current.get("rollout"),
-            "epoch": current.get("epoch"),
-            "receipts": {"count": len(own["receipts"]), "valid": not forged, "fault": forged, "last": last},
-            "recent": [
-                {k: r[k] for k in ("event", "from", "to", "rollout", "epoch")} for r in own["receipts"][-12:]
-            ],
-            "service": self._service(own),
-            "debug": {"open": False},
-            "health": [{"id": "health[0]", "ok": not self.has("sick"), "detail": "status 502"}],
-        }
-
-    def probe(self, request: dict[str, Any], check: bool) -> dict[str, Any]:
-        found = self.info(request, check)
-        bundle = self._bundle(found["active"]) if found["active"] else {"probes": [], "readbacks": []}
-        clauses = [
-            {
-                "clause": probe["clause"],
-                "outcome": "enforced",
-                "failures": [],
-                "unsure": [],
-                "readbacks": [],
-                "probes": [{**probe, "ok": True, "got": "deny", "control": "succeeded"}],
-            }
-            for probe in bundle["probes"]
-        ]
-        rest = {"clause": "rest", "outcome": "enforced", "failures": [], "unsure": [], "probes": []}
-        clauses.append({**rest, "readbacks": [{**one, "ok": True} for one in bundle["readbacks"]]})
-        if self.has("drifted"):
-            clauses[-1] |= {"outcome": "failed", "failures": ["a file is not as it was written"]}
-        return {"survey": found, "evidence": {"troubles": [], "clauses": clauses}}
-
-    def denials(self, request: dict[str, Any], _check: bool) -> dict[str, Any]:
-        own = self.of(request["policy"])
-        if not own["active"]:
-            msg = f"policy {request['policy']} is not applied on this host."
-            return {"failed": True, "state": "", "msg": msg}
-        if self.has("deaf"):
-            return {"failed": True, "state": "", "msg": "the journal cannot be read."}
-        own["looks"] += 1
-        # Of each generation another path: what an earlier one denied is known and counts no more.
-        path = f"/srv/{own['active'][:12]}"
-        row = {"mechanism": "apparmor", "act": "read", "path": path, "count": 1, "last": None}
-        return {
-            "denials": [row] if self.has("noisy") else [],
-            "cursor": str(own["looks"]),
-            "truncated": False,
-            "unrecorded": [],
-            "notes": [],
-        }
