@@ -112,6 +112,8 @@ class Fleet:
     def playing(self, name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """The same beside what the exam does; whatever is left of it is ended."""
         self.known = self.plans()
+        # A shell in the background ignores it, and whoever begins there does too: then nothing could be interrupted.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             self.words(name, *arguments),
             cwd=ROOT,

@@ -12,6 +12,7 @@ finds new denials), ``deaf`` (denials cannot be read).
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import time
@@ -28,6 +29,9 @@ class Host:
     """One host: {policy: {"active", "pending", "receipts", "epoch"}}."""
 
     def __init__(self, root: Path, name: str) -> None:
+        """One process at a time has the host, as its lock has it there; it ends with this object."""
+        self.lock = (root / "hosts" / f"{name}.lock").open("a")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.root, self.name = root, name
         self.path = root / "hosts" / f"{name}.json"
         self.state: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
@@ -105,10 +109,15 @@ class Host:
     def apply(self, request: dict[str, Any], check: bool) -> dict[str, Any]:
         bundle = request["bundle"]
         own = self.of(bundle["policy"])
-        changes = own["active"] != bundle["digest"]
         if request["epoch"] < own["epoch"] and not check:
             msg = f"epoch {request['epoch']} is refused: a run with epoch {own['epoch']} has been here."
             return {"failed": True, "state": "refused", "msg": msg}
+        # What another run left pending is adopted where it is the same, and taken back where it is not.
+        adopted = bool(own["pending"]) and own["pending"]["to"] == bundle["digest"]
+        if own["pending"] and not adopted and not check:
+            self._revert(own)
+        origin = own["pending"]["from"] if adopted else own["active"]
+        changes = adopted or own["active"] != bundle["digest"]
         files = [
             {"before": "", "after": item["content"], "after_header": item["path"]}
             for item in bundle["artifacts"]
@@ -117,7 +126,7 @@ class Host:
             "changed": changes,
             "state": "unchanged",
             "digest": bundle["digest"],
-            "from": own["active"],
+            "from": origin,
             "diff": files if changes else [],
             "application": "active",
             "epoch": own["epoch"],
@@ -130,7 +139,7 @@ class Host:
             place.write_text(json.dumps(bundle))
         own["epoch"] = request["epoch"]
         pending = {
-            "from": own["active"],
+            "from": origin,
             "to": bundle["digest"],
             "nonce": f"n{time.time_ns()}",
             "rollout": request["rollout"],
@@ -152,6 +161,9 @@ class Host:
         pending = own["pending"]
         if not pending or pending["nonce"] != request["nonce"]:
             return {"state": "TOO_LATE", "active": own["active"]}
+        if request.get("lease"):
+            pending["deadline"] = time.time() + request["lease"]
+            return {"state": "SOAKING", "active": own["active"], "service": self._service(own)}
         own["receipts"].append({**pending, "event": "CONFIRMED"})
         own["pending"] = None
         return {"state": "CONFIRMED", "active": own["active"], "service": self._service(own)}

@@ -62,6 +62,7 @@ class Connection(ConnectionBase):
             raise AnsibleConnectionFailure(str(problem)) from None
         finally:
             host.save()
+            host.lock.close()
         text = json.dumps({"changed": False, **answer}).encode()
         return int(bool(answer.get("failed"))), text, b""
 
