@@ -19,10 +19,10 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import answers, store, watch
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
-OPERATIONS = ("look", "apply", "watch", "probe", "receipts", "back", "first")
+OPERATIONS = ("look", "apply", "watch", "probe", "promote", "receipts", "back", "first")
 LIMIT = 5000
 BETWEEN = 2.0
-_OF_SANDBOX = ("policies_dirs", "mode", "accept", "confirm_within", "rollout", "epoch")
+_OF_SANDBOX = ("policies_dirs", "mode", "accept", "confirm_within", "lease", "lapse", "rollout", "epoch")
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "operation": {"type": "str", "required": True, "choices": list(OPERATIONS)},
     "policies": {"type": "list", "elements": "str", "required": True},
@@ -31,6 +31,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "retries": {"type": "int", "default": 0},
     "denials": {"type": "bool", "default": False},
     "before": {"type": "dict", "default": {}},
+    "applied": {"type": "dict", "default": {}},
     "back": {"type": "dict", "default": {}},
     "planned": {"type": "dict", "default": {}},
     **{name: arguments.SANDBOX[name] for name in _OF_SANDBOX},
@@ -101,8 +102,10 @@ class ActionModule(ActionBase):
     def _watch(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """How the host is, and what it denied since the look before (``before``: that look's result)."""
         policy = _name(name)
+        renewed = self._leased(policy, given, variables, "renewed") if given["lease"] else {}
         request = {"policy": policy, "health": True, "features": False}
         answer = host.ask(self, "info", request, variables)
+        answer |= {"lease": renewed["state"]} if renewed.get("state") else {}
         if given["denials"] and not answer.get("failed"):
             before = answers.of(given["before"], policy) or {}
             known = before.get("denials") or {}
@@ -120,6 +123,20 @@ class ActionModule(ActionBase):
             seen["known"] = sorted({signature for signature, _last in seen["rows"]})
             seen["rows"] = []
         return answer
+
+    def _promote(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """End the soak of what was applied: from now on the host does not take it back by itself."""
+        return self._leased(_name(name), given, variables, "promoted")
+
+    def _leased(
+        self, policy: str, given: dict[str, Any], variables: dict[str, Any], state: str
+    ) -> dict[str, Any]:
+        """Of a change that soaks; a host that nothing was changed on has no nonce. What went wrong is for the gate."""
+        nonce = str((answers.of(given["applied"], policy) or {}).get("nonce") or "")
+        if not nonce:
+            return {"skipped": True, "changed": False}
+        talk = host.conversation(self, given, variables, date.today())
+        return host.answer(lambda: talk.leased(policy, nonce, state))
 
     def _receipts(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         request = {"policy": _name(name), "health": False, "features": False}

@@ -30,6 +30,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "back": {"type": "dict"},
     "result": {"type": "str"},
     "wave": {"type": "str"},
+    "only_failed": {"type": "bool", "default": False},
 }
 OUTCOMES = {"apply": observe.outcome, "rollback": observe.rollback_outcome}
 PLANNED = {
@@ -49,6 +50,8 @@ class ActionModule(ControllerAction):
             for name in given["hosts"]
             for planned in self._planned(made, name, given["back"])
         ]
+        if given["only_failed"]:
+            records = [record for record in records if record.outcome in state.FAILED]
         if not self._task.check_mode:
             records = journal.extend(place.journal(made.rollout), records)
         outcomes = {made.label(record.host, record.policy): record.outcome for record in records}

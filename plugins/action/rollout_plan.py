@@ -41,6 +41,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "health_timeout": {"type": "int", "default": DEFAULTS.health_timeout},
     "health_retries": {"type": "int", "default": DEFAULTS.health_retries},
     "breaker": {"type": "int", "default": DEFAULTS.breaker},
+    "lease": {"type": "int", "default": DEFAULTS.lease},
+    "lapse": {"type": "str", "default": DEFAULTS.lapse},
     "denials": {"type": "bool", "default": DEFAULTS.denials},
     "alpha": {"type": "float", "default": DEFAULTS.alpha},
     "expected": {"type": "float", "default": DEFAULTS.expected},

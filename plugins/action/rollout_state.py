@@ -82,6 +82,8 @@ class ActionModule(ControllerAction):
             "poll": plan.options.poll,
             "timeout": plan.options.health_timeout,
             "retries": plan.options.health_retries,
+            "lease": plan.options.lease,
+            "lapse": plan.options.lapse,
             "denials": plan.options.denials,
             "planned": planned,
             "baseline": baseline,

@@ -24,10 +24,11 @@ options:
       - >-
         C(look) is an apply in check mode, C(apply) M(bulkhead.fleet.sandbox), C(probe) M(bulkhead.fleet.probe)
         with a survey, C(receipts) M(bulkhead.fleet.sandbox_info), C(back) goes back to an earlier generation.
-        C(watch) reads health and denials, C(first) does so before anything changes.
+        C(watch) reads health and denials and renews the lease of a change that soaks, C(first) reads them before
+        anything changes, C(promote) ends the soak.
     type: str
     required: true
-    choices: [look, apply, watch, probe, receipts, back, first]
+    choices: [look, apply, watch, probe, promote, receipts, back, first]
   accept:
     description:
       - The verdicts to go on with.
@@ -40,6 +41,19 @@ options:
       - Seconds that the host waits for the confirmation before it reverts. From 5 to 86400.
     type: int
     default: 60
+  lease:
+    description:
+      - >-
+        With O(operation=apply), seconds that the change soaks, V(0) for none; with O(operation=watch), how many it gets
+        from now on.
+    type: int
+    default: 0
+  lapse:
+    description:
+      - What the host does when a lease is over, V(revert) the change or V(hold) it.
+    type: str
+    choices: [revert, hold]
+    default: revert
   rollout:
     description:
       - Name of the rollout, for the receipts on the host.
@@ -74,6 +88,11 @@ options:
   before:
     description:
       - With O(operation=watch), the result of the look before this one.
+    type: dict
+    default: {}
+  applied:
+    description:
+      - With O(operation=watch) and O(operation=promote), the result of the apply.
     type: dict
     default: {}
   back:

@@ -42,6 +42,11 @@ options:
     description:
       - Name of the wave, where the plan does not tell.
     type: str
+  only_failed:
+    description:
+      - Write only what did not succeed.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full

@@ -98,6 +98,16 @@ options:
       - Percentage of a wave that may be unhealthy at once; above it nothing is asked again.
     type: int
     default: 50
+  lease:
+    description:
+      - Seconds that a change soaks unless a look renews it; V(0) for none.
+    type: int
+    default: 0
+  lapse:
+    description:
+      - What a host does when its lease is over, V(revert) or V(hold).
+    type: str
+    default: revert
   denials:
     description:
       - Whether denials are compared with those of hosts that have not changed.

@@ -37,7 +37,11 @@ LIST: dict[str, tuple[str, ...]] = {
     "host unreachable after": ("unreachable_after",),
     "policy breaks sshd": ("lockout.py",),
     "controller killed at every journaled step": ("controller_kill.py",),
-    "controller killed for good": ("killed_for_good_between_apply_and_confirm", "kill.py"),
+    "controller killed for good": (
+        "killed_for_good_between_apply_and_confirm",
+        "killed_for_good_while_it_soaks",
+        "kill.py",
+    ),
     "two controllers": ("two_controllers", "controller_that_was_thought_dead"),
     "power cut at every state": ("powercut.py",),
     "reboot in the confirm window": ("powercut.py",),

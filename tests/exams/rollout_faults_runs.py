@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 from rollout_world import PAUSED, Shortfall
@@ -103,6 +104,20 @@ def killed_for_good_between_apply_and_confirm(w: World) -> None:
         raise Shortfall(f"not as before: {w.fleet.holds()}")
 
 
+def killed_for_good_while_it_soaks(w: World) -> None:
+    """With a lease no host keeps what nobody has judged; with nobody dying each one keeps it."""
+    lease = json.dumps({"rollout_poll": 2, "rollout_lease": 20})
+    with w.soaking("-e", lease):
+        if not w.fleet.until(lambda: any(line["phase"] == "poll" for line in w.fleet.journal()), seconds=120):
+            raise Shortfall("nobody looked at the pilot")
+    if not w.fleet.until(lambda: w.fleet.holds() == w.before, seconds=60):
+        raise Shortfall(f"not as before: {w.fleet.holds()}")
+    w.play("resume", ok=True)
+    w.updated()
+    time.sleep(21)
+    w.updated()
+
+
 def sliced_job(w: World) -> None:
     w.says(w.play("rollout", "-e", "awx_job_slice_count=2", ok=False), "a rollout cannot be sliced")
     w.back()
@@ -137,5 +152,5 @@ def author_approving_himself(w: World) -> None:
 FAULTS = (
     never_to_an_aborted_version, two_controllers, controller_that_was_thought_dead, paused_while_it_soaks,
     abort_while_a_gate_runs, same_digest_again, limit, earlier_run_half_finished,
-    killed_for_good_between_apply_and_confirm, sliced_job, author_approving_himself,
+    killed_for_good_between_apply_and_confirm, killed_for_good_while_it_soaks, sliced_job, author_approving_himself,
 )  # fmt: skip

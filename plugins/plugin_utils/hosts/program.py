@@ -27,7 +27,8 @@ def pack(operation: str, request: dict[str, Any]) -> str:
     """The text that travels as the argument ``program``: base64 of deflated JSON."""
     sent = {"operation": operation, "request": request, "sources": sources(operation)}
     raw = json.dumps(sent, separators=(",", ":")).encode()
-    return base64.b64encode(zlib.compress(raw, 9)).decode()
+    # Level 9 takes twice the time of level 6 and saves half a percent.
+    return base64.b64encode(zlib.compress(raw, 6)).decode()
 
 
 @cache

@@ -21,7 +21,9 @@ from .source import GONE, Place, Source
 # Here and not where it is used: what ansible-playbook has imported its workers need not, one of them for each host and
 # task, and this library takes longer to import than a policy to check.
 try:
-    from jsonschema import Draft202012Validator as Validator
+    import jsonschema
+
+    Validator: Any = jsonschema.Draft202012Validator
 except ImportError:
     Validator = None
 

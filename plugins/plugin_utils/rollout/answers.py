@@ -13,10 +13,11 @@ from . import observe, state
 _CHANGE = ("changed", "failed", "unreachable", "msg", "state", "from", "digest")
 _KEPT = {
     "look": (*_CHANGE, "fingerprint", "policy_digest", "version", "epoch", "features_name"),
-    "apply": (*_CHANGE, "application", "service"),
+    "apply": (*_CHANGE, "application", "service", "nonce"),
+    "promote": (*_CHANGE, "skipped"),
     "probe": ("failed", "unreachable", "msg"),
     "first": ("failed", "unreachable", "msg", "active", "health"),
-    "watch": ("failed", "unreachable", "msg", "active", "health"),
+    "watch": ("failed", "unreachable", "msg", "active", "health", "lease"),
     "receipts": (
         "failed",
         "unreachable",

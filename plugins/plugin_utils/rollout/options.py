@@ -30,7 +30,8 @@ GATES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 class Options:
     """``soak``, ``poll``, ``health_timeout``: seconds. ``max_failed`` counts over all waves, ``breaker`` is the
     percentage of a wave that may be bad at once. ``alpha``: probability of a false alarm by denials over the whole
-    rollout; ``expected``: denials that a host may have in an hour where there is nothing to compare with."""
+    rollout; ``expected``: denials that a host may have in an hour where there is nothing to compare with. ``lease``:
+    seconds that a change soaks until a look renews it, 0 for none; ``lapse``: what the host does when nobody does."""
 
     pilot: int = 1
     waves: tuple[int | str, ...] = DEFAULT_WAVES
@@ -43,6 +44,8 @@ class Options:
     health_timeout: int = 0
     health_retries: int = 0
     breaker: int = 50
+    lease: int = 0
+    lapse: str = "revert"
     denials: bool = False
     alpha: float = 0.01
     expected: float = 0.1
@@ -54,6 +57,9 @@ class Options:
         return hash(json.dumps(asdict(self), sort_keys=True))
 
 
+# A lease survives so many looks that did not come through.
+LOOKS_IN_A_LEASE = 3
+LAPSES = ("revert", "hold")
 _AT_LEAST_ZERO = {
     "pilot": "0 or more",
     "max_failed": "0 or more",
@@ -61,6 +67,7 @@ _AT_LEAST_ZERO = {
     "poll": "seconds, 0 or more",
     "health_timeout": "seconds, 0 or more",
     "health_retries": "0 or more",
+    "lease": "seconds, 0 for none",
 }
 
 
@@ -77,6 +84,13 @@ def faults(options: Options, groups: Collection[str]) -> Iterator[str]:
         yield f"rollout_expected_denials is '{options.expected}'; write denials per host and hour, above 0."
     if options.denials and not options.poll:
         yield "rollout_denials needs rollout_poll: write the seconds between two looks, such as 60."
+    if options.lease > 0 and not options.poll:
+        yield "rollout_lease needs rollout_poll: each look renews it."
+    least = LOOKS_IN_A_LEASE * options.poll
+    if options.poll and 0 < options.lease < least:
+        yield f"rollout_lease is '{options.lease}'; write {least} or more, so that one look may fail."
+    if options.lapse not in LAPSES:
+        yield f"rollout_lapse is '{options.lapse}'; write one of {', '.join(LAPSES)}."
     if options.approvals and not options.approvers:
         yield "rollout_approvals needs rollout_approvers: write the path of the file that says who may approve."
     for item in options.waves:

@@ -137,6 +137,20 @@ def test_intent_and_outcome(run: Run) -> None:
     assert lines == [("a", "wave 1", "intent", "old", "new"), ("a", "wave 1", "reverted", "old", "new")]
 
 
+def test_only_what_did_not_succeed_is_journaled_where_that_is_asked_for(run: Run) -> None:
+    """As after the end of a soak: whoever took the change back has not been judged."""
+    run.plan(BOTH, poll=10, lease=30)
+    assert (stands(run, "b")["lease"], stands(run, "b")["lapse"]) == (30, "revert")
+    given = {**run.rollouts, **ROLLOUT, "epoch": 1, "phase": "apply", "hosts": ["a", "b"], "result": "result"}
+    facts = {
+        "a": {"result": answer(changed=True, state="confirmed", digest="new")},
+        "b": {"result": answer(failed=True, state="reverted", msg="too late.")},
+    }
+    told = run.play({NAME + "journal": given | {"only_failed": True}}, host="a", **facts)
+    assert told["outcomes"] == {"b": "reverted"}
+    assert [(line["host"], line["outcome"]) for line in run.journal()[1:]] == [("b", "reverted")]
+
+
 def test_a_host_outside_the_plan_is_refused(run: Run) -> None:
     run.plan({"a": {"look": LOOK}})
     assert "Host 'b' is not in the plan of 'nginx-e0001'." in applied(run, "b", None)["msg"]

@@ -59,6 +59,16 @@ def test_a_result_of_a_host_that_is_not_there() -> None:
     assert answers.result({"a": {"x": 1}}, "gone", "x") is None
 
 
+def test_an_apply_keeps_the_nonce_of_what_soaks() -> None:
+    assert answers.brief(
+        "apply", {"changed": True, "state": "soaking", "nonce": "n", "diff": [1]}, False
+    ) == {
+        "changed": True,
+        "state": "soaking",
+        "nonce": "n",
+    }
+
+
 def test_a_host_is_reached_where_any_of_its_policies_is_there() -> None:
     lost, there = {"failed": True, "state": ""}, {"changed": True, "state": "confirmed"}
     assert answers.reached({"nginx": there, "redis": lost}) is True

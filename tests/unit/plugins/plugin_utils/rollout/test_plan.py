@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -210,6 +212,21 @@ def test_faults_of_the_other_options() -> None:
         "rollout_gates has 'colour' for url; write one of retries, status, token_file, url, within.",
     ):
         assert fault in text
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"lease": 300}, "rollout_lease needs rollout_poll: each look renews it."),
+        ({"lease": 100, "poll": 60}, "rollout_lease is '100'; write 180 or more, so that one look may fail."),
+        ({"lease": -1}, "rollout_lease is '-1'; write seconds, 0 for none."),
+        ({"lapse": "stay"}, "rollout_lapse is 'stay'; write one of revert, hold."),
+    ],
+)
+def test_faults_of_a_lease(options: dict[str, Any], fault: str) -> None:
+    with pytest.raises(RolloutError, match=re.escape(fault)):
+        plan(FLEET, **options)
+    assert plan(FLEET, lease=180, poll=60, lapse="hold").options.lease == 180
 
 
 def test_a_wave_can_be_a_group_and_the_rest_follows() -> None:
