@@ -31,12 +31,13 @@ HOSTS, SEED = int(os.environ.get("HOSTS", "30")), int(os.environ.get("SEED", "1"
 ONLY = [kind.strip() for kind in os.environ.get("ONLY", "").split(",") if kind.strip()]
 MISSED, FALSE, SHARE = 1, 1, 0.1
 # A page that is served from elsewhere; what was there comes back at the end.
+CALM = "kill $(cat /run/exam-crash.pid) 2>/dev/null; rm -f /run/exam-crash*;"
 PREPARE = (
-    "systemctl start nginx; [ -e {page}.exam ] || [ -L {page} ] || mv {page} {page}.exam 2>/dev/null;"
+    f"{CALM} systemctl start nginx; [ -e {{page}}.exam ] || [ -L {{page}} ] || mv {{page}} {{page}}.exam 2>/dev/null;"
     " for f in {places} {late}; do mkdir -p $f; echo ok >$f/index.html; chmod -R a+rX $f; done;"
     " ln -sfn {place}/index.html {page}"
 )
-CLEAN = "rm -rf {page} {places} {late}; mv {page}.exam {page} 2>/dev/null; true"
+CLEAN = f"{CALM} rm -rf {{page}} {{places}} {{late}}; mv {{page}}.exam {{page}} 2>/dev/null; true"
 
 
 class Exam:
@@ -49,7 +50,7 @@ class Exam:
     # --- hosts ---
 
     def everywhere(self, command: str) -> None:
-        if self.fleet.real:
+        if self.fleet.real and command:
             places = " ".join(SUITES.values())
             for name, facts in self.fleet.hosts.items():
                 words = {
@@ -78,6 +79,7 @@ class Exam:
         else:
             self.everywhere(PREPARE)
             self.fleet.version(self.number, **bad.edits)
+            self.everywhere(bad.world)
 
     # --- trials ---
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Seven kinds of bad policies, each with what chance decides: for nginx on lab hosts, and for hosts that are files.
 
-On lab hosts ``edits`` make the shipped policy a bad one, and ``flip`` is a command that hosts are given a while after
-the pilot has changed. On hosts that are files ``behaviour`` says what the version does (see tests/bench/pretend).
+On lab hosts ``edits`` make the shipped policy a bad one. ``world`` is a command that all hosts are given before the
+rollout, ``flip`` one while the pilot soaks: what they do is nothing to hosts that deny nothing. On hosts that are files
+``behaviour`` says what the version does (see tests/bench/pretend).
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ from typing import Any
 SUITES = {"bookworm": "/srv/exam-bookworm", "trixie": "/srv/exam-trixie"}
 LATE = "/srv/exam-late"
 PAGE = "/var/www/html/index.html"
+# An application that dies of a missing file.
+CRASH = (
+    "cat >/run/exam-crash <<'END'\nfor n in $(seq 60); do sleep %d; pid=$(systemctl show --value -p MainPID nginx);"
+    f" nsenter -t $pid -m test -r {LATE}/index.html || kill -SEGV $pid; done\nEND\n"
+    "setsid sh /run/exam-crash >/dev/null 2>&1 & echo $! >/run/exam-crash.pid"
+)
 GRANTS = "  execute: [$program]\n"
 SSHD = """schema: 1
 policy: sshd
@@ -42,6 +49,7 @@ class Bad:
     edits: dict[str, str] = field(default_factory=dict)
     policy: str = "nginx"
     text: str = ""
+    world: str = ""
     flip: str = ""
     soak: int = 4
 
@@ -66,18 +74,16 @@ def denial_late(draw: random.Random) -> Bad:
 
 
 def crash_loop(draw: random.Random) -> Bad:
-    """It ends every few seconds and is started again: active whenever somebody looks."""
+    """It dies every few seconds of what it is denied and is started again: active whenever somebody looks."""
     seconds = draw.randint(2, 4)
-    edits = {
-        "    systemd:\n": f"    systemd:\n      RuntimeMaxSec: {seconds}s\n",
-        "restart_limit: 5/10min": "restart_limit: 500/10min",
-    }
-    return Bad("crash loop", f"every {seconds} s", {"crashes_after": 1.0}, edits, soak=3 * seconds)
+    edits = deny(LATE) | {"restart_limit: 5/10min": "restart_limit: 500/10min"}
+    what = {"crashes_after": 1.0}
+    return Bad("crash loop", f"every {seconds} s", what, edits, world=CRASH % seconds, soak=4 * seconds)
 
 
 def slow_response(draw: random.Random) -> Bad:
     """So few files may be open that a connection waits for another one to end."""
-    most = draw.randint(8, 12)
+    most = draw.randint(8, 9)
     found = {"sick_after": 0.0, "detail": f"no answer within {draw.randint(1, 3)} s"}
     return Bad("slow response", f"{most} open files", found, {"max_open: 4096": f"max_open: {most}"})
 
