@@ -63,7 +63,8 @@ class Exam:
 
         with self.fleet.playing("rollout") as process:
             if not self.fleet.wait_for(process, ready):
-                return  # it was through before anybody could kill it
+                self.shortfalls.append(f"step {step}: it was through before anybody could kill it")
+                return
             os.killpg(process.pid, sent) if sent == signal.SIGINT else process.send_signal(sent)
             self.kills += 1
             try:
@@ -71,6 +72,7 @@ class Exam:
             except Exception:
                 self.shortfalls.append(f"step {step}: {sent.name} did not end it")
         what = f"step {step}, {sent.name}, {'resume' if resume else 'rollback'}"
+        print(what, flush=True)
         done = self.fleet.play("resume" if resume else "rollback")
         held = self.fleet.holds()
         pending = [host for host, (_active, waits) in held.items() if waits]
