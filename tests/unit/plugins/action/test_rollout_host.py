@@ -1,0 +1,77 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rollout's steps ask of a host whose change soaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.loader import connection_loader
+
+from ansible_collections.bulkhead.fleet.plugins.action import rollout_host
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
+
+SOAKS = {"policies": {"nginx": {"state": "soaking", "nonce": "n"}}}
+UNCHANGED = {"policies": {"nginx": {"state": "unchanged"}}}
+
+
+class Talk:
+    """Keeps what it is asked; ``late``: the host took the change back."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.late = False
+
+    def leased(self, policy: str, nonce: str, state: str) -> dict[str, Any]:
+        self.asked.append((policy, nonce, state))
+        if self.late:
+            raise HostsError("web1 took the change back.", state="reverted", changed=True)
+        return {"changed": True, "state": "soaking" if state == "renewed" else "confirmed"}
+
+
+@pytest.fixture
+def talk(monkeypatch: pytest.MonkeyPatch) -> Talk:
+    made = Talk()
+    monkeypatch.setattr(rollout_host.host, "conversation", lambda *_given: made)
+    monkeypatch.setattr(rollout_host.host, "ask", lambda *_given: {"active": "new", "health": []})
+    return made
+
+
+def step(operation: str, applied: dict[str, Any], **more: Any) -> dict[str, Any]:
+    task = Task()
+    task.args = {"operation": operation, "policies": ["nginx"], "applied": applied, **more}
+    connection = connection_loader.get("local", PlayContext())
+    action = rollout_host.ActionModule(task, connection, None, None, None, None)
+    found: dict[str, Any] = action.run(task_vars={"inventory_hostname": "web1"})
+    return found
+
+
+def test_a_look_renews_the_lease(talk: Talk) -> None:
+    seen = step("watch", SOAKS, lease=60)
+    assert talk.asked == [("nginx", "n", "renewed")]
+    assert seen["policies"]["nginx"] == {"active": "new", "health": [], "lease": "soaking"}
+
+
+def test_a_look_renews_nothing_where_nothing_soaks(talk: Talk) -> None:
+    step("watch", UNCHANGED, lease=60)
+    step("watch", SOAKS)
+    assert talk.asked == []
+
+
+def test_a_host_that_took_it_back_is_looked_at_all_the_same(talk: Talk) -> None:
+    talk.late = True
+    seen = step("watch", SOAKS, lease=60)
+    assert not seen.get("failed")
+    assert seen["policies"]["nginx"] == {"active": "new", "health": [], "lease": "reverted"}
+
+
+def test_the_end_of_a_soak(talk: Talk) -> None:
+    assert step("promote", SOAKS)["policies"]["nginx"]["state"] == "confirmed"
+    assert step("promote", UNCHANGED)["policies"]["nginx"] == {"skipped": True, "changed": False}
+    assert talk.asked == [("nginx", "n", "promoted")]
+    talk.late = True
+    late = step("promote", SOAKS)
+    assert (late["failed"], late["policies"]["nginx"]["state"]) == (True, "reverted")
