@@ -106,14 +106,14 @@ def killed_for_good_between_apply_and_confirm(w: World) -> None:
 def killed_for_good_while_it_soaks(w: World) -> None:
     """With a lease no host keeps what nobody has judged; resumed, each one keeps it for good."""
     lease = json.dumps({"rollout_poll": 2, "rollout_lease": 60})
-    with w.soaking("-e", lease):
+    with w.soaking("-e", lease, seconds=20):
         if not w.fleet.until(lambda: any(line["phase"] == "poll" for line in w.fleet.journal()), seconds=120):
             raise Shortfall("nobody looked at the pilot")
     if not w.fleet.holds()[w.first][1]:
         raise Shortfall("the pilot has no lease")
     if not w.fleet.until(lambda: w.fleet.holds() == w.before, seconds=70):
         raise Shortfall(f"not as before: {w.fleet.holds()}")
-    w.play("resume", "-e", "rollout_soak=2", ok=True)
+    w.play("resume", ok=True)
     # Nothing is pending any more: what waits no longer cannot lapse.
     w.updated()
 
