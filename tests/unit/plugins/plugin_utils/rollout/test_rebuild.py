@@ -67,7 +67,7 @@ def test_a_rebuilt_rollout_was_judged_by_nobody() -> None:
 def test_receipts_that_were_tampered_with_say_so() -> None:
     told = {"a": {"web": receipt(entry("APPLYING"), fault="line 2 does not follow")}}
     _made, records = rebuild.rebuild("web-e0003", 3, ["web"], told, "now")
-    assert records[1].detail == "its receipts were tampered with: line 2 does not follow"
+    assert records[1].detail == "its receipts cannot be trusted: line 2 does not follow"
 
 
 def test_entries_that_are_no_entries_are_left_out() -> None:
