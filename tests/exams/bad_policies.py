@@ -23,7 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import exam
 import fleet as fleets
-from bad_policies_kinds import LATE, PAGE, SUITES, Bad, made
+from bad_policies_kinds import GRANTED, LATE, PAGE, SUITES, Bad, made
 from good_rollouts import verdicts
 
 BAD, GOOD = int(os.environ.get("BAD", "40")), int(os.environ.get("GOOD", "200"))
@@ -64,7 +64,7 @@ class Exam:
     def begin(self) -> None:
         """A version that breaks nothing, on every host."""
         self.everywhere(PREPARE)
-        self.fleet.version(1)
+        self.fleet.version(1, **(GRANTED if self.fleet.real else {}))
         if (done := self.fleet.play("rollout")).returncode != 0:
             raise SystemExit(f"the good version was not taken: {done.stdout[-1500:]}")
 
@@ -78,7 +78,7 @@ class Exam:
             (self.fleet.work / f"policies/{bad.policy}.yml").write_text(bad.text)
         else:
             self.everywhere(PREPARE)
-            self.fleet.version(self.number, **bad.edits)
+            self.fleet.version(self.number, **GRANTED, **bad.edits)
             self.everywhere(bad.world)
 
     # --- trials ---

@@ -18,6 +18,9 @@ from typing import Any
 SUITES = {"bookworm": "/srv/exam-bookworm", "trixie": "/srv/exam-trixie"}
 LATE = "/srv/exam-late"
 PAGE = "/var/www/html/index.html"
+# What the shipped policy has to grant besides for that.
+READS = "read: [$config, $modules, $sites"
+GRANTED = {f"{READS}]": f"{READS}, {', '.join([*SUITES.values(), LATE])}]"}
 # An application that dies of a missing file.
 CRASH = (
     "cat >/run/exam-crash <<'END'\nfor n in $(seq 60); do sleep %d; pid=$(systemctl show --value -p MainPID nginx);"
