@@ -33,7 +33,8 @@ MISSED, FALSE, SHARE = 1, 1, 0.1
 # A page that is served from elsewhere; what was there comes back at the end.
 CALM = "kill $(cat /run/exam-crash.pid) 2>/dev/null; rm -f /run/exam-crash*;"
 PREPARE = (
-    f"{CALM} systemctl start nginx; [ -e {{page}}.exam ] || [ -L {{page}} ] || mv {{page}} {{page}}.exam 2>/dev/null;"
+    f"{CALM} systemctl reset-failed nginx; systemctl start nginx;"
+    " [ -e {page}.exam ] || [ -L {page} ] || mv {page} {page}.exam 2>/dev/null;"
     " for f in {places} {late}; do mkdir -p $f; echo ok >$f/index.html; chmod -R a+rX $f; done;"
     " ln -sfn {place}/index.html {page}"
 )
@@ -90,9 +91,8 @@ class Exam:
         began = time.monotonic()
         status = self.rollout(bad)
         lines = self.fleet.journal()
-        wave = next(
-            (line["wave"] for line in lines if (line["phase"], line["outcome"]) == ("gate", "abort")), ""
-        )
+        aborts = [line for line in lines if (line["phase"], line["outcome"]) == ("gate", "abort")]
+        wave, why = (aborts[0]["wave"], aborts[0]["detail"]) if aborts else ("", "")
         touched = {
             line["host"]
             for line in lines
@@ -102,7 +102,7 @@ class Exam:
         what = f"{bad.kind} ({bad.what})"
         print(
             f"{self.tried}: {what}: stopped at {wave or 'no wave'}, {len(touched)} hosts,"
-            f" {time.monotonic() - began:.0f} s",
+            f" {time.monotonic() - began:.0f} s. {why[:200]}",
             flush=True,
         )
         self.most = max(self.most, len(touched))

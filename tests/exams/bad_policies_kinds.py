@@ -18,9 +18,12 @@ from typing import Any
 SUITES = {"bookworm": "/srv/exam-bookworm", "trixie": "/srv/exam-trixie"}
 LATE = "/srv/exam-late"
 PAGE = "/var/www/html/index.html"
-# What the shipped policy has to grant besides for that.
+# What the shipped policy has to grant besides for that, and starts in a row for as many trials.
 READS = "read: [$config, $modules, $sites"
-GRANTED = {f"{READS}]": f"{READS}, {', '.join([*SUITES.values(), LATE])}]"}
+GRANTED = {
+    f"{READS}]": f"{READS}, {', '.join([*SUITES.values(), LATE])}]",
+    "restart_limit: 5/10min": "restart_limit: 500/10min",
+}
 # An application that dies of a missing file.
 CRASH = (
     "cat >/run/exam-crash <<'END'\nfor n in $(seq 60); do sleep %d; pid=$(systemctl show --value -p MainPID nginx);"
@@ -79,9 +82,8 @@ def denial_late(draw: random.Random) -> Bad:
 def crash_loop(draw: random.Random) -> Bad:
     """It dies every few seconds of what it is denied and is started again: active whenever somebody looks."""
     seconds = draw.randint(2, 4)
-    edits = deny(LATE) | {"restart_limit: 5/10min": "restart_limit: 500/10min"}
     what = {"crashes_after": 1.0}
-    return Bad("crash loop", f"every {seconds} s", what, edits, world=CRASH % seconds, soak=4 * seconds)
+    return Bad("crash loop", f"every {seconds} s", what, deny(LATE), world=CRASH % seconds, soak=4 * seconds)
 
 
 def slow_response(draw: random.Random) -> Bad:

@@ -63,12 +63,14 @@ class Fleet:
         """Make the policy another one: each number gives other generations."""
         text = (ROOT / "policies/nginx.yml").read_text()
         assert "max_open: 4096" in text
+        # Before the numbers: a text that is not there would change nothing, and nobody would know.
+        for old, new in replaced.items():
+            assert old in text, old
+            text = text.replace(old, new)
         text = text.replace("max_open: 4096", f"max_open: {4096 + number}")
         text = text.replace("version: 1.0.0", f"version: 1.{number}.0")
         for limit in LIMITS if self.real else ():
             text = text.replace(limit, "")
-        for old, new in replaced.items():
-            text = text.replace(old, new)
         (self.work / "policies/nginx.yml").write_text(text)
 
     # --- playbooks ---
