@@ -171,15 +171,10 @@ def _alone(plan: Plan) -> list[str]:
     return [_NO_SIBLING] if filtered(plan.manifest, plan.host) else []
 
 
-def _as_shares(plan: Plan, controller: str) -> list[str]:
-    legacy = plan.host.legacy_controller(controller)
-    return ["written as a share of cgroup v1, whose scale is another"] if legacy else []
-
-
 def _weight(plan: Plan, clause: CpuWeight) -> None:
     if _limit(plan, clause, "cpu", "CPUWeight", str(clause.weight)):
-        missing = plan.undone_by("administer_system") + _alone(plan) + _as_shares(plan, "cpu")
-        plan.weigh(clause, "CPUWeight", missing=missing)
+        # On cgroup v1 systemd writes it as shares of the same proportions: weight x 1024 / 100.
+        plan.weigh(clause, "CPUWeight", missing=plan.undone_by("administer_system") + _alone(plan))
 
 
 def _io(plan: Plan, clause: IoWeight) -> None:
@@ -187,8 +182,9 @@ def _io(plan: Plan, clause: IoWeight) -> None:
         missing = [
             "has an effect only where the disk's scheduler is bfq or io.cost is configured",
             *_alone(plan),
-            *_as_shares(plan, "io"),
         ]
+        if plan.host.legacy_controller("io"):
+            missing.append("written as a weight of cgroup v1, whose scale is another")
         plan.weigh(clause, "IOWeight", missing=missing)
 
 
