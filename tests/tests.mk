@@ -139,3 +139,9 @@ exam-rollout-faults: venv ## Exam: each fault that a controller can meet, and wh
 
 bench-scale: venv ## Benchmark: SIZES=100,1000,5000 what a rollout costs the controller per host, and how much memory
 	@python tests/bench/scale.py
+
+# Brings nspawn hosts of its own up (needs root) and down again.
+.PHONY: bench
+bench: venv ## Benchmark: HOSTS=10,30 nspawn hosts, ROUNDS=5: our way, plain ssh, a role, Mitogen, pyinfra in turns (DOCS=1)
+	@tests/setup/packages.sh lab
+	python tests/bench/converge.py
