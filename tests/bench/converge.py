@@ -42,7 +42,11 @@ def job_of(fleet: Fleet, work: Path) -> jobs.Job:
 
     lab_host.INVENTORY = fleet.inventory
     lab_host.LabHost(fleet.names[0], work).policy("policies")
-    options = {"policy": "nginx", "policies_dirs": [str(work / "policies")], "render_dir": str(work / "render")}
+    options = {
+        "policy": "nginx",
+        "policies_dirs": [str(work / "policies")],
+        "render_dir": str(work / "render"),
+    }
     argv = [
         str(lab_host.PLAYBOOK), "-i", str(fleet.inventory), "bulkhead.fleet.render",
         "-e", f"fleet={fleet.names[0]}", "-e", json.dumps(options),

@@ -67,9 +67,7 @@ def ratio(
     """The median of the rounds' own ratios: what disturbs the machine disturbs both runs of a round."""
     there = {run.round: getattr(run, figure) for run in of(runs, hosts, against, act)}
     found = [
-        getattr(run, figure) / there[run.round]
-        for run in of(runs, hosts, way, act)
-        if there.get(run.round)
+        getattr(run, figure) / there[run.round] for run in of(runs, hosts, way, act) if there.get(run.round)
     ]
     return statistics.median(found) if found else None
 

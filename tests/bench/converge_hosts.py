@@ -104,9 +104,7 @@ class Fleet:
     def __enter__(self) -> Fleet:
         import yaml
 
-        self._lab(
-            "up", "--kind", "nspawn", "--suites", "bookworm", "--hosts", str(self.number), "--install"
-        )
+        self._lab("up", "--kind", "nspawn", "--suites", "bookworm", "--hosts", str(self.number), "--install")
         self.variables = yaml.safe_load(self.inventory.read_text())["lab"]["hosts"]
         return self
 

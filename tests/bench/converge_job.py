@@ -47,14 +47,10 @@ class Job:
 
 def from_bundle(bundle: dict[str, Any]) -> Job:
     """The job from a bundle as `render` writes it (docs/contracts.md)."""
-    installed = tuple(
-        File(one["path"], one["mode"], one["content"].encode()) for one in bundle["artifacts"]
-    )
+    installed = tuple(File(one["path"], one["mode"], one["content"].encode()) for one in bundle["artifacts"])
     kept = [File(f"{KEPT}/files/{number}", "0600", one.content) for number, one in enumerate(installed)]
     manifest = json.dumps(bundle, separators=(",", ":"), sort_keys=True) + "\n"
-    return Job(
-        bundle["digest"], installed, (*kept, File(f"{KEPT}/manifest.json", "0600", manifest.encode()))
-    )
+    return Job(bundle["digest"], installed, (*kept, File(f"{KEPT}/manifest.json", "0600", manifest.encode())))
 
 
 def lay_out(job: Job, folder: Path) -> Path:
@@ -65,9 +61,7 @@ def lay_out(job: Job, folder: Path) -> Path:
         source.write_bytes(one.content)
         listed.append({"source": str(source), "path": one.path, "mode": one.mode})
     variables = folder / "job.json"
-    variables.write_text(
-        json.dumps({"job": {"files": listed, "folders": job.folders(), "made": job.made()}})
-    )
+    variables.write_text(json.dumps({"job": {"files": listed, "folders": job.folders(), "made": job.made()}}))
     return variables
 
 

@@ -135,7 +135,9 @@ class Mitogen(Playbook):
             argv, env=os.environ | self.environment, capture_output=True, text=True, check=False
         )
         said = [line for line in (done.stderr + done.stdout).splitlines() if "rror" in line] or ["no reason"]
-        return "" if done.returncode == 0 else f"does not run with this ansible-core: {said[-1].strip()[:200]}"
+        return (
+            "" if done.returncode == 0 else f"does not run with this ansible-core: {said[-1].strip()[:200]}"
+        )
 
 
 class Pyinfra(Way):
@@ -190,7 +192,9 @@ def peer(package: str, question: str) -> tuple[str, str]:
 def version(package: str) -> str:
     python = PEERS / package / "bin/python"
     code = f"import importlib.metadata as m; print(m.version({package!r}))"
-    return subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(
+        [str(python), "-c", code], capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def every(work: Path, fleet: Fleet, job: Job) -> list[Way]:

@@ -9,12 +9,10 @@ done, and its answer is lost), ``noisy`` (each look finds new denials).
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
 import time
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import features
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import program
 
 DOCUMENTATION = """
 name: pretend
@@ -54,7 +53,7 @@ class Connection(ConnectionBase):
         if found is None:
             return 0, b"", b""
         given = json.loads(found[1].decode())
-        sent = json.loads(zlib.decompress(base64.b64decode(given["program"])))
+        sent = program.unpack(given["program"])
         host = Host(Path(os.environ["PRETEND_DIR"]), str(self.get_option("host")))
         if host.has("away"):
             raise AnsibleConnectionFailure(f"{host.name} is away")
