@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plot of the benchmark: bars of wall time, one panel for each act and size. SVG that reads well in light and dark."""
+"""The plot of the benchmark: bars of wall time, a panel for each act and size. SVG for light and for dark pages."""
 
 from __future__ import annotations
 

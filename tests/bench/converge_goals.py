@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was measured against what it may be: medians, ratios of runs of the same round, and the goals that are missed."""
+"""What was measured against what it may be: medians, ratios of runs of one round, and the goals that are missed."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ class Pyinfra(Way):
 
 
 def peer(package: str, question: str) -> tuple[str, str]:
-    """(what ``question`` prints, "") from the package in a virtual environment of its own, or ("", why it is not there)."""
+    """(what ``question`` prints, "") from the package in an environment of its own, or ("", why it is absent)."""
     folder = PEERS / package
     python = folder / "bin/python"
     if not (folder / ".installed").exists():

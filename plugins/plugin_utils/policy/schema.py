@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,12 @@ from typing import Any
 
 from .faults import PolicyError, did_you_mean, plain, quote
 from .source import GONE, Place, Source
+
+# At the head, though it takes long: see ``prepare``.
+try:
+    from jsonschema import Draft202012Validator
+except ImportError:
+    Draft202012Validator = None
 
 SCHEMA_FILE = Path(__file__).resolve().parents[3] / "policies" / "schema" / "policy.schema.json"
 MAX_FINDINGS = 1000  # nobody reads further, and each costs time
@@ -37,11 +44,28 @@ def _schema() -> dict[str, Any]:
 
 @cache
 def _validator(kind: str) -> Any:
-    try:
-        from jsonschema import Draft202012Validator
-    except ImportError as error:
-        raise PolicyError("the Python library 'jsonschema' is not installed on the controller.") from error
+    if Draft202012Validator is None:
+        raise PolicyError("the Python library 'jsonschema' is not installed on the controller.")
     return Draft202012Validator(_inlined(definition(kind)))
+
+
+def prepare() -> None:
+    """Make what every check needs, before Ansible forks for each host: else each fork makes it anew.
+
+    Importing jsonschema alone takes half of the processor time that a host costs on the controller.
+    """
+    if Draft202012Validator is not None:
+        for kind in ("policy", "baseline"):
+            _compile_patterns(_validator(kind).schema)
+
+
+def _compile_patterns(schema: Any) -> None:
+    """``re`` remembers what it has compiled, and jsonschema asks it anew for each value."""
+    if isinstance(schema, dict) and isinstance(schema.get("pattern"), str):
+        re.compile(schema["pattern"])
+    if isinstance(schema, dict | list):
+        for item in schema.values() if isinstance(schema, dict) else schema:
+            _compile_patterns(item)
 
 
 def _inlined(schema: Any) -> Any:
