@@ -19,6 +19,7 @@ from converge_job import KEPT, Job
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "roles/lab/files/bulkhead_lab"
 OURS = "/var/lib/bulkhead"
+STEP = 5
 LOOK = """
 sha256sum {paths} 2>/dev/null | sed 's/^/sum /'
 stat -c 'time %n %.Y' {paths} 2>/dev/null
@@ -102,11 +103,24 @@ class Fleet:
         return dict(json.loads(done.stdout.splitlines()[-1]))
 
     def __enter__(self) -> Fleet:
+        try:
+            for number in [*range(STEP, self.number, STEP), self.number]:
+                self._up(number)
+        except BaseException:
+            self._lab("down")
+            raise
+        return self
+
+    def _up(self, number: int) -> None:
+        """Up to this number. All share what the kernel gives root of inotify: 128 instances (inotify(7)). systemd
+        takes five in each, two of them to ask people for passwords: these are given back before the next hosts come.
+        """
         import yaml
 
-        self._lab("up", "--kind", "nspawn", "--suites", "bookworm", "--hosts", str(self.number), "--install")
+        self._lab("up", "--kind", "nspawn", "--suites", "bookworm", "--hosts", str(number), "--install")
         self.variables = yaml.safe_load(self.inventory.read_text())["lab"]["hosts"]
-        return self
+        paths = "systemd-ask-password-console.path systemd-ask-password-wall.path"
+        self.all(list(self.variables), f"systemctl stop {paths}")
 
     def __exit__(self, *_error: object) -> None:
         self._lab("down")
