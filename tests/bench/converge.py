@@ -124,7 +124,8 @@ def main() -> None:
     load = list(os.getloadavg())
     PLACE.mkdir(parents=True, exist_ok=True)
     with Fleet(max(SIZES)) as fleet:
-        fleet.all(fleet.names, "systemctl start nginx.service")
+        # ssh answers before a host has booted to its end.
+        fleet.all(fleet.names, "systemctl is-system-running --wait >&2; systemctl start nginx.service")
         job = job_of(fleet, PLACE)
         everyone = ways_.every(PLACE, fleet, job)
         for way in everyone:
