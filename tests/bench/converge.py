@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-os.environ.setdefault("BULKHEAD_LAB_INVENTORY", "")
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "exams")]
 import converge_chart as charts  # noqa: E402
 import converge_job as jobs  # noqa: E402
@@ -26,7 +25,7 @@ import converge_measure as measure  # noqa: E402
 import converge_page as pages  # noqa: E402
 import converge_ways as ways_  # noqa: E402
 import exam  # noqa: E402
-from converge_goals import Run, figures, shortfalls  # noqa: E402
+from converge_goals import Run, medians, shortfalls  # noqa: E402
 from converge_hosts import ROOT, Fleet, wrong  # noqa: E402
 from converge_ways import ACTS, AT_ONCE, Way  # noqa: E402
 
@@ -104,7 +103,7 @@ def order(ways: list[Way], number: int) -> Iterator[Way]:
     yield from reversed(turned) if number % 2 else turned
 
 
-def conditions(load: list[float], ways: list[Way]) -> list[str]:
+def conditions(load: float, ways: list[Way]) -> list[str]:
     """What a reader has to know of the run, in sentences."""
     newest = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr.split(",")[0]
     peers = [f"{way.name} {ways_.version(way.name)}" for way in ways if way.name in ("pyinfra", "mitogen")]
@@ -114,14 +113,24 @@ def conditions(load: list[float], ways: list[Way]) -> list[str]:
         f"ansible-core {version('ansible-core')}, Python {platform.python_version()}, {newest}"
         f"{''.join(f', {one}' for one in peers)}. Medians; ratios are medians of the rounds' own ratios.",
     ]
-    idle = os.cpu_count() or 1
-    if load[0] > idle:
-        lines.append(f"There was other work beside it (load {load[0]:.0f} before it began): read the ratios.")
+    if load > (os.cpu_count() or 1):
+        lines.append(f"There was other work beside it (load {load:.0f} before it began): read the ratios.")
     return lines
 
 
+def publish(runs: list[Run], titles: dict[str, str], said: list[str], missed: list[str]) -> None:
+    """Table, plot and the runs themselves."""
+    text, svg = pages.section(runs, titles, said, missed), charts.chart(runs, titles)
+    (PLACE / "table.md").write_text(text + "\n")
+    (PLACE / "runs.json").write_text(json.dumps([vars(run) for run in runs]))
+    (PLACE / "bench.svg").write_text(svg)
+    if os.environ.get("DOCS"):
+        (ROOT / "docs/images/bench.svg").write_text(svg)
+        pages.replace(ROOT / "docs/performance.md", text)
+
+
 def main() -> None:
-    load = list(os.getloadavg())
+    load = os.getloadavg()[0]
     PLACE.mkdir(parents=True, exist_ok=True)
     with Fleet(max(SIZES)) as fleet:
         # ssh answers before a host has booted to its end.
@@ -137,23 +146,18 @@ def main() -> None:
             for number in range(ROUNDS):
                 for way in order(ways, number):
                     bench.turn(way, fleet.names[:size], number)
-        ours = next((way for way in ways if way.name == "ours"), None)
-        if ours:
-            for number in range(ROUNDS):  # what the rollback of one host takes
-                bench.turn(ours, fleet.names[:1], number)
+        for way in ways:
+            for number in range(ROUNDS if way.name == "ours" else 0):  # what the rollback of one host takes
+                bench.turn(way, fleet.names[:1], number)
     titles = {way.name: way.title for way in ways}
     missed = shortfalls(bench.runs)
-    text = pages.section(bench.runs, titles, conditions(load, ways), missed)
-    (PLACE / "table.md").write_text(text + "\n")
-    (PLACE / "runs.json").write_text(json.dumps([vars(run) for run in bench.runs]))
-    svg = charts.chart(bench.runs, titles)
-    (PLACE / "bench.svg").write_text(svg)
-    if os.environ.get("DOCS"):
-        (ROOT / "docs/images/bench.svg").write_text(svg)
-        pages.replace(ROOT / "docs/performance.md", text)
-    seen = figures(bench.runs, list(titles))
-    absent = {way.name: way.absent for way in everyone if way.absent}
-    exam.end("bench", {"hosts": SIZES, "rounds": ROUNDS, "absent": absent, **seen}, bench.faults + missed)
+    publish(bench.runs, titles, conditions(load, ways), missed)
+    figures = {
+        "hosts": SIZES,
+        "rounds": ROUNDS,
+        "absent": {way.name: way.absent for way in everyone if way.absent},
+    }
+    exam.end("bench", figures | medians(bench.runs, list(titles)), bench.faults + missed)
 
 
 if __name__ == "__main__":

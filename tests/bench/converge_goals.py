@@ -104,7 +104,7 @@ def _rollback(runs: Sequence[Run], hosts: int) -> list[str]:
     return [f"{hosts} hosts, rollback, wall: {all_:.3g} s, the goal is {limit:.3g}"]
 
 
-def figures(runs: Sequence[Run], ways: Sequence[str]) -> dict[str, Any]:
+def medians(runs: Sequence[Run], ways: Sequence[str]) -> dict[str, Any]:
     """All medians by "HOSTS_WAY_ACT", and ratios of ours to the others."""
     out: dict[str, Any] = {}
     for hosts in sorted({run.hosts for run in runs}):

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import yaml
 from converge_job import KEPT, Job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,8 +116,6 @@ class Fleet:
         """Up to this number. All share what the kernel gives root of inotify: 128 instances (inotify(7)). systemd
         takes five in each, two of them to ask people for passwords: these are given back before the next hosts come.
         """
-        import yaml
-
         self._lab("up", "--kind", "nspawn", "--suites", "bookworm", "--hosts", str(number), "--install")
         self.variables = yaml.safe_load(self.inventory.read_text())["lab"]["hosts"]
         paths = "systemd-ask-password-console.path systemd-ask-password-wall.path"

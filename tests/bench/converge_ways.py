@@ -34,6 +34,7 @@ class Way:
     job: Job
     absent: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    variables: Path = field(init=False)
 
     def prepare(self) -> None:
         self.variables = converge_job.lay_out(self.job, self.work)

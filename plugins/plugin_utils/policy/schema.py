@@ -23,7 +23,7 @@ from .source import GONE, Place, Source
 try:
     from jsonschema import Draft202012Validator
 except ImportError:
-    Draft202012Validator = None
+    Draft202012Validator = None  # type: ignore[assignment,misc]
 
 SCHEMA_FILE = Path(__file__).resolve().parents[3] / "policies" / "schema" / "policy.schema.json"
 MAX_FINDINGS = 1000  # nobody reads further, and each costs time

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from converge_goals import Run, figures, median, ratio, shortfalls
+from converge_goals import Run, median, medians, ratio, shortfalls
 
 
 def runs(hosts: int, way: str, act: str, *walls: float, cpu: float = 0.01, wire: float = 9000) -> list[Run]:
@@ -48,7 +48,7 @@ def test_a_fleet_goes_back_in_little_more_than_one_host() -> None:
 
 def test_figures_name_size_way_and_act() -> None:
     seen = [*runs(3, "ours", "first", 2), *runs(3, "floor", "first", 1)]
-    assert figures(seen, ["ours", "floor"]) == {
+    assert medians(seen, ["ours", "floor"]) == {
         "3_ours_first": {"wall_s": 2, "cpu_s_host": 0.01, "wire_host": 9000},
         "3_floor_first": {"wall_s": 1, "cpu_s_host": 0.01, "wire_host": 9000, "ours_times": 2},
     }
