@@ -83,6 +83,7 @@ class Bench:
                 print((self.work / "log").read_text(errors="replace")[-1500:], file=sys.stderr)
             if faults:
                 # What does not do the job has no time for it.
+                print("".join(f"  {fault}\n" for fault in faults[:5]), end="", flush=True)
                 self.faults += faults
                 self.fleet.clean(names, self.job)
                 return

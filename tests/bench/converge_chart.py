@@ -58,9 +58,8 @@ def _panel(
 ) -> list[str]:
     longest = max((wall for wall in walls.values() if wall), default=1.0)
     lines = [f'<text class="head" x="{x + LABEL}" y="{y + HEAD - 10}">{escape(head)}, seconds</text>']
-    for row, (way, wall) in enumerate(walls.items()):
-        if wall is None:
-            continue
+    there = [(way, wall) for way, wall in walls.items() if wall is not None]
+    for row, (way, wall) in enumerate(there):
         top = y + HEAD + row * ROW
         long = max(1.0, wall / longest * BAR)
         kind = "ours" if way == "ours" else "bar"
