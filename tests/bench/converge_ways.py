@@ -80,6 +80,7 @@ class Playbook(Way):
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/collections"),
             "ANSIBLE_FORKS": str(AT_ONCE),
             "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_TIMEOUT": "60",  # a busy machine is no fault of a host: Mitogen gave hosts up after 10 s
             "ANSIBLE_HOST_KEY_CHECKING": "true",
             "ANSIBLE_NOCOLOR": "1",
             **self.environment,
