@@ -3,7 +3,8 @@
 """Benchmark: the job of one application on HOSTS (10,30) nspawn hosts, each way in turns, ROUNDS (5) times.
 
 First converge, no change, rollback: wall time, the controller's processor time, bytes on the wire. After each act the
-hosts' own files say whether the job was done. The table and the plot go to build/bench, with DOCS=1 into docs/.
+hosts' own files say whether the job was done. The table and the plot go to build/bench, with DOCS=1 into docs/. ADD=1
+goes on with the rounds that lie there, WAYS="ours floor" runs some ways: slow ones need not run as often as the others.
 """
 
 from __future__ import annotations
@@ -60,14 +61,15 @@ def job_of(fleet: Fleet, work: Path) -> jobs.Job:
 class Bench:
     def __init__(self, fleet: Fleet, job: jobs.Job, work: Path) -> None:
         self.fleet, self.job, self.work = fleet, job, work
-        self.runs: list[Run] = []
+        self.runs = earlier()
+        self.begin = 1 + max((run.round for run in self.runs), default=-1)
         self.faults: list[str] = []
 
-    def turn(self, way: Way, names: list[str], number: int, acts: tuple[str, ...] = ACTS) -> None:
+    def turn(self, way: Way, names: list[str], number: int) -> None:
         """All acts of one way, each followed by a look at every host."""
         way.fresh()
         before = self.fleet.look(names, way.name, self.job)
-        for act in acts:
+        for act in ACTS:
             argv = way.command(act, names)
             cost = measure.run(
                 argv, os.environ | way.environment, self.work, self.fleet.space, self.fleet.cables(names)
@@ -88,7 +90,15 @@ class Bench:
                 self.fleet.clean(names, self.job)
                 return
             size = len(names)
-            run = Run(size, number, way.name, act, cost["wall"], cost["cpu"] / size, cost["wire"] / size)
+            run = Run(
+                size,
+                self.begin + number,
+                way.name,
+                act,
+                cost["wall"],
+                cost["cpu"] / size,
+                cost["wire"] / size,
+            )
             self.runs.append(run)
             print(
                 f"  {size} hosts, round {number + 1}, {way.name}, {act}: {run.wall:.1f} s, "
@@ -98,18 +108,26 @@ class Bench:
             before = after
 
 
+def earlier() -> list[Run]:
+    """The runs that lie in the benchmark's folder, where they are to be gone on with."""
+    path = PLACE / "runs.json"
+    there = os.environ.get("ADD") and path.exists()
+    return [Run(**run) for run in json.loads(path.read_text())] if there else []
+
+
 def order(ways: list[Way], number: int) -> Iterator[Way]:
     """Another one begins in each round, and every second round runs backwards."""
     turned = ways[number % len(ways) :] + ways[: number % len(ways)]
     yield from reversed(turned) if number % 2 else turned
 
 
-def conditions(load: float, ways: list[Way]) -> list[str]:
+def conditions(load: float, ways: list[Way], rounds: int) -> list[str]:
     """What a reader has to know of the run, in sentences."""
     newest = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr.split(",")[0]
     peers = [f"{way.name} {ways_.version(way.name)}" for way in ways if way.name in ("pyinfra", "mitogen")]
+    more = ", slow ways fewer of them" if os.environ.get("ADD") else ""
     lines = [
-        f"{datetime.date.today().isoformat()}, `make bench HOSTS={','.join(map(str, SIZES))} ROUNDS={ROUNDS}`: "
+        f"{datetime.date.today().isoformat()}, `make bench`, {rounds} rounds{more}: "
         f"nspawn hosts with Debian 12 on the controller's own {os.cpu_count()} processors, {AT_ONCE} hosts at a time,",
         f"ansible-core {version('ansible-core')}, Python {platform.python_version()}, {newest}"
         f"{''.join(f', {one}' for one in peers)}. Medians; ratios are medians of the rounds' own ratios.",
@@ -145,14 +163,14 @@ def main() -> None:
         bench = Bench(fleet, job, PLACE)
         for size in SIZES:
             for number in range(ROUNDS):
-                for way in order(ways, number):
+                for way in order(ways, bench.begin + number):
                     bench.turn(way, fleet.names[:size], number)
         for way in ways:
             for number in range(ROUNDS if way.name == "ours" else 0):  # what the rollback of one host takes
                 bench.turn(way, fleet.names[:1], number)
-    titles = {way.name: way.title for way in ways}
+    titles = {way.name: way.title for way in everyone if any(run.way == way.name for run in bench.runs)}
     missed = shortfalls(bench.runs)
-    publish(bench.runs, titles, conditions(load, ways), missed)
+    publish(bench.runs, titles, conditions(load, everyone, bench.begin + ROUNDS), missed)
     figures = {
         "hosts": SIZES,
         "rounds": ROUNDS,
