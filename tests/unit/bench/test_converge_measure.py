@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import converge_measure
@@ -19,13 +18,15 @@ TABLE = """Inter-|   Receive   |  Transmit
 # A shared connection of ssh behaves so: it outlives its command, and has used the processor.
 LEAVES_ONE_BEHIND = """
 import os, time
+done, tell = os.pipe()
 if os.fork() == 0:
     os.setsid()
     end = time.process_time() + 0.3
     while time.process_time() < end:
         pass
-    time.sleep(60)
-time.sleep(1.5)
+    os.write(tell, b".")
+    time.sleep(600)
+os.read(done, 1)
 """
 
 
@@ -35,8 +36,6 @@ def test_cables_are_counted_both_ways() -> None:
 
 def test_what_outlives_the_command_is_ended_and_counted(tmp_path: Path) -> None:
     program = [sys.executable, converge_measure.__file__, str(tmp_path / "answer"), str(tmp_path / "log")]
-    began = time.monotonic()
-    subprocess.run([*program, sys.executable, "-c", LEAVES_ONE_BEHIND], check=True, timeout=50)
+    subprocess.run([*program, sys.executable, "-c", LEAVES_ONE_BEHIND], check=True, timeout=300)
     answer = json.loads((tmp_path / "answer").read_text())
-    assert time.monotonic() - began < 50 and answer["code"] == 0
-    assert answer["cpu"] > 0.2 and answer["wall"] > 1.4
+    assert answer["code"] == 0 and answer["cpu"] > 0.3
