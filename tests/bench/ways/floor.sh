@@ -5,4 +5,5 @@
 # The least that the job can cost with these writes: it decides nothing, guards nothing, proves nothing.
 script=$1
 export script
+# shellcheck disable=SC2016
 exec xargs -P "$2" -L 1 sh -c 'ssh -C -o ControlPath=none -o BatchMode=yes "$@" sh -s <"$script"' sh

@@ -1,7 +1,10 @@
+#!/bin/sh
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What the floor's script runs on a host, before the calls of "put" that carry the files.
 set -eu
+# The calls that follow ask for it.
+# shellcheck disable=SC2034
 changed=
 new=$(mktemp /run/bench.XXXXXX)
 trap 'rm -f "$new"' EXIT
@@ -10,6 +13,7 @@ trap 'rm -f "$new"' EXIT
 put() {
   cat >"$new"
   ! cmp -s "$new" "$1" || return 0
+  # shellcheck disable=SC2034
   changed=yes
   mkdir -p "${1%/*}"
   cp "$new" "$1.new"
