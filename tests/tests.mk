@@ -142,3 +142,9 @@ exam-bad-policies: venv ## Exam: BAD=40 bad policies on HOSTS=30 hosts, stopped 
 
 bench-scale: venv ## Benchmark: SIZES=100,1000,5000 what a rollout costs the controller per host, and how much memory
 	@python tests/bench/scale.py
+
+# Brings nspawn hosts of its own up (needs root) and down again.
+.PHONY: bench
+bench: venv ## Benchmark: HOSTS=10,30 nspawn hosts, ROUNDS=5: our way, plain ssh, a role, Mitogen, pyinfra in turns (DOCS=1)
+	@tests/setup/packages.sh lab
+	python tests/bench/converge.py

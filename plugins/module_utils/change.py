@@ -51,9 +51,6 @@ class Change:
     def receipt(self, event):
         self.place.receipt(event, **receipts.named(self.fields))
 
-    def install(self):
-        guard.install()
-
     def arm(self):
         guard.arm(self.place.policy)
 

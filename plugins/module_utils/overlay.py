@@ -33,7 +33,7 @@ from . import (
 from .errors import HostError
 from .overlay_close import prepare, run_closer
 from .overlay_state import at, dropin_path, facts, sentence
-from .readback_facts import parse_show
+from .units import parse_show
 
 LONGEST = 8 * 3600
 SHORTEST = 10

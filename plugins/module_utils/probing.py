@@ -18,8 +18,9 @@ from .errors import HostError
 from .probing_confinement import compare, explain, facts_of
 from .probing_session import Outside, Session
 from .probing_trials import Trials
-from .readback_facts import Facts, parse_show
+from .readback_facts import Facts
 from .store import Store
+from .units import parse_show
 
 BASE = "/run/bulkhead"
 FORMAT = 1

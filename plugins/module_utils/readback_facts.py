@@ -8,6 +8,7 @@ import json
 import os
 
 from . import apparmor, command
+from .units import parse_show
 
 PROC = "/proc"
 CGROUP = "/sys/fs/cgroup"
@@ -20,19 +21,6 @@ def _read(path):
             return stream.read()
     except OSError:
         return None
-
-
-def parse_show(text, units):
-    """``systemctl show -p A,B unit1 unit2`` -> {unit: {property: value}}; several lines of one are joined."""
-    answers = {}
-    for unit, block in zip(units, text.split("\n\n")):
-        values = {}
-        for line in block.splitlines():
-            name, equals, value = line.partition("=")
-            if equals:
-                values[name] = values[name] + " " + value if name in values else value
-        answers[unit] = values
-    return answers
 
 
 def parse_mounts(text):

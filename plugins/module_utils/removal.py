@@ -9,10 +9,24 @@ import shutil
 import time
 from collections import namedtuple
 
-from . import apparmor, diffing, files, footprint, guard, health, machine, plan, store, transaction, units
-from .change import Change, begun
+from . import (
+    apparmor,
+    diffing,
+    files,
+    footprint,
+    guard,
+    guard_files,
+    health,
+    machine,
+    plan,
+    store,
+    transaction,
+    units,
+)
+from .change import begun
 from .command import run
 from .errors import HostError
+from .forward import Forward
 
 # The manager's own parent of all policies' slices; systemd makes it by itself and would keep it.
 PARENT_SLICE = "bulkhead.slice"
@@ -63,7 +77,7 @@ def _settled(place, wish, planned):
     return planned, step
 
 
-class Removal(Change):
+class Removal(Forward):
     """From the active generation to none. Until its files are gone the guard would put all of them back."""
 
     def __init__(self, place, wish, planned):
@@ -193,9 +207,9 @@ def _tidy():
         others = [
             item.path for bundle in transaction.installed_bundles().values() for item in bundle.artifacts
         ]
-        footprint.withdraw(others + guard.paths())
+        footprint.withdraw(others + guard_files.paths())
         return
-    if guard.uninstall():
+    if guard_files.uninstall():
         units.reload_manager()
     run(["systemctl", "stop", "--", PARENT_SLICE])
     footprint.withdraw([])

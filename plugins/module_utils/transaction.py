@@ -22,7 +22,7 @@ from . import (
     features,
     files,
     footprint,
-    guard,
+    guard_files,
     health,
     machine,
     mending,
@@ -34,6 +34,7 @@ from . import (
 )
 from .change import Change, begun
 from .errors import HostError
+from .forward import Forward
 
 # lapse: what becomes of a lease (``confirmation``) that nobody renews, "revert" or "hold".
 Wish = namedtuple("Wish", "bundle confirm_within restart rollout epoch check lapse")
@@ -206,9 +207,9 @@ def installed_bundles():
 
 
 def _renew_guard():
-    if guard.installed():
+    if guard_files.installed():
         return {}
-    guard.install()
+    guard_files.install()
     return {"changed": True, "reasons": ["the guard was not as this version has it"]}
 
 
@@ -251,7 +252,7 @@ def _change(place, bundle, planned, wish, facts, step):
     return _answer(place, bundle, planned, "pending", nonce=change.fields["nonce"], origin=old, diff=diff)
 
 
-class Apply(Change):
+class Apply(Forward):
     """From the active generation to the one of ``wish``."""
 
     def __init__(self, place, wish, planned, facts):

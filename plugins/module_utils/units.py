@@ -9,7 +9,6 @@ import time
 
 from .command import must, run
 from .errors import HostError
-from .readback_facts import parse_show
 
 PROPERTIES = (
     "Id,Type,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,NeedDaemonReload,ControlGroup,Slice"
@@ -17,6 +16,19 @@ PROPERTIES = (
 
 # A unit that is on its way up counts as running: it was started by somebody and must not be left stopped.
 RUNNING = ("active", "activating", "reloading", "refreshing")
+
+
+def parse_show(text, units):
+    """``systemctl show -p A,B unit1 unit2`` -> {unit: {property: value}}; several lines of one are joined."""
+    answers = {}
+    for unit, block in zip(units, text.split("\n\n")):
+        values = {}
+        for line in block.splitlines():
+            name, equals, value = line.partition("=")
+            if equals:
+                values[name] = values[name] + " " + value if name in values else value
+        answers[unit] = values
+    return answers
 
 
 def show(names, extra=()):

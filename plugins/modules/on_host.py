@@ -16,7 +16,7 @@ description:
     nothing of Ansible's own library is sent along, which saves a tenth of a second of a host's time on each call.
 options:
   program:
-    description: The operation, its sources and its request, as the action plugin packed them.
+    description: The sources, then the operation and its request, as the action plugin packed them.
     type: str
     required: true
 attributes:
@@ -90,13 +90,17 @@ def spoken(result):
     return text
 
 
+def unpacked(word):
+    return json.loads(zlib.decompress(binascii.a2b_base64(word)).decode())
+
+
 def main():
     if sys.version_info < (3, 9):
         version = "%d.%d" % sys.version_info[:2]
         return {"failed": True, "msg": "the host's Python is %s; Bulkhead needs 3.9 or newer." % version}
     given = json.loads(GIVEN)
-    sent = json.loads(zlib.decompress(binascii.a2b_base64(given["program"])).decode())
-    sys.meta_path.insert(0, Sources(sent["sources"]))
+    sources, sent = [unpacked(word) for word in given["program"].split()]
+    sys.meta_path.insert(0, Sources(sources))
     dispatch = importlib.import_module(PACKAGE + ".dispatch")
     return dispatch.answer(sent["operation"], sent["request"], bool(given.get("_ansible_check_mode")))
 

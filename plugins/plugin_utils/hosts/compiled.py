@@ -15,6 +15,7 @@ from typing import Any
 from ..backends import compile as compiler
 from ..backends import features
 from ..policy import manifest as manifests
+from ..policy import schema
 from ..policy.model import OS, Manifest, Mode
 from ..policy.resolve import load_and_resolve
 from .cache import Cache
@@ -75,3 +76,8 @@ def code_identity() -> str:
         status = path.stat()
         digest.update(f"{path.relative_to(PLUGIN_UTILS)} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+# Ansible imports an action plugin once, to queue its task, and forks for each host.
+schema.prepare()
+code_identity()

@@ -105,7 +105,7 @@ def conversation(
 def ask(action: Any, operation: str, request: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
     """What the host answers to ``operation`` (``operation_<name>.py`` of module_utils), in one module call."""
     refuse_windows(action)
-    program = {"program": pack(operation, request)}
+    program = {"program": pack(operation, request, Cache(home()))}
     result: dict[str, Any] = action._execute_module(CARRIER, program, task_vars=variables)
     result.pop("invocation", None)
     return explained(result)

@@ -8,30 +8,43 @@ its head or inside a function, goes along and is compiled on the host only when 
 
 from __future__ import annotations
 
+import ast
 import base64
+import hashlib
+import io
 import json
 import re
+import tokenize
 import zlib
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ... import module_utils
+from .cache import Cache
 
 ROOT = Path(module_utils.__path__[0])
-# Each fork of Ansible works this out anew: parsing the files would cost a tenth of a second for each host.
 _IMPORT = re.compile(r"^ *from \.(\w*) import (\([^)]*\)|.*)", re.MULTILINE)
 
 
-def pack(operation: str, request: dict[str, Any]) -> str:
-    """The text that travels as the argument ``program``: base64 of deflated JSON."""
-    sent = {"operation": operation, "request": request, "sources": sources(operation)}
-    raw = json.dumps(sent, separators=(",", ":")).encode()
-    # Level 9 takes twice the time of level 6 and saves half a percent.
-    return base64.b64encode(zlib.compress(raw, 6)).decode()
+def pack(operation: str, request: dict[str, Any], cache: Cache | None = None) -> str:
+    """The text that travels as the argument ``program``: sources and what is asked, each base64 of deflated JSON.
+
+    With ``cache`` the sources are packed once for all forks and hosts: it takes longer than all else here.
+    """
+    packed = (
+        cache.get_or_make("programs", _identity(operation), lambda: _packed(lean(operation)))
+        if cache
+        else (_packed(lean(operation)))
+    )
+    return f"{packed} {_packed({'operation': operation, 'request': request})}"
 
 
-@cache
+def unpack(program: str) -> dict[str, Any]:
+    """{operation, request, sources} of what ``pack`` made."""
+    sources_, asked = (json.loads(zlib.decompress(base64.b64decode(word))) for word in program.split())
+    return {**asked, "sources": sources_}
+
+
 def sources(operation: str) -> dict[str, str]:
     """{module: source} of all that ``operation`` can import from module_utils, itself included."""
     found: dict[str, str] = {}
@@ -42,6 +55,43 @@ def sources(operation: str) -> dict[str, str]:
             found[name] = (ROOT / f"{name}.py").read_text("utf-8")
             open_ += _imported(found[name])
     return found
+
+
+def lean(operation: str) -> dict[str, str]:
+    """The same without what only people read, which is a third of what would travel."""
+    return {name: bare(text) for name, text in sorted(sources(operation).items())}
+
+
+def bare(source: str) -> str:
+    """``source`` without comments and with empty docstrings. Each line keeps its number, for tracebacks."""
+    lines = source.split("\n")
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, False):
+            text = node.body[0]
+            first, last = text.lineno - 1, (text.end_lineno or text.lineno) - 1
+            before = lines[first].encode()[: text.col_offset].decode()  # columns count bytes (ast)
+            after = lines[last].encode()[text.end_col_offset :].decode()
+            # Not left out: a function may have no other line, and what follows may have to come first in its file.
+            lines[first : last + 1] = [f'{before}""{after}', *[""] * (last - first)]
+    return "\n".join(lines)
+
+
+def _packed(data: Any) -> str:
+    raw = json.dumps(data, separators=(",", ":")).encode()
+    return base64.b64encode(zlib.compress(raw, 9)).decode()
+
+
+def _identity(operation: str) -> str:
+    """Changes with every change of what is sent and of this file, as ``compiled.code_identity`` does."""
+    digest = hashlib.sha256(operation.encode())
+    for path in (Path(__file__), *sorted(ROOT.glob("*.py"))):
+        status = path.stat()
+        digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def _imported(source: str) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -18,14 +19,11 @@ from typing import Any
 from .faults import PolicyError, did_you_mean, plain, quote
 from .source import GONE, Place, Source
 
-# Here and not where it is used: what ansible-playbook has imported its workers need not, one of them for each host and
-# task, and this library takes longer to import than a policy to check.
+# At the head, though it takes long: see ``prepare``.
 try:
-    import jsonschema
-
-    Validator: Any = jsonschema.Draft202012Validator
+    from jsonschema import Draft202012Validator
 except ImportError:
-    Validator = None
+    Draft202012Validator = None  # type: ignore[assignment,misc]
 
 SCHEMA_FILE = Path(__file__).resolve().parents[3] / "policies" / "schema" / "policy.schema.json"
 MAX_FINDINGS = 1000  # nobody reads further, and each costs time
@@ -46,9 +44,28 @@ def _schema() -> dict[str, Any]:
 
 @cache
 def _validator(kind: str) -> Any:
-    if Validator is None:
+    if Draft202012Validator is None:
         raise PolicyError("the Python library 'jsonschema' is not installed on the controller.")
-    return Validator(_inlined(definition(kind)))
+    return Draft202012Validator(_inlined(definition(kind)))
+
+
+def prepare() -> None:
+    """Make what every check needs, before Ansible forks for each host: else each fork makes it anew.
+
+    Importing jsonschema alone takes half of the processor time that a host costs on the controller.
+    """
+    if Draft202012Validator is not None:
+        for kind in ("policy", "baseline"):
+            _compile_patterns(_validator(kind).schema)
+
+
+def _compile_patterns(schema: Any) -> None:
+    """``re`` remembers what it has compiled, and jsonschema asks it anew for each value."""
+    if isinstance(schema, dict) and isinstance(schema.get("pattern"), str):
+        re.compile(schema["pattern"])
+    if isinstance(schema, dict | list):
+        for item in schema.values() if isinstance(schema, dict) else schema:
+            _compile_patterns(item)
 
 
 def _inlined(schema: Any) -> Any:

@@ -7,17 +7,17 @@ What a host holds, and what makes it fail, is told in ``pretend_host.py``.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
 import sys
-import zlib
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import program
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from pretend_host import Host  # noqa: E402
@@ -53,7 +53,7 @@ class Connection(ConnectionBase):
         if found is None:
             return 0, b"", b""
         given = json.loads(found[1].decode())
-        sent = json.loads(zlib.decompress(base64.b64decode(given["program"])))
+        sent = program.unpack(given["program"])
         host = Host(Path(os.environ["PRETEND_DIR"]), str(self.get_option("host")))
         try:
             host.reached()

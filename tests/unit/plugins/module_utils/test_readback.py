@@ -12,10 +12,10 @@ from ansible_collections.bulkhead.fleet.plugins.module_utils.readback_facts impo
     Facts,
     covering,
     parse_mounts,
-    parse_show,
     refused_packets,
     refusing_chains,
 )
+from ansible_collections.bulkhead.fleet.plugins.module_utils.units import parse_show
 
 MOUNTS = """1 2 8:1 / / ro,nosuid,noexec,relatime shared:1 - ext4 /dev/vda rw
 3 1 0:5 / /usr/lib ro,nosuid,relatime - ext4 /dev/vda rw

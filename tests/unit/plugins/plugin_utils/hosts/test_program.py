@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 import ast
-import base64
 import json
 import subprocess
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import program
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.cache import Cache
 
 STUB = Path(program.ROOT).parent / "modules" / "on_host.py"
 PYTHON = "/usr/bin/python3"
@@ -29,9 +28,8 @@ def run(sent: str, tmp_path: Path, **more: Any) -> subprocess.CompletedProcess[s
 
 
 def repacked(operation: str, request: dict[str, Any], **sources: str) -> str:
-    sent = json.loads(zlib.decompress(base64.b64decode(program.pack(operation, request))))
-    sent["sources"].update(sources)
-    return base64.b64encode(zlib.compress(json.dumps(sent).encode())).decode()
+    asked = program.pack(operation, request).split()[1]
+    return f"{program._packed({**program.lean(operation), **sources})} {asked}"
 
 
 @pytest.mark.parametrize("path", sorted(program.ROOT.glob("*.py")), ids=lambda path: path.stem)
@@ -61,8 +59,51 @@ def test_an_operation_takes_all_along_that_it_imports(operation: str, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("path", sorted(program.ROOT.glob("*.py")), ids=lambda path: path.stem)
+def test_without_its_comments_a_module_is_the_same_line_by_line(path: Path) -> None:
+    def told(text: str) -> tuple[str, list[int]]:
+        tree = ast.parse(text)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                node.body[0].value.value = ""  # type: ignore[attr-defined]
+        return ast.dump(tree), [getattr(node, "lineno", 0) for node in ast.walk(tree)]
+
+    assert told(program.bare(path.read_text())) == told(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("source", "left"),
+    [
+        ("a = 1  # why\n", "a = 1\n"),
+        ("a = '# no comment'\n", "a = '# no comment'\n"),
+        (
+            '"""One.\n\nMore.\n"""\nfrom __future__ import annotations\n',
+            '""\n\n\n\nfrom __future__ import annotations\n',
+        ),
+        ('def f():\n    """Only this."""  # and this\n', 'def f():\n    ""\n'),
+        ('def f():\n    "\u00e9\u00e8"; return 1\n', 'def f():\n    ""; return 1\n'),
+        ('TEXT = """\n# stays\n"""\n', 'TEXT = """\n# stays\n"""\n'),
+    ],
+)
+def test_comments_and_docstrings_stay_at_home(source: str, left: str) -> None:
+    assert program.bare(source) == left
+
+
+def test_sources_are_packed_once_for_all_forks(tmp_path: Path) -> None:
+    cache, later = Cache(tmp_path), Cache(tmp_path)
+    texts = {program.pack("confirm", {}, one) for one in (cache, later)}
+    assert texts == {program.pack("confirm", {})}
+    assert [kind for kind, _key in cache.made] == ["programs"] and later.made == []
+
+
+def test_what_was_packed_can_be_read_again() -> None:
+    sent = program.unpack(program.pack("confirm", {"policy": "p"}))
+    assert (sent["operation"], sent["request"]) == ("confirm", {"policy": "p"})
+    assert sent["sources"] == program.lean("confirm")
+
+
 def test_what_is_not_asked_for_stays_at_home() -> None:
-    assert "transaction" not in program.sources("confirm")
+    assert not {"transaction", "guard_script", "readback_facts"} & set(program.sources("confirm"))
     assert "probing" not in program.sources("apply")
 
 

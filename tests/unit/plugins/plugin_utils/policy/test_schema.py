@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 from policy_support import WORKLOAD, Make
 
 from ansible_collections.bulkhead.fleet.plugins.module_utils import bundles
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import words
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import schema, words
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.clauses import SECTIONS
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyFaults
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyError, PolicyFaults
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.model import OS, Mode, Risk
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.parse import parse
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.schema import (
@@ -131,3 +131,21 @@ def test_a_host_takes_every_name_that_a_policy_may_have() -> None:
         if re.search(pattern, name):
             assert bundles.check_name(name) == name
     assert not any(re.search(pattern, name) for name in (*bundles.RESERVED, "a-", "a_", "A", "a.b"))
+
+
+def test_checks_are_made_ready_without_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    monkeypatch.setattr(schema.re, "compile", found.append)
+    schema._validator.cache_clear()
+    schema.prepare()
+    assert schema._validator.cache_info().currsize == 2
+    assert len(found) > 10
+
+
+def test_without_its_library_a_check_says_so_and_nothing_else_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "Draft202012Validator", None)
+    schema._validator.cache_clear()
+    schema.prepare()
+    with pytest.raises(PolicyError, match="'jsonschema' is not installed on the controller"):
+        schema._validator("policy")
+    schema._validator.cache_clear()
