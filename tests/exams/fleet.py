@@ -84,14 +84,17 @@ class Fleet:
         return [program, f"bulkhead.fleet.{name}", "-i", self.inventory, "-e", extra, *arguments]
 
     def play(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._run(self.words(name, *arguments), 3600)
+
+    def _run(self, argv: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.words(name, *arguments),
+            argv,
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=3600,
+            timeout=seconds,
         )
 
     def task(self, host: str, options: str) -> str:
@@ -99,15 +102,7 @@ class Fleet:
         program = str(Path(sys.executable).with_name("ansible"))
         argv = [program, "-i", self.inventory, host, "-m", "bulkhead.fleet.sandbox", "-a", options]
         given = ["-e", json.dumps({"policies_dirs": [str(self.work / "policies")]})]
-        done = subprocess.run(
-            [*argv, *given],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=600,
-        )
+        done = self._run([*argv, *given], 600)
         return done.stdout + done.stderr
 
     @contextmanager

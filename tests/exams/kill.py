@@ -10,17 +10,15 @@ all again until there are 500.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
 import exam
 from kill_trials import WAYS, Trials
-from lab_host import LabHost, every, inventory
+from lab_host import LabHost, at_once_on, every, inventory
 
 LEAST = 500
 WANTED = int(os.environ.get("KILLS", "0"))
@@ -75,13 +73,7 @@ def main() -> None:
         exam.end("kill", {"hosts": 0}, ["no lab is up (make lab-up)"])
     began = time.monotonic()
     share = -(-(WANTED or LEAST) // len(hosts))
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        places = [Path(folder, name) for name in hosts]
-        for place in places:
-            place.mkdir()
-        found = list(
-            pool.map(lambda pair: work(*pair, share, *among(pair[0], hosts)), zip(hosts, places, strict=True))
-        )
+    found = at_once_on(hosts, lambda name, folder: work(name, folder, share, *among(name, hosts)))
     ways: Counter[str] = sum((one.by_way for one in found), Counter())
     figures = {
         "hosts": len(hosts),

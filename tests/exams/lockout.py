@@ -12,13 +12,11 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import exam
-from lab_host import LabHost, every
+from lab_host import LabHost, at_once_on, every
 
 TRIALS = int(os.environ.get("TRIALS", "100"))
 KIND = os.environ.get("BULKHEAD_LAB_KIND", "")
@@ -125,10 +123,7 @@ def main() -> None:
     if not hosts:
         exam.end("lockout", {"hosts": 0}, ["no lab is up (make lab-up)"])
     began, share = time.monotonic(), -(-TRIALS // len(hosts))
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        for name in hosts:
-            Path(folder, name).mkdir()
-        found = list(pool.map(lambda name: work(name, Path(folder, name), share), hosts))
+    found = at_once_on(hosts, lambda name, folder: work(name, folder, share))
     figures = {
         "hosts": len(hosts),
         "trials": sum(one.trials for one in found),

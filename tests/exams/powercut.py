@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import os
 import random
-import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import exam
 from kill_trials import FILES, OTHER, STATE, chain_fault
-from lab_host import LabHost, every
+from lab_host import LabHost, at_once_on, every
 
 CUTS, SEED = int(os.environ.get("CUTS", "300")), int(os.environ.get("SEED", "1"))
 RECOVER, TARGET = "bulkhead-recover.service", "basic.target"
@@ -113,10 +111,7 @@ def main() -> None:
     if not hosts:
         exam.end("powercut", {"hosts": 0}, ["no QEMU machine is up (make lab-up KIND=qemu)"])
     began, share = time.monotonic(), -(-CUTS // len(hosts))
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        for name in hosts:
-            Path(folder, name).mkdir()
-        found = list(pool.map(lambda name: work(name, Path(folder, name), share), hosts))
+    found = at_once_on(hosts, lambda name, folder: work(name, folder, share))
     figures = {
         "hosts": len(hosts),
         "cuts": sum(one.cuts for one in found),

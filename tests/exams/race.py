@@ -12,15 +12,13 @@ import json
 import os
 import random
 import subprocess
-import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import exam
-from lab_host import LabHost, every
+from lab_host import LabHost, at_once_on, every
 
 exam.sys.path.append(str(exam.ROOT / "tests/unit/plugins/module_utils"))
 WALKS, RACES = int(os.environ.get("WALKS", "10000")), int(os.environ.get("RACES", "200"))
@@ -139,10 +137,7 @@ def main() -> None:
         short.append("no lab is up (make lab-up)")
     elif RACES:
         share = -(-RACES // len(hosts))
-        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-            for name in hosts:
-                Path(folder, name).mkdir()
-            found = list(pool.map(lambda name: work(name, Path(folder, name), share), hosts))
+        found = at_once_on(hosts, lambda name, folder: work(name, folder, share))
         told = sum((race.ends for race in found), Counter())
         figures |= {"hosts": len(hosts), "races": dict(sorted(told.items()))}
         short += [fault for race in found for fault in race.faults]

@@ -11,9 +11,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import yaml
@@ -92,6 +93,12 @@ def at_once(chosen: Mapping[str, str], folder: str, work: Callable[[str, Path], 
 
     with ThreadPoolExecutor() as pool:
         return dict(zip(chosen, pool.map(one, chosen.values()), strict=True))
+
+
+def at_once_on(hosts: Sequence[str], work: Callable[[str, Path], Found]) -> list[Found]:
+    """What ``work`` found on each host, all of them at once, each with a folder of its own that goes with the end."""
+    with TemporaryDirectory() as folder:
+        return list(at_once({name: name for name in hosts}, folder, work).values())
 
 
 def ssh_words(variables: dict[str, Any]) -> list[str]:
