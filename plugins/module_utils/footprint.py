@@ -55,7 +55,7 @@ def note_base():
         return
     files.sync_directory(parent)
     with alone():
-        pass
+        pass  # whoever has the lock takes the note over into the record
 
 
 def _keep_aside(before):
@@ -91,8 +91,9 @@ def _take_over():
 def settle():
     """Without a base: give its parent the time back that a removal, cut off at its last step, still owes it."""
     before = _kept_aside()
+    parent = os.path.dirname(store.BASE)
     if before is not None and not os.path.isdir(store.BASE):
-        _give(os.path.dirname(store.BASE), before)
+        _give(parent, os.stat(parent), before)
     files.remove(ASIDE)
 
 
@@ -220,8 +221,8 @@ def withdraw_base():
     settle()
 
 
-def _give(path, before):
-    os.utime(path, ns=(os.stat(path).st_atime_ns, before))
+def _give(path, status, before):
+    os.utime(path, ns=(status.st_atime_ns, before))
 
 
 def _follow(record, path, before):
@@ -238,4 +239,4 @@ def restore_time(path, entry):
     except FileNotFoundError:
         return
     if status.st_mtime_ns == entry["after"] or "open" in entry:
-        os.utime(path, ns=(status.st_atime_ns, entry["before"]))
+        _give(path, status, entry["before"])

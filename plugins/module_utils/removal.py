@@ -127,9 +127,11 @@ def forget(place):
 
 def _clear_remains(check):
     """What a removal that was cut off at its very end left; True where there was any."""
-    if not os.path.isdir(store.BASE) or store.policies():
-        if not check and not os.path.isdir(store.BASE):
+    if not os.path.isdir(store.BASE):
+        if not check:
             footprint.settle()
+        return False
+    if store.policies():
         return False
     if not check:
         with footprint.alone():

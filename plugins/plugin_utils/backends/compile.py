@@ -142,21 +142,20 @@ def join(manifest: Manifest, os: OS, made: Iterable[Compilation], today: date) -
     """
     given: dict[str, list[Verdict]] = {}
     holes: dict[str, list[str]] = {}
-    made = list(made)
-    exact = {
-        verdict.clause
-        for compilation in made
-        for verdict in compilation.verdicts
-        if verdict.status is Status.ENFORCED and verdict.clause not in dict(compilation.loose)
-    }
+    loose: list[tuple[str, str]] = []
+    exact: set[str] = set()  # clauses that a backend enforces without opening more
     for compilation in made:
+        wide = {clause for clause, _why in compilation.loose}
         for verdict in compilation.verdicts:
             given.setdefault(verdict.clause, []).append(verdict)
+            if verdict.status is Status.ENFORCED and verdict.clause not in wide:
+                exact.add(verdict.clause)
         for clause, why in compilation.holes:
             holes.setdefault(clause, []).append(why)
-        for clause, why in compilation.loose:
-            if clause not in exact:
-                holes.setdefault(clause, []).append(why)
+        loose += compilation.loose
+    for clause, why in loose:
+        if clause not in exact:
+            holes.setdefault(clause, []).append(why)
     waivers = [waiver for waiver in manifest.waivers if waiver.on is os]
     names = [(clause.id, clause.section, isinstance(clause, _GRANTS)) for clause in manifest.clauses]
     names += [(override.id, override.id, True) for override in manifest.overrides if override.os is os]

@@ -18,7 +18,7 @@ from ..policy import manifest as manifests
 from ..policy import schema
 from ..policy.model import OS, Manifest, Mode
 from ..policy.resolve import load_and_resolve
-from .cache import Cache
+from .cache import Cache, identity
 from .errors import HostsError
 from .groups import GroupAddresses
 
@@ -71,11 +71,7 @@ def bundle(manifest: Manifest, facts: dict[str, Any], today: date, cache: Cache)
 @cache
 def code_identity() -> str:
     """Changes with every change of the compiler's code, so that no bundle of another version is taken for ours."""
-    digest = hashlib.sha256()
-    for path in sorted(PLUGIN_UTILS.rglob("*.py")):
-        status = path.stat()
-        digest.update(f"{path.relative_to(PLUGIN_UTILS)} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    return identity(sorted(PLUGIN_UTILS.rglob("*.py")))
 
 
 # Ansible imports an action plugin once, to queue its task, and forks for each host.

@@ -10,32 +10,32 @@ from __future__ import annotations
 
 import ast
 import base64
-import hashlib
 import io
 import json
 import re
 import tokenize
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ... import module_utils
-from .cache import Cache
+from .cache import Cache, identity
 
 ROOT = Path(module_utils.__path__[0])
 _IMPORT = re.compile(r"^ *from \.(\w*) import (\([^)]*\)|.*)", re.MULTILINE)
 
 
-def pack(operation: str, request: dict[str, Any], cache: Cache | None = None) -> str:
+def pack(operation: str, request: dict[str, Any], store: Cache | None = None) -> str:
     """The text that travels as the argument ``program``: sources and what is asked, each base64 of deflated JSON.
 
-    With ``cache`` the sources are packed once for all forks and hosts: it takes longer than all else here.
+    With ``store`` the sources are packed once for all forks and hosts: it takes longer than all else here.
     """
-    packed = (
-        cache.get_or_make("programs", _identity(operation), lambda: _packed(lean(operation)))
-        if cache
-        else (_packed(lean(operation)))
-    )
+
+    def make() -> str:
+        return _packed(lean(operation))
+
+    packed = store.get_or_make("programs", operation + code_identity(), make) if store else make()
     return f"{packed} {_packed({'operation': operation, 'request': request})}"
 
 
@@ -85,13 +85,10 @@ def _packed(data: Any) -> str:
     return base64.b64encode(zlib.compress(raw, 9)).decode()
 
 
-def _identity(operation: str) -> str:
-    """Changes with every change of what is sent and of this file, as ``compiled.code_identity`` does."""
-    digest = hashlib.sha256(operation.encode())
-    for path in (Path(__file__), *sorted(ROOT.glob("*.py"))):
-        status = path.stat()
-        digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+@cache
+def code_identity() -> str:
+    """Changes with every change of what is sent and of this file."""
+    return identity((Path(__file__), *sorted(ROOT.glob("*.py"))))
 
 
 def _imported(source: str) -> list[str]:

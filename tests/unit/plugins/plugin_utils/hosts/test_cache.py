@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.cache import MAX_AGE, Cache
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.cache import MAX_AGE, Cache, identity
 
 
 def test_what_was_made_once_is_not_made_again(tmp_path: Path) -> None:
@@ -86,3 +86,14 @@ def test_of_many_forks_one_compiles(tmp_path: Path) -> None:
         fork.join()
     assert [fork.exitcode for fork in forks] == [0] * 8
     assert (tmp_path / "count").read_text() == "x"
+
+
+def test_the_identity_of_code_changes_with_any_file_of_it(tmp_path: Path) -> None:
+    one, other = tmp_path / "a.py", tmp_path / "b.py"
+    for path in (one, other):
+        path.write_text("x = 1")
+    before = identity((one, other))
+    assert identity((one, other)) == before
+    other.write_text("x = 12")
+    assert identity((one, other)) != before
+    assert identity((one,)) != identity((other,))
