@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -109,7 +110,7 @@ class Ours(Playbook):
 
     def fresh(self) -> None:
         """What is remembered of hosts, and every compiled bundle: a first converge pays for both."""
-        subprocess.run(["rm", "-rf", str(self.work / "home")], check=True)
+        shutil.rmtree(self.work / "home", ignore_errors=True)
 
 
 class Mitogen(Playbook):

@@ -137,6 +137,13 @@ class LabHost:
         keys = "ActiveState,MainPID,NRestarts,InvocationID,Slice,ControlGroup"
         return dict(line.split("=", 1) for line in self.ssh(f"systemctl show -p {keys} {name}").splitlines())
 
+    def ask(self, folder: str, *words: str) -> str:
+        """What a service of the test's own answers: it reads the file ``ask`` in ``folder`` and writes ``answer``."""
+        question, answer = f"{folder}/ask", f"{folder}/answer"
+        tell = f"rm -f {answer}; echo {' '.join(words)} >{question}.new; mv {question}.new {question}"
+        wait = f"for i in $(seq 100); do test -e {answer} && break; sleep 0.3; done; cat {answer}"
+        return self.ssh(f"{tell}; {wait}")
+
     def receipts(self, policy: str = "nginx") -> list[dict[str, Any]]:
         text = self.ssh(f"cat /var/lib/bulkhead/{policy}/receipts.jsonl 2>/dev/null || true")
         return [json.loads(line) for line in text.splitlines()]

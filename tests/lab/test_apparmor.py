@@ -15,6 +15,7 @@ from lab_host import LabHost, chosen
 
 pytestmark = pytest.mark.lab
 UNIT = "aaprobe.service"
+DATA = "/srv/aaprobe/data"
 SCRIPT = "/srv/aaprobe/run.py"
 PROFILE = "bulkhead.aaprobe"
 POLICY = """
@@ -108,15 +109,6 @@ def mine(snapshot: list[str]) -> list[str]:
 
 
 class Probed(LabHost):
-    def ask(self, *words: str) -> str:
-        """What the service says of an act."""
-        folder = "/srv/aaprobe/data"
-        command = f"rm -f {folder}/answer; echo {' '.join(words)} >{folder}/ask; "
-        return self.ssh(
-            command
-            + f"for i in $(seq 100); do test -e {folder}/answer && break; sleep 0.3; done; cat {folder}/answer"
-        )
-
     def sandbox(self, *arguments: str, mode: str = "enforce", **options: object) -> dict[str, object]:
         folder = self.work / mode
         folder.mkdir(exist_ok=True)
@@ -172,21 +164,21 @@ def test_the_profile_is_loaded_and_the_service_is_under_it(host: Probed) -> None
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else words,
 )
 def test_what_is_granted_works_and_nothing_else(host: Probed, act: tuple[str, ...], answer: str) -> None:
-    assert host.ask(*act) == answer
+    assert host.ask(DATA, *act) == answer
 
 
 def test_a_denied_file_that_is_replaced_by_rename_stays_denied(host: Probed) -> None:
-    assert host.ask("read", "/srv/aaprobe/secret") == "EACCES"
+    assert host.ask(DATA, "read", "/srv/aaprobe/secret") == "EACCES"
     host.ssh("echo fresh >/srv/aaprobe/new && mv /srv/aaprobe/new /srv/aaprobe/secret")
-    assert host.ask("read", "/srv/aaprobe/secret") == "EACCES"
+    assert host.ask(DATA, "read", "/srv/aaprobe/secret") == "EACCES"
     host.ssh("mkdir /srv/aaprobe/data/p && echo fresh >/srv/aaprobe/data/p/file && cd /srv/aaprobe/data"
              " && mv private old && mv p private")  # fmt: skip
-    assert host.ask("read", "/srv/aaprobe/data/private/file") == "EACCES"
+    assert host.ask(DATA, "read", "/srv/aaprobe/data/private/file") == "EACCES"
 
 
 def test_a_program_put_in_place_of_a_denied_one_is_denied(host: Probed) -> None:
     host.ssh("cp /usr/bin/true /srv/aaprobe/bin/new && mv /srv/aaprobe/bin/new /srv/aaprobe/bin/other")
-    assert host.ask("execute", "/srv/aaprobe/bin/other") == "EACCES"
+    assert host.ask(DATA, "execute", "/srv/aaprobe/bin/other") == "EACCES"
 
 
 def test_denials_name_the_profile(host: Probed) -> None:
@@ -210,9 +202,9 @@ def test_audit_logs_and_denies_nothing(host: Probed) -> None:
     assert host.sandbox(mode="audit")["state"] == "confirmed"
     assert host.label() == f"{PROFILE} (complain)"
     for act, answer in ((("read", "/srv/aaprobe/secret"), "fresh"), (("execute", "/usr/bin/true"), "ran")):
-        assert host.ask(*act) == answer
+        assert host.ask(DATA, *act) == answer
     for act in (("copied", "/srv/aaprobe/data/program"), ("memfd",)):
-        assert host.ask(*act) == "ran"
+        assert host.ask(DATA, *act) == "ran"
     assert host.label() == f"{PROFILE} (complain)"
     assert 'apparmor="ALLOWED"' in host.ssh("dmesg | grep aaprobe; journalctl -k -g aaprobe")
 
@@ -224,7 +216,7 @@ def test_after_a_reboot_it_is_confined_also_without_the_distributions_service(ho
         host.lab("reboot")
         host.ssh(f"systemctl start {UNIT}")
         assert host.label() == host.loaded() == f"{PROFILE} (enforce)"
-        assert host.ask("read", "/srv/aaprobe/secret") == "EACCES"
+        assert host.ask(DATA, "read", "/srv/aaprobe/secret") == "EACCES"
         assert host.run(module="sandbox_info", policy="aaprobe")[0]["drift"] == []
     finally:
         host.ssh("systemctl enable --quiet --now apparmor.service")

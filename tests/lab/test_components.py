@@ -83,17 +83,13 @@ systemctl daemon-reload
 systemctl start {UNIT}
 """
 CLEAN_UP = f"systemctl stop {UNIT}; rm -rf {FOLDER} /etc/systemd/system/{UNIT}; systemctl daemon-reload"
+DATA = f"{FOLDER}/data"
 DENIED = "Permission denied"
 
 
 class Parted(LabHost):
     before: list[str]
     verdicts: dict[str, dict[str, Any]]
-
-    def ask(self, act: str, path: str) -> str:
-        ask, answer = f"{FOLDER}/data/ask", f"{FOLDER}/data/answer"
-        wait = f"for i in $(seq 100); do test -e {answer} && break; sleep 0.3; done; cat {answer}"
-        return self.ssh(f"rm -f {answer}; echo {act} {path} >{ask}.new; mv {ask}.new {ask}; {wait}").strip()
 
     def sandbox(self, **options: object) -> dict[str, Any]:
         for name, text in POLICIES.items():
@@ -129,8 +125,8 @@ def test_the_component_is_no_clause_that_the_host_refuses(host: Parted) -> None:
 def test_both_profiles_are_loaded_and_the_helper_runs_under_both(host: Parted) -> None:
     loaded = host.ssh("grep '^bulkhead' /sys/kernel/security/apparmor/profiles").splitlines()
     assert sorted(loaded) == [f"{PROFILE} (enforce)", f"{PROFILE}//helper (enforce)"]
-    assert host.ask("read", "/proc/self/attr/current") == f"{PROFILE} (enforce)"
-    assert host.ask("helper", "/proc/self/attr/current") == f"{PROFILE}//&{PROFILE}//helper (enforce)"
+    assert host.ask(DATA, "read", "/proc/self/attr/current") == f"{PROFILE} (enforce)"
+    assert host.ask(DATA, "helper", "/proc/self/attr/current") == f"{PROFILE}//&{PROFILE}//helper (enforce)"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +143,7 @@ def test_both_profiles_are_loaded_and_the_helper_runs_under_both(host: Parted) -
     ],
 )
 def test_a_component_can_do_what_both_policies_allow(host: Parted, act: str, path: str, answer: str) -> None:
-    assert host.ask(act, f"{FOLDER}/{path}") == answer
+    assert host.ask(DATA, act, f"{FOLDER}/{path}") == answer
 
 
 def test_its_denials_name_the_component(host: Parted) -> None:
