@@ -85,7 +85,7 @@ def make(old, new, restart=True, seen=None):
         write,
         remove,
         reload,
-        [name for name in own_old if name not in own_new],
+        [name for name in own_old if name not in own_new and units.known(facts[name])],
         [name for name in changed_applications if restart and units.running(facts[name])],
         reasons + ["%s: no longer wanted" % item.path for item in remove],
         facts,

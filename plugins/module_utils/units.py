@@ -59,6 +59,11 @@ def running(facts):
     return facts.get("ActiveState") in RUNNING
 
 
+def known(facts):
+    """Whether there is anything to stop: systemd fails where a unit neither runs nor has a file."""
+    return facts.get("LoadState") != "not-found" or running(facts)
+
+
 def reload_manager():
     must(["systemctl", "daemon-reload"], "systemctl daemon-reload", timeout=120)
 

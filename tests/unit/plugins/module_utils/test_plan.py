@@ -79,6 +79,17 @@ def test_a_running_slice_is_never_restarted(tmp_path: Path, active: dict[str, st
     assert made.reload == [] and len(made.write) == 1
 
 
+@pytest.mark.parametrize(("state", "stops"), [("inactive", False), ("active", True)])
+def test_a_unit_without_a_file_is_stopped_where_it_still_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, stops: bool
+) -> None:
+    """Where the guard took a first change back, neither file nor unit is left for the removal to stop."""
+    facts = {"LoadState": "not-found", "ActiveState": state}
+    monkeypatch.setattr(units, "show", lambda names, extra=(): dict.fromkeys(names, facts))
+    made = plan.make(bundle(tmp_path, OLD, "a", OWN), None)
+    assert made.stop == (sorted(OWN) if stops else [])
+
+
 def test_removal_stops_our_units_and_restarts_the_application(tmp_path: Path, active: dict[str, str]) -> None:
     made = plan.make(installed(tmp_path, OLD), None)
     assert made.restart == ["web.service"]
