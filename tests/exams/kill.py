@@ -88,6 +88,7 @@ def main() -> None:
     short = [fault for one in found for fault in one.faults]
     if figures["kills"] < (WANTED or LEAST):
         short.append(f"{figures['kills']} kills, and {WANTED or LEAST} were wanted")
+    short += [f"nobody was killed: {way}" for way in WAYS if not ways[way]]
     exam.end("kill", figures, short)
 
 

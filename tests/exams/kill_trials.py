@@ -22,8 +22,8 @@ WAYS = {
     "module, changing first": 85,
     "module, removing": 75,
     "module, confirming": 8,
-    "guard, going back": 60,
-    "guard, going back to none": 45,
+    "guard, going back": 25,
+    "guard, going back to none": 52,
     "controller": 4,
 }
 OTHER = ("max_open: 4096", "max_open: 4000")
@@ -112,6 +112,7 @@ class Trials:
         if way.startswith("guard"):
             host.ssh(f"echo {step} >{PLACE}/guard")
             self.run(other, "-e", f"ansible_ssh_executable={host.ssh_program('exit 255')}")
+            host.until(lambda: host.ssh(QUIET) == "quiet", 90)  # it begins when the time to confirm is over
             return False
         process = 2 if way == "module, confirming" else 1
         host.ssh(f"echo {process} {step} >{PLACE}/plan")
