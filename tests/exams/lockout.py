@@ -44,18 +44,14 @@ class Lockout:
 
     def banner(self) -> bool:
         """Whether somebody new would be let in: sshd answers on a connection of its own."""
-        words = [
-            *self.host.ssh_words()[:-1],
-            "-o",
-            "ControlPath=none",
-            "-o",
-            "ConnectTimeout=1",
-            self.host.ssh_words()[-1],
-        ]
+        *options, destination = self.host.ssh_words()
+        words = [*options, "-o", "ControlPath=none", "-o", "ConnectTimeout=1", destination, "true"]
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return (
-                subprocess.run([*words, "true"], capture_output=True, timeout=4, check=False).returncode == 0
+            # An ssh that inherits our standard input makes it non-blocking, and no ansible-playbook starts after that.
+            done = subprocess.run(
+                words, stdin=subprocess.DEVNULL, capture_output=True, timeout=4, check=False
             )
+            return done.returncode == 0
         return False
 
     def begin(self) -> None:
