@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import socket
+import struct
 import time
 
 from peer import ask
@@ -69,11 +70,14 @@ def _multicast_sent():
 
 
 def join_group(address):
-    """The kernel reports a membership to the link by itself, a few times within some seconds."""
+    """The kernel reports a membership to the link by itself, a few times within some seconds. Interfaces are tried by
+    number, not by the route (there may be none for a group) and not by name (a unit may ask nobody for it)."""
     before, end = _multicast_sent(), time.monotonic() + 4
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as member:
-        anywhere = socket.inet_aton(address) + socket.inet_aton("0.0.0.0")
-        member.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, anywhere)
+        for number in range(2, 65):  # 1 is the loopback
+            with contextlib.suppress(OSError):
+                mreqn = struct.pack("=4s4si", socket.inet_aton(address), b"", number)
+                member.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, mreqn)
         while _multicast_sent() == before and time.monotonic() < end:
             time.sleep(0.1)
     return _multicast_sent() > before, "%d reports" % (_multicast_sent() - before)
