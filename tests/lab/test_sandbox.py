@@ -73,7 +73,8 @@ def test_check_mode_shows_the_files_and_changes_nothing(host: LabHost) -> None:
 
 def test_first_apply_restarts_once_and_confirms_over_a_new_connection(host: LabHost) -> None:
     before = host.unit()
-    count = "journalctl -q -t sshd -o cat --no-pager | grep -c 'Accepted publickey'"
+    # OpenSSH 9.8 and newer: a program of its own for each session.
+    count = "journalctl -q -t sshd -t sshd-session -o cat --no-pager | grep -c 'Accepted publickey'"
     logins = int(host.ssh(count))
     # A control path of this run's own: one login for the task, one that the confirmation must make anew.
     result, _text = host.run("-e", f"ansible_control_path={host.work}/cp-%%h")

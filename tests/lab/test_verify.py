@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """bulkhead.fleet.verify on a real host, through its playbook: a policy that holds, and ways in which it stops to.
 
-Takes the first QEMU host of the lab. The policy must be applied by bulkhead.fleet.sandbox first; the host is left
+Takes BULKHEAD_LAB_HOST, else the first QEMU host of the lab. The policy must be applied by bulkhead.fleet.sandbox first; the host is left
 without it.
 """
 
