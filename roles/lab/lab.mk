@@ -6,7 +6,10 @@ KIND ?= qemu
 SUITES ?= bookworm,bookworm,trixie
 LAB_DIR ?= $(CURDIR)/build/lab
 LAB_CACHE ?= $(CURDIR)/build/lab/img
-LAB_PLAYBOOK = $(VENV)/bin/ansible-playbook -i localhost, playbooks/lab.yml -e lab_dir=$(LAB_DIR) -e lab_cache_dir=$(LAB_CACHE)
+# First of 100 local ports; 0 derives them from the folder
+LAB_PORT_BASE ?= 0
+LAB_PLAYBOOK = $(VENV)/bin/ansible-playbook -i localhost, playbooks/lab.yml -e lab_dir=$(LAB_DIR) -e lab_cache_dir=$(LAB_CACHE) \
+  -e lab_port_base=$(LAB_PORT_BASE)
 comma := ,
 
 .PHONY: lab-up lab-down lab-status
