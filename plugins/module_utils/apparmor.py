@@ -7,6 +7,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import time
 
 from . import overlay_state
 
@@ -111,10 +112,19 @@ def _replaced(bundle, name, kept):
     return bool(now) and now != wanted
 
 
-def wrong_label(bundle, facts):
-    """What is wrong with the profile of the application's main process (``facts`` of systemd), or ""."""
+def wrong_label(bundle, facts, patience=0.0):
+    """What is wrong with the profile of the application's main process (``facts`` of systemd), or "".
+
+    ``patience``: seconds for one that was started just now. It gets its profile with its program (exec), which a busy
+    host may run seconds after systemd has called a unit of Type=simple active.
+    """
     wanted = [item["value"] for item in bundle.readbacks if item["kind"] == "process_label"]
-    got = label(int(facts.get("MainPID") or 0)) if wanted else ""
+    end = time.monotonic() + patience
+    while True:
+        got = label(int(facts.get("MainPID") or 0)) if wanted else ""
+        if not got or got in wanted or time.monotonic() >= end:
+            break
+        time.sleep(0.2)
     if not got or got in wanted:
         return ""
     return "runs as '%s' and not under the AppArmor profile '%s'" % (got, wanted[0])

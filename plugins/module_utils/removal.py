@@ -59,7 +59,7 @@ def absent(policy, wish):
                 raise
             raise transaction.undo(removal, problem) from None
     if removal.faults:
-        raise HostError("The sandbox is gone, but %s" % " ".join(removal.faults), state="absent", **answer)
+        raise HostError("The sandbox is gone, but %s" % " ".join(removal.faults), **answer)
     return answer
 
 

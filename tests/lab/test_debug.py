@@ -125,13 +125,15 @@ def test_it_closes_when_the_controller_and_the_closer_are_killed(host: OverlayHo
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     # Somebody holds the policy's lock, so that the closer waits; it is killed there.
-    host.ssh(f"systemd-run --quiet --collect --unit=ovl-lock flock /var/lib/bulkhead/{POLICY}/lock sleep 400")
+    host.ssh(f"systemd-run --quiet --collect --unit=ovl-lock flock /var/lib/bulkhead/{POLICY}/lock sleep 900")
     assert host.until(
-        lambda: "activ" in host.ssh(f"systemctl show --value -p ActiveState {CLOSER}.service"), 120
+        lambda: (
+            host.ssh(f"systemctl show --value -p ActiveState {CLOSER}.service") in ("active", "activating")
+        ),
+        300,
     )
-    host.ssh(f"systemctl kill -s KILL {CLOSER}.service", check=False)
+    host.ssh(f"systemctl kill -s KILL {CLOSER}.service && systemctl stop ovl-lock.service")
     assert host.until(lambda: closed(host), 300)
-    host.ssh("systemctl stop ovl-lock.service", check=False)
     assert host.act("ptrace") == "Operation not permitted"
     assert host.marks() == host.before  # type: ignore[attr-defined]
 

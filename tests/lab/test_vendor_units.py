@@ -103,13 +103,17 @@ PLAY = """
       connection: local
       vars: {{ansible_python_interpreter: "{python}"}}
 """
-MAKE = """systemctl daemon-reload
+# Lab hosts have the generator of scripts masked.
+GENERATOR = "/run/systemd/system-generators/systemd-sysv-generator"
+MAKE = f"""install -D /lib/systemd/system-generators/systemd-sysv-generator {GENERATOR}
+systemctl daemon-reload
 ln -s /run/systemd/system/vend-fork.service /run/systemd/system/vend-other.service
 systemctl mask --runtime vend-masked.service 2>/dev/null
 systemctl daemon-reload
 systemctl start vend-sock.socket vend-fork vend-sock vend-tmpl@one vend-group vend-sysv
 systemctl start --no-block vend-busy"""
-CLEAN = """systemctl stop 'vend-*' 2>/dev/null
+CLEAN = f"""systemctl stop 'vend-*' 2>/dev/null
+rm -f {GENERATOR}; rmdir /run/systemd/system-generators 2>/dev/null
 rm -rf /run/systemd/system/vend-* /etc/systemd/system/vend-* /etc/systemd/user/vend-* /etc/init.d/vend-sysv
 rm -rf /srv/vend-group.log /var/lib/private/vend-dyn /var/lib/vend-dyn /run/vend-*
 systemctl daemon-reload; systemctl reset-failed 'vend-*' 2>/dev/null; true"""

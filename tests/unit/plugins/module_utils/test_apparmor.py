@@ -159,6 +159,16 @@ def test_an_application_under_another_profile_is_told(kernel: Path) -> None:
     assert apparmor.wrong_label(bundle(), {"MainPID": "0"}) == ""
 
 
+def test_a_process_that_has_not_run_its_program_yet_gets_the_time(
+    kernel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = kernel / "proc/7/attr/apparmor/current"
+    ours = current.read_text()
+    current.write_text("unconfined\n")
+    monkeypatch.setattr(apparmor.time, "sleep", lambda _seconds: current.write_text(ours))
+    assert apparmor.wrong_label(bundle(), {"MainPID": "7"}, 5.0) == ""
+
+
 def test_a_profile_that_stays_is_told(kernel: Path) -> None:
     (kernel / "kernel/.remove").mkdir()
     assert apparmor.forget(bundle().artifacts) == [
