@@ -37,7 +37,10 @@ def read(policy, cursor="", limit=5000):
     place = store.Store(policy)
     bundle = place.load(place.active())
     if bundle is None:
-        raise HostError("policy %s is not applied on this host." % policy)
+        raise HostError(
+            "policy %s is not applied on this host. Where enforcing it does not work yet, roll it out in audit mode "
+            "(mode: audit): nothing is blocked, and what enforcing would deny is told here." % policy
+        )
     boot = store.boot_id().replace("-", "")
     position, notes = denials_cursor.read(cursor, policy, files.read_text("/etc/machine-id").strip(), boot)
     reading = _Reading(bundle, position, boot, limit, notes)

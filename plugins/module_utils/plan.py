@@ -185,7 +185,11 @@ def check_owner(policy, unit, names, others):
     for name, other in others.items():
         if name != policy and (other.unit == unit or other.unit in names):
             known = unit if other.unit == unit else "%s (here also %s)" % (unit, other.unit)
-            raise HostError("%s is confined by policy %s already." % (known, name), state="refused")
+            raise HostError(
+                "%s is confined by policy %s already. Take that one off first: roll it back, or state: absent."
+                % (known, name),
+                state="refused",
+            )
 
 
 def refuse_running_job(plan):

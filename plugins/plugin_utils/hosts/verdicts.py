@@ -15,7 +15,7 @@ WAIVER_DAYS = 90
 
 def objection(bundle: Mapping[str, Any], accept: Sequence[str], host: str, today: date) -> str:
     """ "" where every verdict is acceptable, else what a person needs to decide, clause by clause."""
-    unaccepted = [verdict for verdict in bundle["verdicts"] if verdict["status"] not in accept]
+    unaccepted = [verdict for verdict in bundle["verdicts"] if verdict["status"] not in {"enforced", *accept}]
     if not unaccepted:
         return ""
     count = len(unaccepted)
@@ -24,9 +24,10 @@ def objection(bundle: Mapping[str, Any], accept: Sequence[str], host: str, today
         f"{count} clause{'' if count == 1 else 's'} cannot be enforced as written."
     ]
     for verdict in unaccepted[:SHOWN]:
-        lines.append(
-            f"  {verdict['clause']} is {verdict['status']}: {verdict['detail'] or 'no backend carries it'}"
+        nothing = (
+            "no backend carries it" if verdict["status"] == "refused" else "this task does not accept that"
         )
+        lines.append(f"  {verdict['clause']} is {verdict['status']}: {verdict['detail'] or nothing}")
     if count > SHOWN:
         lines.append(f"  ... and {count - SHOWN} more.")
     until = (today + timedelta(days=WAIVER_DAYS)).isoformat()

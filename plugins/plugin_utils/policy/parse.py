@@ -22,9 +22,14 @@ MAX_DEPTH = 16
 MAX_NODES = 20_000
 
 _PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Characters that turn the reading direction or are not seen: what a reviewer sees would not be what is enforced.
+# Characters that are not seen, besides those that Unicode calls format controls (Cf: reading direction, joiners, tags):
+# what a reviewer sees would not be what is enforced. Variation selectors, and letters that are blank.
 _UNSEEN = frozenset(
-    "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad\u200b\u2060\ufeff"
+    (
+        *map(chr, range(0xFE00, 0xFE10)),
+        *map(chr, range(0xE0100, 0xE01F0)),
+        *"\u034f\u115f\u1160\u180b\u3164\uffa0\u2800",
+    )
 )
 # YAML 1.2.2, section 10.3.2 (core schema). YAML 1.1 would read `on:` in a waiver as true.
 _CORE = (
@@ -98,6 +103,7 @@ class _Builder:
         self.key: list[str | None] = []
         self.nodes = 0
         self.documents = 0
+        self.told: set[str] = set()  # anchors
 
     def run(self, events: Any) -> None:
         for event in events:
@@ -110,8 +116,7 @@ class _Builder:
                         "write one policy per file, without '---'",
                     )
             elif isinstance(event, yaml.AliasEvent):
-                message = f"the alias {quote(f'*{event.anchor}')} is not part of the policy language."
-                raise _Stop(event, message, "write the value out")
+                self.alias(event)
             elif isinstance(event, yaml.NodeEvent):
                 self.node(event)
             elif isinstance(event, yaml.CollectionEndEvent):
@@ -119,15 +124,9 @@ class _Builder:
                 self.key.pop()
 
     def node(self, event: Any) -> None:
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise _Stop(
-                event,
-                f"the file holds more than {MAX_NODES} values.",
-                "split it: one policy is one application",
-            )
+        self.count(event)
         mark = (event.start_mark.line, event.start_mark.column)
-        if self.stack and isinstance(self.stack[-1][0], dict) and self.key[-1] is None:
+        if self.expects_key():
             self.begin_key(event, mark)
             return
         place = self.place()
@@ -148,6 +147,37 @@ class _Builder:
         self.attach(place, value)
         self.stack.append((value, place))
         self.key.append(None)
+
+    def alias(self, event: Any) -> None:
+        """A fault, told once for each anchor, and no reason to look at nothing else."""
+        self.count(event)
+        name, mark = f"*{event.anchor}", (event.start_mark.line, event.start_mark.column)
+        if self.expects_key():
+            self.key[-1] = name
+            place = (*self.stack[-1][1], name)
+            self.source.keys.setdefault(place, mark)
+        else:
+            place = self.place()
+            self.source.values[place] = mark
+            self.attach(place, None)
+        if event.anchor in self.told:
+            self.source.bad.add(place)
+            return
+        self.told.add(event.anchor)
+        message = f"the alias {quote(name)} is not part of the policy language."
+        self.wrong(place, mark, message, "write the value out")
+
+    def expects_key(self) -> bool:
+        return bool(self.stack) and isinstance(self.stack[-1][0], dict) and self.key[-1] is None
+
+    def count(self, event: Any) -> None:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise _Stop(
+                event,
+                f"the file holds more than {MAX_NODES} values.",
+                "split it: one policy is one application",
+            )
 
     def begin_key(self, event: Any, mark: Mark) -> None:
         if not isinstance(event, yaml.ScalarEvent):
@@ -216,7 +246,7 @@ def _unprintable(text: str) -> str:
         if character in "\n\r\u0085\u2028\u2029":
             return "a line break"
         category = unicodedata.category(character)
-        if category in ("Cc", "Cs") or character in _UNSEEN:
+        if category in ("Cc", "Cf", "Cs") or character in _UNSEEN:
             return f"the control character U+{ord(character):04X}"
     return ""
 
@@ -236,6 +266,10 @@ def _syntax_fault(source: Source, error: yaml.MarkedYAMLError) -> Fault:
 
 
 def _hint(problem: str) -> str:
+    if "directive" in problem or "incompatible" in problem:
+        return "remove the line: a policy has no directive ('%')"
+    if "document" in problem:
+        return "remove what ends the document ('...') and what stands after it"
     if "mapping values" in problem or "':'" in problem:
         return "put a value that holds ': ' into quotes, or look for a wrong indentation"
     if "end of stream" in problem or "end of scalar" in problem or "flow" in problem or "',' or" in problem:

@@ -29,7 +29,8 @@ def end_lines(plan: Plan, records: Iterable[Record], end: str, journal: Path) ->
     lines = list(records)
     hosts = state.hosts(plan, lines)
     by_state = Counter(host.name for host in hosts)
-    out = [f"{plan.rollout} {ENDS[end]}"]
+    nothing = end == "rolled_back" and set(by_state) <= {"unchanged", "untouched"}
+    out = [f"{plan.rollout} " + ("rolled back: there was nothing to take back." if nothing else ENDS[end])]
     for name, count in sorted(by_state.items(), key=lambda item: (-item[1], item[0])):
         who = named([plan.label(host.host, host.policy) for host in hosts if host.name == name])
         out.append(f"  {count} {name}: {who}")

@@ -86,7 +86,7 @@ def test_a_byte_order_mark_is_no_content() -> None:
         (b"a: \x00\n", "app.yml:1:4: the character U+0000 is not allowed in YAML."),
         (b"a: \x07\n", "the character U+0007 is not allowed in YAML."),
         (b"? [a]\n: b\n", "app.yml:1:3: a list or a mapping stands where a key is expected."),
-        (b"a: &x [*x]\n", "app.yml:1:8: the alias '*x' is not part of the policy language."),
+        (b"a: &x [*x]\n", "app.yml:1:8: a[0]: the alias '*x' is not part of the policy language."),
         (b"a: !!python/object:os.system {}\n", "is not part of the policy language."),
         (b"[" * 5000, "app.yml:1:17: nested deeper than 16 levels."),
         (b"{a: " * 5000, "nested deeper than 16 levels."),
@@ -101,12 +101,30 @@ def test_one_clear_fault(raw: bytes, expected: str) -> None:
     assert expected in only_fault(raw)
 
 
-def test_an_alias_bomb_is_refused_at_its_first_alias() -> None:
+def test_an_alias_bomb_is_told_once_for_each_anchor_and_never_unfolded() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
-    assert "app.yml:2:10: the alias '*a0' is not part of the policy language." in only_fault(
-        "\n".join(lines).encode()
+    found = parse("app.yml", "\n".join(lines).encode()).faults
+    told = [
+        f"app.yml:{n + 1}:{10 + 2 * (n > 9)}: a{n}[0]: the alias '*a{n - 1}' is not part"
+        for n in range(1, 12)
+    ]
+    assert len(found) == 11 and all(text in str(fault) for text, fault in zip(told, found, strict=True))
+
+
+def test_an_alias_hides_no_other_fault() -> None:
+    found = [
+        str(fault) for fault in parse("app.yml", b"a: &a {b: c}\n<<: *a\nd: *a\n*a : 1\nx: 1\nx: 2\n").faults
+    ]
+    assert (
+        len(found) == 2 and "app.yml:2:5: <<: the alias '*a'" in found[0] and "'x' is given twice" in found[1]
     )
+
+
+@pytest.mark.parametrize("unseen", "\u200d\ufe0f\u3164\u115f\u202e\U000e0041\U000e0101")
+def test_what_a_reviewer_does_not_see_is_refused(unseen: str) -> None:
+    fault = only_fault(f"owner: we{unseen}b\n".encode())
+    assert f"holds the control character U+{ord(unseen):04X}" in fault
 
 
 def test_the_caret_stands_below_the_value_of_a_long_line() -> None:
