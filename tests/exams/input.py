@@ -108,7 +108,14 @@ OWN: dict[str, Case] = {
     "10 MB": Case(HEAD + "# much\n" * 1_500_000, (("37438:7:", "the file is larger than 256 KiB"),)),
     "10 MB on one line": Case("a" * 10_500_000, (("1:262145:", "the file is larger than 256 KiB"),)),
     "alias bomb": Case(
-        HEAD + BOMB, ((f"{BODY + 1}:10:", "the alias '*a0' is not part of the policy language."),)
+        HEAD + BOMB,
+        (
+            *((f"{BODY + n}:1:", f"unknown key 'a{n}'") for n in range(12)),
+            *(
+                (f"{BODY + n}:{10 + 2 * (n > 9)}:", f"the alias '*a{n - 1}' is not part")
+                for n in range(1, 12)
+            ),
+        ),
     ),
     "deep nesting": _one("summary: " + "[" * 100_000 + "\n", "", "nested deeper than 16 levels."),
     "faults in three files": Case(
