@@ -39,7 +39,7 @@ from .linux_tables import (
     SENSITIVE_OF_ROOT,
     SERVICE_SOCKETS,
 )
-from .systemd_identity import reads_as_root, starts_unprivileged
+from .systemd_identity import reached_through_others, reads_as_root, starts_unprivileged
 from .systemd_plan import Plan
 from .systemd_text import quote
 from .systemd_writable import libraries_of, refuse, stays_closed
@@ -142,6 +142,16 @@ _MECHANISMS = {
 }
 
 
+_WORLD_READABLE = (
+    "data trees (home directories, /srv, /opt, /mnt, /media, /boot, /var/*) and known secrets of /etc are hidden "
+    "unless granted; other world-readable files under /etc, /usr, /run and /proc stay readable"
+)
+_UNTIL_RENAMED = (
+    "holds for what is there when the unit starts: a file or directory put in its place by rename while the unit runs "
+    "is open until the next restart"
+)
+
+
 def _closure_id(plan: Plan, kind: type[ReadClosure] | type[WriteClosure] | type[ExecuteClosure]) -> str:
     found = plan.one(kind)
     return found.id if found else kind.section
@@ -210,8 +220,7 @@ def _hidden(plan: Plan) -> list[Hidden]:
             plan.partial(
                 deny,
                 "InaccessiblePaths",
-                detail="holds for what is there when the unit starts: a file or directory put in its place by rename "
-                "while the unit runs is open until the next restart",
+                detail="; ".join([_UNTIL_RENAMED, *reached_through_others(plan)]),
             )
     return hidden
 
@@ -302,6 +311,7 @@ def _write_exec(plan: Plan, layout: Layout, grants: list[Grant]) -> None:
     missing = [
         "programs inside of the library directories can be run",
         "a program held in memory only (memfd) can be run",
+        *reached_through_others(plan),
     ]  # not one put in place of an allowed one by rename: the mount that allows goes with the old one
     own = _programs(plan)
     if own:
@@ -322,6 +332,7 @@ def _judge_write(plan: Plan, opened: list[str]) -> None:
                 plan.hole(WriteClosure, f"{clause.id} opens all of the file system")
         missing = [*opened, *(f"{path} runs outside of the sandbox (prefix '+')" for path in escapes)]
         missing += plan.undone_by("administer_system", "configure_network", "trace_processes")
+        missing += reached_through_others(plan)
         plan.weigh(closure, "ProtectSystem", "ProtectHome", "PrivateTmp", "ReadWritePaths", missing=missing)
 
 
@@ -333,9 +344,7 @@ def _judge_read(plan: Plan) -> None:
             "InaccessiblePaths",
             "TemporaryFileSystem",
             "ProtectHome",
-            detail="data trees (home directories, /srv, /opt, /mnt, /media, /boot, /var/*) and known secrets "
-            "of /etc are hidden unless granted; "
-            "other world-readable files under /etc, /usr, /run and /proc stay readable",
+            detail="; ".join([_WORLD_READABLE, *reached_through_others(plan)]),
         )
 
 

@@ -68,6 +68,18 @@ def reads_as_root(plan: Plan) -> bool:
     return root or named_root or privileged or bool(plan.host.groups_of(account_of(plan)))
 
 
+def reached_through_others(plan: Plan) -> list[str]:
+    """What mounts do not close: the files of a process outside that ptrace(2) lets the unit look into.
+
+    Mediated by AppArmor alone. Others of the account need not be there, and nobody can say that none will be.
+    """
+    if any(is_true(plan.host.value(key)) for key in ("DynamicUser", "PrivateUsers")):
+        return []
+    return [
+        "through /proc/PID/root of a process outside that has the same account and no more capabilities all is open"
+    ]
+
+
 def account_of(plan: Plan) -> str:
     """Name of the account that the unit starts as under this policy."""
     clause = plan.one(User)

@@ -25,7 +25,12 @@ SUPPORT: dict[type[m.Clause], Support] = {
         "world-readable files under /etc, /usr, /run and /proc stay readable",
     ),
     m.Read: Support(EXACT, "BindReadOnlyPaths", "247"),
-    m.WriteClosure: Support(EXACT, "ProtectSystem=strict, ProtectHome, PrivateTmp, ReadWritePaths", "247"),
+    m.WriteClosure: Support(
+        COARSER,
+        "ProtectSystem=strict, ProtectHome, PrivateTmp, ReadWritePaths",
+        "247",
+        "all is open through a process outside that has the same account",
+    ),  # fmt: skip
     m.Write: Support(EXACT, "ReadWritePaths, BindPaths", "247", ""),
     m.ExecuteClosure: Support(COARSER, "NoExecPaths, BindReadOnlyPaths", "248", _EXEC_MISSING),
     m.Execute: Support(EXACT, "BindReadOnlyPaths", "247"),

@@ -62,6 +62,7 @@ _CLOSED: tuple[tuple[tuple[str, ...], str, str, tuple[Any, ...], str], ...] = (
             "/root/exam", "/opt/exam/open", "/boot/exam", "/srv/exam/hidden", "/tmp", "/var/tmp", "/dev/shm",
         )
     ),
+    (_ALL, "filesystem.write", "write_outside", ("/var/lib/exam-open/file",), "has the same account"),
     (_OWN, "filesystem.write", "write", ("/run/exam-open",), ""),
     ((_ROOT,), "filesystem.write filesystem.write[/run/exam-root.pid]", "write", ("/run/exam-open",),
      "/run is writable as a whole"),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -26,6 +27,14 @@ def read(path):
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     data = os.read(handle, 4096)
     return bool(data), "%d bytes" % len(data)
+
+
+def write_outside(path):
+    """By the root folder of a process that is not in the sandbox: prepare.sh leaves one of each account."""
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            return write("/proc/%s/root%s" % (number, path))
+    return False, "no process's root folder lets it"
 
 
 def write(path):
@@ -163,6 +172,7 @@ def change_owner(folder):
 ACTS = {
     "read": read,
     "write": write,
+    "write_outside": write_outside,
     "write_setting": write_setting,
     "execute": run,
     "execute_written": execute_written,
