@@ -114,7 +114,8 @@ def merged(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         for row in results[host].get("denials", []):
             one = found.setdefault(row["fingerprint"], {**row, "count": 0, "hosts": []})
             one["count"] += row["count"]
-            one["hosts"].append(host)
+            if host not in one["hosts"]:  # a host may tell of one act by several mechanisms
+                one["hosts"].append(host)
             one["first"] = min(filter(None, (one["first"], row["first"])), default=None)
             one["last"] = max(filter(None, (one["last"], row["last"])), default=None)
     return sorted(found.values(), key=lambda row: (row["clause"], -row["count"], row["act"]))
