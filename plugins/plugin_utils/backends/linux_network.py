@@ -8,6 +8,8 @@ from ..policy.model import Connect, ConnectClosure, Families, Listen, ListenClos
 from .linux_host import Host
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
+# ip_mc_join_group(): the report belongs to no socket, so neither a rule nor a cgroup's program can tell whose it is.
+ANNOUNCED = "joining a multicast group makes the kernel itself tell the link so (IGMP, MLD)"
 
 
 def offline(manifest: Manifest) -> bool:

@@ -28,7 +28,7 @@ from ..policy.model import (
 from .base import Artifact, BackendError, Compilation, Features, Grade, ReadBack, Status, Support, Verdict
 from .linux_host import Host
 from .linux_names import net_unit, rules_path, slice_path, table_name
-from .linux_network import addresses, binds_filtered, filtered, offline
+from .linux_network import ANNOUNCED, addresses, binds_filtered, filtered, offline
 from .nftables_text import Rules, destinations, label, ports, quote, rate
 from .nftables_units import net_service, slice_unit
 
@@ -54,8 +54,6 @@ UNMATCHED = (
     "packets of UDP-Lite, SCTP and DCCP are not matched when they arrive, nor is a datagram to a group or broadcast "
     "address where a program outside shares the port"
 )
-# ip_mc_join_group(): the report belongs to no socket, so no rule can tell whose it is.
-ANNOUNCED = "joining a multicast group makes the kernel itself tell the link so (IGMP, MLD)"
 # The table goes with the process that owns it; systemd starts that anew, and fetches the rules from disk again.
 UNKEPT = "if root kills the keeper of the rules there are none for about a second, until systemd has started it again"
 _NO_MATCH = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..policy.model import Connect, ConnectClosure, Families, Listen, ListenClosure, Mode
 from .base import BackendError
 from .linux_names import net_unit, slice_name
-from .linux_network import all_addresses, binds_filtered, filtered, offline
+from .linux_network import ANNOUNCED, all_addresses, binds_filtered, filtered, offline
 from .linux_tables import FAMILIES
 from .systemd_plan import Plan
 
@@ -124,7 +124,9 @@ def _second_lock(plan: Plan) -> None:
     plan.property(closure, "IPAddressDeny", "0.0.0.0/0", "contains")
     alone = not filtered(plan.manifest, plan.host)
     plan.partial(
-        closure, "IPAddressDeny", detail="systemd filters by address only, not by port" if alone else ""
+        closure,
+        "IPAddressDeny",
+        detail=f"systemd filters by address only, not by port; {ANNOUNCED}" if alone else "",
     )
     if alone:
         for grant in plan.manifest.of(Connect):
