@@ -91,8 +91,12 @@ def unit_facts(unit):
     if facts.get("LoadState") == "not-found":
         refuse_user_unit(unit)
     fragment = facts.get("FragmentPath", "")
+    # systemd lists those that it has read. One that is gone since then is none any more after the next daemon-reload,
+    # which may well be ours.
     dropins = [
-        path for path in facts.get("DropInPaths", "").split() if os.path.basename(path) not in unit_files.OURS
+        path
+        for path in facts.get("DropInPaths", "").split()
+        if os.path.basename(path) not in unit_files.OURS and os.path.lexists(path)
     ]
     sections = unit_files.read(fragment, dropins)
     service = sections.get("Service", {})

@@ -59,16 +59,28 @@ def test_collected_facts_have_the_shape_that_the_compiler_reads(monkeypatch: pyt
 SHOWN = """Names=www.service web.service
 LoadState=%s
 FragmentPath=%s
-DropInPaths=
+DropInPaths=%s
 TriggeredBy=web.socket
 """
 
 
-def unit_facts(monkeypatch: pytest.MonkeyPatch, state: str = "loaded", fragment: str = "") -> dict:
+def unit_facts(
+    monkeypatch: pytest.MonkeyPatch, state: str = "loaded", fragment: str = "", dropins: str = ""
+) -> dict:
     done = namedtuple("Done", "returncode stdout stderr")
-    shown = done(0, SHOWN % (state, fragment), "")
+    shown = done(0, SHOWN % (state, fragment, dropins), "")
     monkeypatch.setattr(features, "run", lambda _argv, **_options: shown)
     return features.unit_facts("www.service")
+
+
+def test_a_dropin_that_is_gone_since_systemd_read_it_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept, ours = tmp_path / "10-kept.conf", tmp_path / "zz-bulkhead.conf"
+    for path in (kept, ours):
+        path.write_text("[Service]\n")
+    facts = unit_facts(monkeypatch, dropins=f"{tmp_path}/50-gone.conf {kept} {ours}")
+    assert facts["dropins"] == [str(kept)]
 
 
 def test_a_unit_brings_all_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
