@@ -16,6 +16,10 @@ PROC = "/proc"
 # apparmor.service compiles every profile of /etc/apparmor.d into a folder of this one.
 CACHE = "/var/cache/apparmor"
 PARSERS = ("/usr/sbin/apparmor_parser", "/sbin/apparmor_parser")
+PAUSE, PATIENCE = (
+    0.2,
+    15.0,
+)  # seconds: between two looks; until a busy host has run a program that it has started
 MODES = {"enforce": "enforce", "audit": "complain"}
 
 
@@ -120,14 +124,14 @@ def wrong_label(bundle, facts, patience=0.0):
     """
     wanted = [item["value"] for item in bundle.readbacks if item["kind"] == "process_label"]
     end = time.monotonic() + patience
-    while True:
-        got = label(int(facts.get("MainPID") or 0)) if wanted else ""
-        if not got or got in wanted or time.monotonic() >= end:
+    while wanted:
+        got = label(int(facts.get("MainPID") or 0))
+        if not got or got in wanted:
             break
-        time.sleep(0.2)
-    if not got or got in wanted:
-        return ""
-    return "runs as '%s' and not under the AppArmor profile '%s'" % (got, wanted[0])
+        if time.monotonic() >= end:
+            return "runs as '%s' and not under the AppArmor profile '%s'" % (got, wanted[0])
+        time.sleep(PAUSE)
+    return ""
 
 
 def confines(artifacts, facts):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What this host can do: the facts that the compiler decides by. File reads first, five spawns at most.
 
-The shape is fixed in ``plugin_utils/backends/features.py``. A fact that cannot be read is left out or False: the
+The shape is the controller's ``LinuxFeatures``. A fact that cannot be read is left out or False: the
 compiler refuses what depends on it.
 """
 

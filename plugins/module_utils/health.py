@@ -11,7 +11,6 @@ from .errors import HostError
 
 PAUSE = 0.2
 SETTLE = 1.0
-EXEC = 15.0  # between the start of a process and that of its program, on a busy host
 
 
 def check_all(checks):

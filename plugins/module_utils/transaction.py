@@ -314,7 +314,7 @@ def _smoke_test(bundle, planned):
     if bundle.unit not in planned.restart:
         return before
     after = health.settled(bundle.unit, before, began, wanted)
-    wrong = apparmor.wrong_label(bundle, after, health.EXEC)
+    wrong = apparmor.wrong_label(bundle, after, apparmor.PATIENCE)
     if wrong:
         raise HostError("%s %s." % (bundle.unit, wrong))
     return after

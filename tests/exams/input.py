@@ -112,7 +112,10 @@ OWN: dict[str, Case] = {
         (
             *((f"{BODY + n}:1:", f"unknown key 'a{n}'") for n in range(12)),
             *(
-                (f"{BODY + n}:{10 + 2 * (n > 9)}:", f"the alias '*a{n - 1}' is not part")
+                (
+                    f"{BODY + n}:{10 + 2 * (n > 9)}:",
+                    f"the alias '*a{n - 1}' is not part of the policy language.",
+                )
                 for n in range(1, 12)
             ),
         ),

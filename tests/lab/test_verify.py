@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -142,7 +143,7 @@ def test_a_main_process_with_an_older_sandbox_is_named(good: Any, tmp_path: Path
     assert trouble.startswith(
         "the main process of nginx.service runs an older sandbox than a fresh start gets"
     )
-    assert "it has no system call filter" in trouble or "system call filters instead of" in trouble
+    assert re.search(r"it has \d+ system call filters instead of \d+", trouble)
 
 
 def test_a_host_without_the_policy_is_reported_and_fails(tmp_path: Path) -> None:

@@ -56,6 +56,14 @@ _NARROWED = (
     "inside of a wider grant, this holds for what is there when the unit starts: a file or directory put in its place "
     "while the unit runs has the wider grant's rights until the next restart"
 )
+_WORLD_READABLE = (
+    "data trees (home directories, /srv, /opt, /mnt, /media, /boot, /var/*) and known secrets of /etc are hidden "
+    "unless granted; other world-readable files under /etc, /usr, /run and /proc stay readable"
+)
+_UNTIL_RENAMED = (
+    "holds for what is there when the unit starts: a file or directory put in its place by rename while the unit runs "
+    "is open until the next restart"
+)
 _FILE_SUFFIXES = (".pid", ".sock", ".socket", ".lock", ".ctl")
 
 
@@ -140,16 +148,6 @@ _MECHANISMS = {
     WRITE: ("ReadWritePaths",),
     EXECUTE: ("BindReadOnlyPaths",),
 }
-
-
-_WORLD_READABLE = (
-    "data trees (home directories, /srv, /opt, /mnt, /media, /boot, /var/*) and known secrets of /etc are hidden "
-    "unless granted; other world-readable files under /etc, /usr, /run and /proc stay readable"
-)
-_UNTIL_RENAMED = (
-    "holds for what is there when the unit starts: a file or directory put in its place by rename while the unit runs "
-    "is open until the next restart"
-)
 
 
 def _closure_id(plan: Plan, kind: type[ReadClosure] | type[WriteClosure] | type[ExecuteClosure]) -> str:

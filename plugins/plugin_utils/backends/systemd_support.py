@@ -30,7 +30,7 @@ SUPPORT: dict[type[m.Clause], Support] = {
         "ProtectSystem=strict, ProtectHome, PrivateTmp, ReadWritePaths",
         "247",
         "all is open through a process outside that has the same account",
-    ),  # fmt: skip
+    ),
     m.Write: Support(EXACT, "ReadWritePaths, BindPaths", "247", ""),
     m.ExecuteClosure: Support(COARSER, "NoExecPaths, BindReadOnlyPaths", "248", _EXEC_MISSING),
     m.Execute: Support(EXACT, "BindReadOnlyPaths", "247"),

@@ -43,8 +43,7 @@ class Fault:
 
     def __str__(self) -> str:
         where = f"{self.origin.file}:{self.origin.line}:{self.origin.column}" if self.origin.line else ""
-        file = "" if self.origin == Origin() else self.origin.file
-        head = ": ".join(part for part in (where or file, self.place, self.message) if part)
+        head = ": ".join(part for part in (where or self.origin.file, self.place, self.message) if part)
         lines = [head, *self.excerpt.splitlines()]
         if self.help_text:
             lines.append(f"    fix: {self.help_text}.")

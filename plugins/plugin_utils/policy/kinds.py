@@ -31,7 +31,7 @@ class OS(str, Enum):
 class Origin:
     """Where a value stands: file, line and column, both counted from 1."""
 
-    file: str = "<none>"
+    file: str = ""
     line: int = 0
     column: int = 0
 

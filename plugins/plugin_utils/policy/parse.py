@@ -87,10 +87,14 @@ def _lines(text: str) -> list[str]:
     return re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
 
 
+def _start(event: Any) -> Mark:
+    return event.start_mark.line, event.start_mark.column
+
+
 class _Stop(Exception):
     def __init__(self, event: Any, message: str, help_text: str) -> None:
         super().__init__(message)
-        self.mark = (event.start_mark.line, event.start_mark.column)
+        self.mark = _start(event)
         self.message, self.help_text = message, help_text
 
 
@@ -125,7 +129,7 @@ class _Builder:
 
     def node(self, event: Any) -> None:
         self.count(event)
-        mark = (event.start_mark.line, event.start_mark.column)
+        mark = _start(event)
         if self.expects_key():
             self.begin_key(event, mark)
             return
@@ -149,9 +153,9 @@ class _Builder:
         self.key.append(None)
 
     def alias(self, event: Any) -> None:
-        """A fault, told once for each anchor, and no reason to look at nothing else."""
+        """A fault, told once for each anchor; the rest of the file is looked at all the same."""
         self.count(event)
-        name, mark = f"*{event.anchor}", (event.start_mark.line, event.start_mark.column)
+        name, mark = f"*{event.anchor}", _start(event)
         if self.expects_key():
             self.key[-1] = name
             place = (*self.stack[-1][1], name)

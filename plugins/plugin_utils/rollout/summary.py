@@ -19,6 +19,7 @@ ENDS = {
     "pause": "paused: hosts stay as they are, and resume goes on.",
     "inconclusive": "stopped: not enough was seen to go on; hosts stay as they are.",
     "rolled_back": "rolled back: every host that was changed is back.",
+    "nothing_to_undo": "rolled back: there was nothing to take back.",
     "owed": "not rolled back everywhere.",
 }
 GOING_BACK = frozenset({"abort", "owed"})
@@ -29,8 +30,9 @@ def end_lines(plan: Plan, records: Iterable[Record], end: str, journal: Path) ->
     lines = list(records)
     hosts = state.hosts(plan, lines)
     by_state = Counter(host.name for host in hosts)
-    nothing = end == "rolled_back" and set(by_state) <= {"unchanged", "untouched"}
-    out = [f"{plan.rollout} " + ("rolled back: there was nothing to take back." if nothing else ENDS[end])]
+    if end == "rolled_back" and set(by_state) <= {"unchanged", "untouched"}:
+        end = "nothing_to_undo"
+    out = [f"{plan.rollout} {ENDS[end]}"]
     for name, count in sorted(by_state.items(), key=lambda item: (-item[1], item[0])):
         who = named([plan.label(host.host, host.policy) for host in hosts if host.name == name])
         out.append(f"  {count} {name}: {who}")

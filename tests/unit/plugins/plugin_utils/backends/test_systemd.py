@@ -52,11 +52,14 @@ def test_the_bytes_are_the_same_every_time_and_carry_no_date():
 
 
 def test_a_writable_path_is_never_executable():
-    made = by_systemd(*CLOSED, m.Write("w", path=path("/var/lib/app")), m.Write("x", path=path("/data")))
+    on = host(service={"PrivateUsers": ["yes"]})
+    made = by_systemd(
+        *CLOSED, m.Write("w", path=path("/var/lib/app")), m.Write("x", path=path("/data")), on=on
+    )
     assert "-/var/lib/app" in values(made, "BindPaths")
     assert "-/data" in values(made, "ReadWritePaths")
     assert {"-/var/lib/app", "-/data"} <= set(values(made, "NoExecPaths"))
-    assert "writable" not in verdict(made, "filesystem.write").detail
+    assert verdict(made, "filesystem.write").status is Status.ENFORCED
 
 
 def test_programs_are_bound_read_only_because_exec_paths_would_be_writable():
@@ -97,9 +100,11 @@ def test_directories_that_systemd_makes_count_as_writable():
     detail = verdict(made, "filesystem.write").detail
     assert "/var/lib/demo is writable, because the unit's own StateDirectory= makes it" in detail
     made = by_systemd(
-        *CLOSED, m.Write("w", path=path("/var/lib/demo")), on=host(service={"StateDirectory": ["demo"]})
+        *CLOSED,
+        m.Write("w", path=path("/var/lib/demo")),
+        on=host(service={"StateDirectory": ["demo"], "PrivateUsers": ["yes"]}),
     )
-    assert "writable" not in verdict(made, "filesystem.write").detail
+    assert verdict(made, "filesystem.write").status is Status.ENFORCED
 
 
 def test_the_account_is_set_unless_the_unit_switches_by_itself():

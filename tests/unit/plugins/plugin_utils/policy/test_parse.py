@@ -106,7 +106,7 @@ def test_an_alias_bomb_is_told_once_for_each_anchor_and_never_unfolded() -> None
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     found = parse("app.yml", "\n".join(lines).encode()).faults
     told = [
-        f"app.yml:{n + 1}:{10 + 2 * (n > 9)}: a{n}[0]: the alias '*a{n - 1}' is not part"
+        f"app.yml:{n + 1}:{10 + 2 * (n > 9)}: a{n}[0]: the alias '*a{n - 1}' is not part of the policy language."
         for n in range(1, 12)
     ]
     assert len(found) == 11 and all(text in str(fault) for text, fault in zip(told, found, strict=True))

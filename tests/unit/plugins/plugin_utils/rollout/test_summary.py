@@ -44,6 +44,14 @@ def test_the_end_counts_hosts_and_names_what_is_owed() -> None:
     ]
 
 
+def test_a_rollback_without_anything_to_undo_says_so() -> None:
+    lines = summary.end_lines(PLAN, [Record("apply", "unchanged", host="edge")], "rolled_back", JOURNAL)
+    assert lines[0] == "nginx-e0003 rolled back: there was nothing to take back."
+    back = [Record("apply", "changed", host="edge"), Record("rollback", "rolled_back", host="edge")]
+    lines = summary.end_lines(PLAN, back, "rolled_back", JOURNAL)
+    assert lines[0] == "nginx-e0003 rolled back: every host that was changed is back."
+
+
 def test_hosts_that_stay_are_not_owed() -> None:
     records = [Record("apply", "changed", host="edge"), Record("gate", "inconclusive", wave="pilot")]
     lines = summary.end_lines(PLAN, records, "inconclusive", JOURNAL)
