@@ -27,8 +27,10 @@ few = settings(deadline=None, max_examples=25, suppress_health_check=[HealthChec
 def test_systemd_takes_every_quoted_path_without_a_word(tmp_path_factory, values):
     text = UnitText("test", dropin=True)
     for value in values:
+        path = value.replace(":", "").replace("\\", "")
         try:
-            text.add("ReadWritePaths", quote("-/x/" + value.replace(":", "").replace("\\", ""), "c"), "c")
+            if not {".", ".."} & set(path.split("/")):  # the loader lets no path with such a part get here
+                text.add("ReadWritePaths", quote("-/x/" + path, "c"), "c")
             text.add("Environment", quote("NAME=" + value, "c"), "c")
         except BackendError:
             continue
