@@ -81,6 +81,8 @@ def up(lab: Lab, kind: str, count: int, suites: list[str]) -> list[str]:
                 # A clone goes on from the saved machine's boot: what its own kernel is told counts from the next one.
                 together(partial(restart, lab), [host.name for host in starting if host.kernel])
             else:
+                if not present:
+                    nspawn.remove_all(lab)  # of a lab whose folder was lost while it ran
                 nspawn.up_all(lab, work)
         finally:
             inventory.write(lab)

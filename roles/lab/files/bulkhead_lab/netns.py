@@ -25,6 +25,11 @@ def name_of(lab: Lab, host: Host) -> str:
     return f"{lab.tag}-{host.name}"
 
 
+def cable_of(host: Host) -> str:
+    """The lab's end of a host's cable."""
+    return f"v{host.index}"
+
+
 def controller(lab: Lab) -> None:
     """The lab's own namespace, where ssh to the hosts starts."""
     if (NETNS / lab.tag).exists():
@@ -41,7 +46,7 @@ def add(lab: Lab, host: Host) -> None:
     name = name_of(lab, host)
     remove(lab, host)
     run(["ip", "netns", "add", name])
-    cable = f"v{host.index}"
+    cable = cable_of(host)
     batch(
         lab.tag,
         [f"link add {cable} type veth peer name host0 netns {name}", f"link set {cable} master br0 up"],
@@ -50,6 +55,9 @@ def add(lab: Lab, host: Host) -> None:
 
 
 def remove(lab: Lab, host: Host) -> None:
+    """Both ends of the cable at once: a namespace alone takes its end away some time after it was deleted."""
+    with contextlib.suppress(LabError):
+        run(["ip", "-n", lab.tag, "link", "del", cable_of(host)])
     if (NETNS / name_of(lab, host)).exists():
         run(["ip", "netns", "del", name_of(lab, host)])
 
