@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exam: the controller is killed at every journaled step; resume or rollback leaves no host in between.
 
-For each step that the journal of an undisturbed rollout has, a rollout is killed (KILL, TERM, INT by turns; FULL=1:
-each of them) as soon as its journal is that long, and then resumed, or rolled back. The second resume must change
-nothing on any host. At the end the ledger of REBUILD=60 hosts (of all lab hosts) is deleted and rebuilt from their
-receipts, as it was.
+Before the first step that the journal of an undisturbed rollout has, and at each, a rollout is killed (KILL, TERM, INT
+by turns; FULL=1: each of them) as soon as its journal is that long, and then resumed, or rolled back. The second resume
+must change nothing on any host. At the end the ledger of REBUILD=60 hosts (of all lab hosts) is deleted and rebuilt
+from their receipts, as it was.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def main() -> None:
             fleet.play("rollout")
             one = Exam(fleet)
             steps = one.steps()
-            for turn, step in enumerate(steps):
+            for turn, step in enumerate([0, *steps]):  # 0: the plan is there, and the journal still empty
                 for number, sent in enumerate(SIGNALS if FULL else [SIGNALS[turn % len(SIGNALS)]]):
                     one.kill(step, sent, resume=(turn + number) % 2 == 0)
             # Hosts that are files cost nothing: the ledger that is lost is that of a larger fleet.

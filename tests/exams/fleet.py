@@ -128,13 +128,12 @@ class Fleet:
             process.wait()
 
     def journal(self) -> list[dict[str, Any]]:
-        """Whole lines of the latest rollout."""
-        found = sorted(self.rollouts.glob(f"{self.policy}-e*/journal.jsonl"))
+        """Whole lines of the latest rollout that has a plan."""
+        found = sorted(self.rollouts.glob(f"{self.policy}-e*/plan.json"))
         if not found:
             return []
-        return [
-            json.loads(line) for line in found[-1].read_text().splitlines(keepends=True) if line[-1] == "\n"
-        ]
+        text = found[-1].with_name("journal.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line[-1] == "\n"]
 
     def plans(self) -> int:
         return len(list(self.rollouts.glob(f"{self.policy}-e*/plan.json")))

@@ -87,6 +87,8 @@ class Store:
         content = json.dumps({"digest": plan.digest, "plan": to_data(plan)}, indent=2, sort_keys=True)
         with _faults(folder):
             folder.mkdir(mode=0o700)
+            # Before the plan, and empty: whoever finds a plan without a journal knows that one was lost.
+            _write(folder / "journal.jsonl", "", os.O_EXCL)
             _write(folder / "plan.json", content + "\n", os.O_EXCL)
             _sync(folder)
             _sync(self.root)

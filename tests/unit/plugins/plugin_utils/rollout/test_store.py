@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import store as store_module
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import (
@@ -49,6 +50,15 @@ def test_a_plan_comes_back(store: Store) -> None:
     plan = planned(store)
     assert store.read_plan("nginx-e0001") == plan
     assert (store.root / "nginx-e0001" / "plan.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_controller_that_died_before_the_first_record_leaves_an_empty_journal(store: Store) -> None:
+    """So that such a rollout can be rolled back; a plan whose journal is gone is an error."""
+    plan = planned(store)
+    assert journal.read(store.journal(plan.rollout)) == journal.Journal()
+    store.journal(plan.rollout).unlink()
+    with pytest.raises(RolloutError, match="cannot be read"):
+        journal.read(store.journal(plan.rollout))
 
 
 def test_a_plan_is_written_once(store: Store) -> None:
