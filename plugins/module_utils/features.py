@@ -13,7 +13,7 @@ import json
 import os
 import re
 
-from . import unit_files, unit_groups, unit_instances
+from . import unit_commands, unit_files, unit_groups, unit_instances
 from .command import run
 from .errors import HostError
 
@@ -57,7 +57,7 @@ def collect(unit, paths=()):
     unit = unit_instances.resolve(unit)
     virt = _virt()
     about_unit = unit_facts(unit)
-    programs = unit_files.programs(about_unit["service"]) + sorted(about_unit["interpreters"].values())
+    programs = unit_commands.programs(about_unit["service"], about_unit["name"]) + sorted(about_unit["interpreters"].values())
     return {
         "os": "linux",
         "distribution": _distribution(_text("/etc/os-release")),
@@ -100,7 +100,8 @@ def unit_facts(unit):
     ]
     sections = unit_files.read(fragment, dropins)
     service = sections.get("Service", {})
-    scripts = {path: unit_files.interpreter(path) for path in unit_files.programs(service, unit)}
+    scripts = {path: unit_commands.interpreter(path) for path in unit_commands.programs(service, unit)}
+    searched = unit_commands.searched(service, unit)
     return {
         "name": unit,
         "names": sorted(set(facts.get("Names", "").split()) | {unit}),
@@ -111,6 +112,7 @@ def unit_facts(unit):
         "unit": sections.get("Unit", {}),
         "triggered_by": sorted(facts.get("TriggeredBy", "").split()),
         "interpreters": {path: program for path, program in scripts.items() if program},
+        "searched": searched,
     }
 
 

@@ -8,8 +8,7 @@
 from __future__ import annotations
 
 import os
-
-from . import unit_specifiers
+import re
 
 OWN_DROPIN = "zz-bulkhead.conf"
 DEBUG_DROPIN = "zzy-bulkhead-debug.conf"  # behind ours, while it is open for debugging, in /run
@@ -17,15 +16,25 @@ PROBE_DROPIN = "zzz-bulkhead-probe.conf"  # behind both, for one reload, in /run
 OURS = (OWN_DROPIN, DEBUG_DROPIN, PROBE_DROPIN)
 
 
+# As read_line_full() and config_parse() of systemd's conf-parser.c have it.
+_BLANK = " \t\n\r"
+_LINE_END = re.compile("\r\n|\n\r|[\n\r\0]")
+
+
+def _continued(line):
+    """Whether the last backslash of ``line`` escapes its end, and none of an even number before it."""
+    return (len(line) - len(line.rstrip("\\"))) % 2 == 1
+
+
 def logical_lines(text):
     """Lines with continuations joined by a space; comments go, also those within a continuation."""
     parts = []
-    for line in text.splitlines():
-        stripped = line.strip()
+    for line in _LINE_END.split(text[1:] if text.startswith("\ufeff") else text):
+        stripped = line.strip(_BLANK)
         if stripped[:1] in ("#", ";") or (not stripped and not parts):
             continue
-        if line.endswith("\\"):
-            parts.append(line[:-1].strip())
+        if _continued(line):
+            parts.append(line[:-1].strip(_BLANK))
             continue
         parts.append(stripped)
         yield " ".join(parts)
@@ -41,7 +50,7 @@ def merge(sections, text):
         if line.startswith("[") and line.endswith("]"):
             current = sections.setdefault(line[1:-1], {})
         elif current is not None and "=" in line:
-            key, value = (part.strip() for part in line.split("=", 1))
+            key, value = (part.strip(_BLANK) for part in line.split("=", 1))
             values = current.setdefault(key, [])
             if value:
                 values.append(value)
@@ -61,38 +70,3 @@ def read(fragment, dropins):
             except OSError:
                 continue
     return sections
-
-
-def programs(service, unit=""):
-    """Absolute program paths of all Exec lines, without systemd's prefixes, specifiers expanded, sorted."""
-    found = set()
-    for key, lines in service.items():
-        if key.startswith("Exec") and key not in ("ExecPaths", "ExecSearchPath"):
-            for line in lines:
-                word = line.lstrip("@-:+!|").split(None, 1)[:1]
-                path = word[0].strip("\"'") if word else ""
-                try:
-                    path = unit_specifiers.expand(path, unit)
-                except ValueError:
-                    continue  # the compiler refuses such a unit
-                if path.startswith("/"):
-                    found.add(path)
-    return sorted(found)
-
-
-def interpreter(path):
-    """The program that a ``#!`` file really runs, ``/usr/bin/env NAME`` resolved; "" for anything else."""
-    try:
-        with open(path, "rb") as stream:
-            first = stream.readline(256)
-    except OSError:
-        return ""
-    if not first.startswith(b"#!"):
-        return ""
-    words = first[2:].decode("utf-8", "replace").split()
-    if words and os.path.basename(words[0]) == "env":
-        names = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-        for directory in ("/usr/local/bin", "/usr/bin", "/bin"):
-            if names and os.access(os.path.join(directory, names[0]), os.X_OK):
-                return os.path.join(directory, names[0])
-    return words[0] if words else ""

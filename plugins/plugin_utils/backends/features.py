@@ -71,6 +71,7 @@ class UnitFacts(TypedDict, total=False):
     ones (/etc/systemd/system/service.d). ``triggered_by``: units of ``systemctl show -p TriggeredBy``.
     ``interpreters``: for each program of an Exec line that begins with ``#!``, the interpreter's path
     ({"/usr/bin/pg_ctlcluster": "/usr/bin/perl"}; ``/usr/bin/env X`` resolved to X's path).
+    ``searched``: where the programs are that an Exec line names without a path ({"mkdir": "/usr/bin/mkdir"}).
     """
 
     name: str
@@ -82,6 +83,7 @@ class UnitFacts(TypedDict, total=False):
     unit: dict[str, list[str]]
     triggered_by: list[str]
     interpreters: dict[str, str]
+    searched: dict[str, str]
 
 
 class LinuxFeatures(TypedDict, total=False):
@@ -158,6 +160,7 @@ def _plain_unit(name: str) -> UnitFacts:
         unit={},
         triggered_by=[],
         interpreters={},
+        searched={},
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from ...module_utils import unit_groups, unit_specifiers
+from ...module_utils import unit_commands, unit_groups, unit_specifiers
 from ..policy.links import merged
 from ..policy.model import OS, Manifest
 from . import linux_vendor
@@ -34,6 +34,7 @@ DIRECTORY_KEYS = (
     ("LogsDirectory", "/var/log"),
     ("ConfigurationDirectory", "/etc"),
 )
+_ACCOUNT_KEYS = ("User", "Group", "SupplementaryGroups")
 _GROWING = frozenset(key for key, _unused in DIRECTORY_KEYS)  # an override adds to what the vendor wrote
 
 
@@ -45,12 +46,6 @@ class Program:
     path: str
     escapes: bool
     keeps_privileges: bool  # prefix '!': no user change
-
-
-def _commands(line: str) -> list[str]:
-    """The first word of each command of an Exec line; a word of its own ';' parts them (systemd.service(5))."""
-    words = line.split()
-    return [word for before, word in zip([";", *words], words, strict=False) if before == ";" and word != ";"]
 
 
 class Host:
@@ -111,9 +106,10 @@ class Host:
 
     def _check_specifiers(self, service: dict[str, list[str]]) -> None:
         """A path that cannot be told would be left open, or closed, by another name than its own."""
-        for key in (*EXEC_KEYS, *_GROWING, "PIDFile"):
+        for key in (*EXEC_KEYS, *_GROWING, *_ACCOUNT_KEYS, "PIDFile"):
             for value in service.get(key, []):
-                told = " ".join(_commands(value)) if key in EXEC_KEYS else value
+                commands = unit_commands.commands(value) if key in EXEC_KEYS else ()
+                told = " ".join(command.program for command in commands) if key in EXEC_KEYS else value
                 try:
                     unit_specifiers.expand(told, self.unit)
                 except ValueError as error:
@@ -222,14 +218,14 @@ class Host:
 
     def groups_of(self, account: str) -> list[str]:
         """Groups of the unit that give more than the policy's privileges do: its own words, and the account's."""
-        named = [word for key in ("Group", "SupplementaryGroups") for word in self._words(key)]
+        named = [word for key in _ACCOUNT_KEYS[1:] for word in self._words(key)]
         by_account = [group for group, names in self.facts.get("groups", {}).items() if account in names]
         found = {name for name in (*named, *by_account) if name in unit_groups.PRIVILEGED or name.isdecimal()}
         return sorted(found)
 
     def _words(self, key: str) -> list[str]:
         values = self.values(key)
-        return " ".join(values if key == "SupplementaryGroups" else values[-1:]).split()
+        return self.expanded(" ".join(values if key == "SupplementaryGroups" else values[-1:])).split()
 
     @property
     def type(self) -> str:
@@ -243,7 +239,7 @@ class Host:
     @property
     def user(self) -> str:
         """The account that the unit starts as, by its own files."""
-        return self.value("User", "root")
+        return self.expanded(self.value("User", "root"))
 
     @property
     def sockets(self) -> tuple[str, ...]:
@@ -260,19 +256,19 @@ class Host:
         # The old way to start only ExecStart= in the sandbox (service_spawn() of systemd's service.c).
         start_only = linux_vendor.is_true(self.value("PermissionsStartOnly"))
         for key in EXEC_KEYS:
-            for word in (word for line in self.values(key) for word in _commands(line)):
-                bare = word.strip("\"'")  # systemd takes quotes away before it looks for prefixes
-                path = self.expanded(bare.lstrip("@-:+!|").strip("\"'"))
-                prefix = bare[: len(bare) - len(bare.lstrip("@-:+!|"))]
-                places = [path] if path.startswith("/") else self._searched(path)
-                outside = "+" in prefix or (start_only and key != "ExecStart")
-                found += [Program(key, self.real(place), outside, "!" in prefix) for place in places]
-        return tuple(found)
+            for command in (one for line in self.values(key) for one in unit_commands.commands(line)):
+                outside = "+" in command.prefix or (start_only and key != "ExecStart")
+                for place in self._places(self.expanded(command.program)):
+                    found.append(Program(key, self.real(place), outside, "!" in command.prefix))
+        return tuple(dict.fromkeys(found))
 
-    def _searched(self, name: str) -> list[str]:
-        """Where a program without a path may be (ExecSearchPath=, systemd 250); the first that exists is run."""
-        folders = [folder for value in self.values("ExecSearchPath") for folder in value.split(":")]
-        return [f"{folder}/{name}" for folder in folders if name and folder.startswith("/")]
+    def _places(self, program: str) -> list[str]:
+        """Where ``program`` lies: one without a path where the host found it, else all folders that are searched."""
+        found = self._unit.get("searched", {}).get(program)
+        if found and not self._overrides.get("ExecSearchPath"):
+            return [found]
+        folders = unit_commands.search_folders({"ExecSearchPath": self.values("ExecSearchPath")})
+        return list(unit_commands.places(program, folders))
 
     def interpreter(self, program: str) -> str:
         """What the kernel runs in place of a script, or an empty string."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.bulkhead.fleet.plugins.module_utils import unit_files
 
 
@@ -26,20 +28,20 @@ def test_our_own_dropin_is_not_read(tmp_path: Path) -> None:
     assert unit_files.read(str(tmp_path / "web.service"), dropins) == {"Service": {"Nice": ["1", "2"]}}
 
 
-def test_programs_without_prefixes() -> None:
-    service = {
-        "ExecStart": ["-/usr/sbin/web -f", "+!/usr/bin/helper"],
-        "ExecReload": ['"/bin/kill" -HUP'],
-        "ExecPaths": ["/opt"],
-        "User": ["/x"],
-    }
-    assert unit_files.programs(service) == ["/bin/kill", "/usr/bin/helper", "/usr/sbin/web"]
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff[Service]\nExecStart=/bin/a\nUser=web\n",  # a byte-order mark is no letter
+        "[Service]\r\nExecStart=/bin/a\r\nUser=web\r\n",
+        "[Service]\nExecStart=/bin/a\n# a \f comment \u2028 ends where its line does\nUser=web",
+    ],
+)
+def test_lines_end_where_systemd_ends_them(text: str) -> None:
+    assert unit_files.merge({}, text) == {"Service": {"ExecStart": ["/bin/a"], "User": ["web"]}}
 
 
-def test_interpreters(tmp_path: Path) -> None:
-    for name, first in (("plain", "#!/bin/sh -e"), ("env", "#!/usr/bin/env -S sh"), ("binary", "\x7fELF")):
-        (tmp_path / name).write_text(first + "\nexit\n")
-    assert unit_files.interpreter(str(tmp_path / "plain")) == "/bin/sh"
-    assert unit_files.interpreter(str(tmp_path / "env")) in ("/usr/bin/sh", "/bin/sh")
-    assert unit_files.interpreter(str(tmp_path / "binary")) == ""
-    assert unit_files.interpreter(str(tmp_path / "gone")) == ""
+def test_an_escaped_backslash_continues_no_line() -> None:
+    text = "[Service]\nEnvironment=A=C:\\\\\nExecStartPre=+/bin/evil\nExecStart=/bin/a \\\\\\\n -x\n"
+    found = unit_files.merge({}, text)["Service"]
+    assert found["ExecStartPre"] == ["+/bin/evil"]
+    assert found["ExecStart"] == ["/bin/a \\\\ -x"]
