@@ -8,12 +8,13 @@ compiler refuses what depends on it.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import re
 
-from . import unit_commands, unit_files, unit_groups, unit_instances
+from . import unit_commands, unit_files, unit_groups, unit_instances, unit_specifiers
 from .command import run
 from .errors import HostError
 
@@ -57,7 +58,9 @@ def collect(unit, paths=()):
     unit = unit_instances.resolve(unit)
     virt = _virt()
     about_unit = unit_facts(unit)
-    programs = unit_commands.programs(about_unit["service"], about_unit["name"]) + sorted(about_unit["interpreters"].values())
+    programs = unit_commands.programs(about_unit["service"], about_unit["name"]) + sorted(
+        about_unit["interpreters"].values()
+    )
     return {
         "os": "linux",
         "distribution": _distribution(_text("/etc/os-release")),
@@ -72,7 +75,7 @@ def collect(unit, paths=()):
         "cores_to_program": _text("/proc/sys/kernel/core_pattern").startswith("|"),
         "resolvers": parse_resolvers(_text("/etc/resolv.conf")),
         "merged_usr": os.path.islink("/lib"),
-        "groups": unit_groups.members(_text("/etc/group")),
+        "groups": _groups(about_unit["account"]),
         "links": links(list(paths) + programs),
         "unit": about_unit,
     }
@@ -113,7 +116,28 @@ def unit_facts(unit):
         "triggered_by": sorted(facts.get("TriggeredBy", "").split()),
         "interpreters": {path: program for path, program in scripts.items() if program},
         "searched": searched,
+        **_account(service, unit),
+        "profile": attached_profile(
+            unit_commands.programs({"ExecStart": service.get("ExecStart", ())}, unit)
+        ),
     }
+
+
+def _account(service, unit):
+    """``account``: of the unit's own files, by the name of the unit where DynamicUser= may make one."""
+    written = (service.get("User") or [""])[-1]
+    try:
+        name = unit_specifiers.expand(written, unit) or unit_specifiers.known(unit)["p"]
+    except ValueError:
+        return {"account": "", "static_account": True}  # the compiler refuses such a unit
+    return {"account": name if written else "", "static_account": unit_groups.is_static(name)}
+
+
+def _groups(account):
+    found = unit_groups.members(_text("/etc/group"), _text("/etc/passwd"))
+    for group in unit_groups.of_account(account) if account not in ("", "0", "root") else ():
+        found[group] = sorted(set(found.get(group, ())) | {account})
+    return found
 
 
 def refuse_user_unit(unit, folders=USER_UNITS):
@@ -202,6 +226,30 @@ def _apparmor():
         "parser": parser.group(1) if parser else "",
         "abis": abis,
     }
+
+
+def attached_profile(programs, root="/sys/kernel/security/apparmor/policy/profiles"):
+    """Name of the loaded profile that the kernel puts on one of ``programs`` by itself; "" where there is none."""
+    for folder in sorted(glob.glob(os.path.join(root, "*"))):
+        pattern = _text(os.path.join(folder, "attach")).strip()
+        if pattern.startswith(("/", "{", "@")) and any(globbed(pattern).fullmatch(path) for path in programs):
+            return _text(os.path.join(folder, "name")).strip()
+    return ""
+
+
+_GLOB = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
+
+
+def globbed(pattern):
+    """A pattern of AppArmor's as a regular expression (apparmor.d(5), FILE GLOBBING)."""
+    parts = re.findall(r"\\.|\*\*|\[[^]]*\]|.", pattern, re.DOTALL)
+    text = "".join(
+        _GLOB.get(part) or (part if part.startswith("[") else re.escape(part[-1])) for part in parts
+    )
+    try:
+        return re.compile(text, re.DOTALL)
+    except re.error:
+        return re.compile(re.escape(pattern))
 
 
 def _text(path):

@@ -1,6 +1,6 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands of Exec lines as systemd reads them: quotes, escapes, prefixes, lists (systemd.service(5), COMMAND LINES).
+"""The commands of Exec lines as systemd reads them: quotes, escapes, prefixes, lists (systemd.service(5)).
 
 After config_parse_exec() and extract_first_word() of systemd 257: the first word of a command is unquoted and unescaped
 before prefixes are looked for, and a semicolon that stands alone, unquoted, begins another command.
@@ -41,7 +41,7 @@ def _bytes(found):
 
 
 def words(line):
-    """[(word, as it is written)] of a command line. A quote that never ends takes the rest: systemd refuses the line."""
+    """[(word, as it is written)] of a command line. A quote without an end takes the rest; systemd refuses such."""
     found, word, quote, begin = [], None, "", 0
     for token in _TOKEN.finditer(line):
         kind, text = token.lastgroup, token.group()

@@ -230,9 +230,8 @@ class Files:
         return [*outside_, *undone(self.rights)]
 
     def _weigh(self, clause: m.Clause, mechanism: str, missing: list[str], *notes: str) -> Verdict:
-        vendor = self.host.values("AppArmorProfile")
         said = [*missing, *notes]
-        if vendor and isinstance(clause, m.ReadClosure):
-            said.append(f"replaces the unit's own AppArmorProfile={vendor[-1]}")
+        if self.host.vendor_profile and isinstance(clause, m.ReadClosure):
+            said.append(f"replaces {self.host.vendor_profile}")
         status = Status.PARTIAL if missing else Status.ENFORCED
         return Verdict(clause.id, status, (f"apparmor {mechanism}",), "; ".join(said))

@@ -72,6 +72,9 @@ class UnitFacts(TypedDict, total=False):
     ``interpreters``: for each program of an Exec line that begins with ``#!``, the interpreter's path
     ({"/usr/bin/pg_ctlcluster": "/usr/bin/perl"}; ``/usr/bin/env X`` resolved to X's path).
     ``searched``: where the programs are that an Exec line names without a path ({"mkdir": "/usr/bin/mkdir"}).
+    ``account``: what User= names, specifiers expanded. ``static_account``: it, or without User= the account that is
+    named like the unit, is there whether the unit runs or not: DynamicUser= makes none then.
+    ``profile``: name of the loaded AppArmor profile that the kernel puts on the unit's own program by itself.
     """
 
     name: str
@@ -84,6 +87,9 @@ class UnitFacts(TypedDict, total=False):
     triggered_by: list[str]
     interpreters: dict[str, str]
     searched: dict[str, str]
+    account: str
+    static_account: bool
+    profile: str
 
 
 class LinuxFeatures(TypedDict, total=False):
@@ -91,8 +97,8 @@ class LinuxFeatures(TypedDict, total=False):
     "systemd-nspawn"); ``container``: True where it names a container. ``lsm``: names of
     /sys/kernel/security/lsm. ``resolvers``: addresses of nameserver lines of /etc/resolv.conf, in order.
     ``cores_to_program``: kernel.core_pattern begins with ``|``.
-    ``merged_usr``: /lib is a link into /usr. ``groups``: members of privileged groups in /etc/group
-    (``module_utils/unit_groups.py``), those without members left out.
+    ``merged_usr``: /lib is a link into /usr. ``groups``: accounts in privileged groups
+    (``module_utils/unit_groups.py``), by name and number; groups without any are left out.
     ``links``: {path: what it really is} for those paths of the policy, and programs of the unit, that go through a
     link. ``distribution``: "Debian 12" for people."""
 
@@ -161,6 +167,9 @@ def _plain_unit(name: str) -> UnitFacts:
         triggered_by=[],
         interpreters={},
         searched={},
+        account="",
+        static_account=False,
+        profile="",
     )
 
 

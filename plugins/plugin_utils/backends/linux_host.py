@@ -11,7 +11,7 @@ from typing import cast
 
 from ...module_utils import unit_commands, unit_groups, unit_specifiers
 from ..policy.links import merged
-from ..policy.model import OS, Manifest
+from ..policy.model import OS, Manifest, Mode
 from . import linux_vendor
 from .base import BackendError, Features
 from .features import LinuxFeatures, UnitFacts
@@ -69,6 +69,7 @@ class Host:
         self._unit = facts.get("unit", cast(UnitFacts, {}))
         if is_instance(self._unit.get("name", ""), self.unit):
             self.unit = self._unit["name"]
+        self._audit = manifest.mode is Mode.AUDIT
         self._overrides: dict[str, list[str]] = {}
         for override in manifest.overrides:
             if override.os is OS.LINUX and override.backend == "systemd":
@@ -173,7 +174,18 @@ class Host:
             return "its kernel runs without it"
         if not facts.get("parser") or "3.0" not in facts.get("abis", []):
             return "it has no apparmor_parser that knows ABI 3.0"
-        return "" if self.flags.get("APPARMOR") else "its systemd is built without it"
+        if not self.flags.get("APPARMOR"):
+            return "its systemd is built without it"
+        # It denies, and ours only watches: to put ours in its place would open the application.
+        return f"in audit mode {self.vendor_profile} stays" if self._audit and self.vendor_profile else ""
+
+    @property
+    def vendor_profile(self) -> str:
+        """The AppArmor profile that the unit would run under without the policy, for people, or nothing."""
+        written, attached = self.value("AppArmorProfile"), self._unit.get("profile", "")
+        if written:
+            return f"the unit's own AppArmorProfile={written}" if written.lstrip("-") != "unconfined" else ""
+        return attached and f"the profile '{attached}'"
 
     def resolved(self, path: str) -> str:
         """What ``path`` is once all links in it are followed: the name by which the kernel knows a file."""
@@ -201,6 +213,10 @@ class Host:
         if written and key not in _GROWING:
             return list(written)
         return [*self._unit.get("service", {}).get(key, []), *written]
+
+    def unit_values(self, key: str) -> list[str]:
+        """What [Unit] of the unit's own files sets ``key`` to."""
+        return list(self._unit.get("unit", {}).get(key, []))
 
     def value(self, key: str, default: str = "") -> str:
         values = self.values(key)
@@ -240,6 +256,15 @@ class Host:
     def user(self) -> str:
         """The account that the unit starts as, by its own files."""
         return self.expanded(self.value("User", "root"))
+
+    @property
+    def account_is_its_own(self) -> bool:
+        """No process of another unit can have its account: systemd makes it for this one (DynamicUser=).
+
+        One that User= names may be another unit's too, and one that is there already is used as it is.
+        """
+        made = linux_vendor.is_true(self.value("DynamicUser")) and not self.values("User")
+        return made and not self._unit.get("static_account", False)
 
     @property
     def sockets(self) -> tuple[str, ...]:

@@ -107,6 +107,7 @@ _SERVICE: tuple[tuple[Care, str, str], ...] = (
         "exit codes would decide where the policy does",
         "RestartForceExitStatus RestartPreventExitStatus",
     ),
+    (Care.RESET, "a core dump would be waited for in place of the kill", "TimeoutStopFailureMode"),
     (Care.RESET, "it takes away what the policy sets", "UnsetEnvironment"),
     (
         Care.WEIGHED,
@@ -166,7 +167,7 @@ _SERVICE: tuple[tuple[Care, str, str], ...] = (
      "LoadCredentialEncrypted ImportCredential"),
     (Care.HARMLESS, "variables of the account, as systemd's own", "SetLoginEnvironment"),
     (Care.HARMLESS, "time-outs, order and outcome of its life, which no clause speaks of", "RestartSec RestartSteps "
-     "RestartMaxDelaySec RestartMode TimeoutAbortSec TimeoutStartFailureMode TimeoutStopFailureMode TimeoutCleanSec "
+     "RestartMaxDelaySec RestartMode TimeoutAbortSec TimeoutStartFailureMode TimeoutCleanSec "
      "StartLimitAction FailureAction RebootArgument ExitType RemainAfterExit GuessMainPID SuccessExitStatus "
      "NotifyAccess FileDescriptorStorePreserve ReloadSignal KillSignal RestartKillSignal WatchdogSignal SendSIGHUP "
      "NonBlocking IgnoreSIGPIPE"),

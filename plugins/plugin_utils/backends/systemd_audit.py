@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ..policy.model import OS, Syscalls
 from . import systemd_apparmor
+from .apparmor_table import SUPPORT as PROFILED
 from .base import Status, Verdict
 from .systemd_network import tie_to_slice
 from .systemd_plan import Plan
@@ -16,7 +17,9 @@ _UNSEEN = "audit: not observable on this system, nothing is rendered for it"
 def emit(plan: Plan) -> None:
     """The slice (for the packet filter's log) and SystemCallLog=, and a verdict for every clause and override."""
     for clause in plan.manifest.clauses:
-        plan.partial(clause, "none", detail=_UNSEEN)
+        unwatched = plan.host.no_apparmor if type(clause) in PROFILED else ""
+        why = f"; no profile logs: {unwatched}" if unwatched else ""
+        plan.partial(clause, "none", detail=_UNSEEN + why)
     for override in plan.manifest.overrides:
         if override.os is OS.LINUX and override.backend == "systemd":
             left_out = Verdict(

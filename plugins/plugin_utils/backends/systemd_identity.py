@@ -73,7 +73,7 @@ def reached_through_others(plan: Plan) -> list[str]:
 
     Mediated by AppArmor alone. Others of the account need not be there, and nobody can say that none will be.
     """
-    if any(is_true(plan.host.value(key)) for key in ("DynamicUser", "PrivateUsers")):
+    if is_true(plan.host.value("PrivateUsers")) or plan.host.account_is_its_own:
         return []
     return [
         "through /proc/PID/root of a process outside that has the same account and no more capabilities all is open"

@@ -40,6 +40,7 @@ RESETS: dict[str, Reset] = {
     "RestartPreventExitStatus": Reset(clause=m.Restart),
     "CPUQuotaPeriodSec": Reset(clause=m.CpuLimit),
     "IODeviceWeight": Reset(clause=m.IoWeight),
+    "TimeoutStopFailureMode": Reset("terminate", clause=m.StopTimeout, kept=("terminate", "kill")),
     "StartupMemoryMax": Reset(like="MemoryMax", clause=m.MemoryLimit),
     "StartupMemorySwapMax": Reset(like="MemorySwapMax", clause=m.MemoryLimit),
     "StartupCPUWeight": Reset(like="CPUWeight", clause=m.CpuWeight),
@@ -50,12 +51,44 @@ RESETS: dict[str, Reset] = {
 _STREAMS = ("StandardInput", "StandardOutput", "StandardError")
 _OPENED = ("file:", "append:", "truncate:")
 
+# What a command with '+' is started without (exec_invoke() of systemd's exec-invoke.c, needs_sandboxing).
+_SANDBOX: tuple[type[m.Clause], ...] = (
+    m.WriteClosure,
+    m.ReadClosure,
+    m.ExecuteClosure,
+    m.SpawnClosure,
+    m.Deny,
+    m.DeviceClosure,
+    m.Families,
+    m.Syscalls,
+    m.UnixSocketClosure,
+    m.BusClosure,
+    m.SharedMemory,
+    m.WritableAndExecutable,
+    m.CoreDumps,
+    m.MaxOpenFiles,
+    m.MaxFileSize,
+)
+# It is started in the unit's control group, as root.
+_CONTROL_GROUP: tuple[type[m.Clause], ...] = (
+    m.ConnectClosure,
+    m.ListenClosure,
+    m.MaxConnections,
+    m.MaxProcesses,
+    m.MemoryLimit,
+    m.CpuLimit,
+    m.CpuWeight,
+    m.IoWeight,
+)
+
 
 def emit(plan: Plan) -> None:
     """After all clauses and overrides, as both have the first word."""
     _put_back(plan)
     _streams(plan)
     _stored(plan)
+    _handed_in(plan)
+    _early(plan)
     _outside(plan)
     _groups(plan)
 
@@ -104,12 +137,33 @@ def _stored(plan: Plan) -> None:
             )
 
 
+def _early(plan: Plan) -> None:
+    """InaccessiblePaths= hides what is there when the unit starts, and the bus is there from sockets.target on."""
+    late = {"sockets.target", "basic.target", "dbus.socket", "dbus.service"}
+    after = {word for value in plan.host.unit_values("After") for word in value.split()}
+    if all(map(is_true, plan.host.unit_values("DefaultDependencies")[-1:])) or late & after:
+        return
+    for kind in (m.BusClosure, m.UnixSocketClosure):
+        plan.hole(
+            kind, "it may start before the sockets of others are there (DefaultDependencies=), to be hidden"
+        )
+
+
+def _handed_in(plan: Plan) -> None:
+    if plan.host.sockets:
+        names = ", ".join(plan.host.sockets)
+        plan.hole(m.MaxConnections, f"connections to sockets that {names} opens are not counted")
+        plan.hole(m.Families, f"sockets that {names} opens are handed in, whatever their family")
+
+
 def _outside(plan: Plan) -> None:
     """Programs outside of the sandbox are outside of every mechanism, not of systemd's alone."""
     for path in sorted({program.path for program in plan.host.programs if program.escapes}):
-        for kind in (m.WriteClosure, m.ReadClosure, m.ExecuteClosure, m.DeviceClosure):
+        for kind in _SANDBOX:
             plan.hole(kind, f"{path} runs outside of the sandbox (prefix '+')")
         plan.hole(m.PrivilegeClosure, f"{path} runs with all privileges (prefix '+')")
+        for kind in _CONTROL_GROUP:
+            plan.hole(kind, f"{path} runs with all privileges (prefix '+') and can leave the control group")
 
 
 def _groups(plan: Plan) -> None:

@@ -47,6 +47,25 @@ def test_a_host_without_systemd_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         features.collect("web.service")
 
 
+def test_the_profile_that_the_kernel_puts_on_a_program(tmp_path: Path) -> None:
+    for name, pattern in (
+        ("named", "/usr/sbin/named"),
+        ("fpm", "/usr/{,s}bin/php-fpm*"),
+        ("ours", "bulkhead.web"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "name").write_text(f"{name}\n")
+        (tmp_path / name / "attach").write_text(f"{pattern}\n")
+    for program, found in (
+        ("/usr/sbin/named", "named"),
+        ("/usr/sbin/php-fpm8.2", "fpm"),
+        ("/usr/sbin/php-fpm/x", ""),
+        ("/usr/sbin/nameds", ""),
+        ("bulkhead.web", ""),
+    ):
+        assert features.attached_profile([program], str(tmp_path)) == found
+
+
 def test_collected_facts_have_the_shape_that_the_compiler_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features.os.path, "isdir", lambda path: True)
     facts = features.collect("ssh.service")

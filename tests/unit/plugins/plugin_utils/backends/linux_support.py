@@ -13,6 +13,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base impor
     Features,
     Verdict,
 )
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.bundle import Bundle
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model as m
 
 TODAY = date(2026, 11, 24)
@@ -46,7 +47,7 @@ def by_nftables(*clauses: m.Clause, on: Features | None = None, **more: object) 
     return nftables.compile(manifest(*clauses, **more), on or host())  # type: ignore[arg-type]
 
 
-def verdict(made: Compilation, clause: str) -> Verdict:
+def verdict(made: Compilation | Bundle, clause: str) -> Verdict:
     (found,) = [item for item in made.verdicts if item.clause == clause]
     return found
 

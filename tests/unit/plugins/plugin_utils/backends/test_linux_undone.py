@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from linux_support import UNIT, by_nftables, by_systemd, host, path, values, verdict
+from linux_support import TODAY, UNIT, by_nftables, by_systemd, host, manifest, path, values, verdict
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends import features
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import Status
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.base import BackendError, Status
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.backends.compile import compile_bundle
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import model as m
 
 WRITE = m.WriteClosure("filesystem.write")
@@ -72,6 +75,9 @@ def test_commands_of_a_list_have_no_order_and_are_refused() -> None:
     [
         {"ExecStart": ["/usr/bin/true ; +/usr/bin/id"]},
         {"ExecStart": ['"+/usr/bin/id"']},
+        {"ExecStart": ["\\x2b/usr/bin/id"]},
+        {"ExecStart": ["/usr/bin/true"], "ExecStartPre": ["-+id -u"]},
+        {"ExecStart": ["/usr/bin/true"], "ExecStopPost": ["+id"], "ExecSearchPath": ["/opt:/usr/bin"]},
         {"ExecStart": ["/usr/bin/true"], "ExecStartPre": ["/usr/bin/id"], "PermissionsStartOnly": ["true"]},
     ],
 )
@@ -80,6 +86,119 @@ def test_each_way_out_of_the_sandbox_in_a_vendors_unit_is_seen(service: dict[str
     for clause in (WRITE, PRIVILEGES):
         assert verdict(made, clause.id).status is Status.PARTIAL
         assert "/usr/bin/id runs" in verdict(made, clause.id).detail
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        WRITE,
+        PRIVILEGES,
+        BUS,
+        SOCKETS,
+        m.ReadClosure("c"),
+        m.ExecuteClosure("c"),
+        m.SpawnClosure("c"),
+        m.Deny("c", path=path("/srv/x")),
+        m.DeviceClosure("c"),
+        m.ConnectClosure("c"),
+        m.ListenClosure("c"),
+        m.Families("c", names=("unix",)),
+        m.Syscalls("c", groups=("basic",)),
+        m.SharedMemory("c", private=True),
+        m.WritableAndExecutable("c", allow=False),
+        m.CoreDumps("c", allow=False),
+        m.MaxOpenFiles("c", count=9),
+        m.MaxFileSize("c", bytes=1 << 20),
+        m.MaxProcesses("c", count=5),
+        m.MemoryLimit("c", bytes=1 << 20),
+        m.CpuLimit("c", percent=50),
+        m.CpuWeight("c", weight=50),
+    ],
+    ids=lambda clause: type(clause).__name__,
+)
+def test_what_runs_outside_of_the_sandbox_lowers_every_clause_that_it_escapes(clause: m.Clause) -> None:
+    service = {"ExecStart": ["/usr/bin/demo"], "ExecStartPre": ["+/usr/bin/helper"]}
+    found = verdict(compile_bundle(manifest(clause), host(service=service), TODAY), clause.id)
+    assert found.status is Status.PARTIAL
+    assert "/usr/bin/helper runs " in found.detail
+
+
+def test_sockets_that_are_handed_in_are_neither_counted_nor_of_a_family() -> None:
+    clauses = (m.Listen("l", port=m.Port("tcp", 80, 80)), m.MaxConnections("max", count=9))
+    families = m.Families("network.families", names=("ipv4",))
+    for sockets, status in (((), Status.ENFORCED), (("demo.socket",), Status.PARTIAL)):
+        on = host()
+        on.data["unit"]["triggered_by"] = list(sockets)
+        made = compile_bundle(manifest(m.ListenClosure("network.listen"), *clauses, families), on, TODAY)
+        said = {one.clause: one.status for one in made.verdicts}
+        assert said["max"] is said[families.id] is status
+
+
+def test_specifiers_of_accounts_are_expanded() -> None:
+    on = host(groups={"docker": ["alice"]})
+    on.data["unit"].update(
+        name="demo@alice.service", service={"User": ["%i"], "ExecStart": ["/usr/bin/demo"]}
+    )
+    policy = replace(manifest(PRIVILEGES), workloads=(m.Workload(m.OS.LINUX, "demo@.service"),))
+    found = verdict(compile_bundle(policy, on, TODAY), PRIVILEGES.id)
+    assert found.status is Status.PARTIAL
+    assert "in the group 'docker'" in found.detail
+    on.data["unit"]["service"]["Group"] = ["%H"]
+    with pytest.raises(BackendError, match="sets Group=%H, and what '%H' stands for"):
+        compile_bundle(policy, on, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("service", "static", "status"),
+    [
+        ({}, False, Status.ENFORCED),
+        ({}, True, Status.PARTIAL),  # an account that is named like the unit is used as it is
+        ({"User": ["www-data"]}, False, Status.PARTIAL),  # another unit may name it, too
+    ],
+)
+def test_an_account_of_systemds_own_is_nobody_elses(
+    service: dict[str, list[str]], static: bool, status: Status
+) -> None:
+    on = host(service={"DynamicUser": ["yes"], "ExecStart": ["/usr/bin/demo"], **service})
+    on.data["unit"]["static_account"] = static
+    assert verdict(by_systemd(WRITE, on=on), WRITE.id).status is status
+
+
+@pytest.mark.parametrize(
+    ("unit", "status"),
+    [
+        ({}, Status.ENFORCED),
+        ({"DefaultDependencies": ["yes"]}, Status.ENFORCED),
+        ({"DefaultDependencies": ["no"]}, Status.PARTIAL),
+        ({"DefaultDependencies": ["no"], "After": ["local-fs.target dbus.socket"]}, Status.ENFORCED),
+    ],
+)
+def test_what_starts_before_the_bus_may_find_it_open(unit: dict[str, list[str]], status: Status) -> None:
+    on = host()
+    on.data["unit"]["unit"] = unit
+    assert verdict(compile_bundle(manifest(BUS), on, TODAY), BUS.id).status is status
+
+
+@pytest.mark.parametrize(
+    ("service", "attached", "stays"),
+    [
+        ({"AppArmorProfile": ["vendor"]}, "", "AppArmorProfile=vendor"),
+        ({}, "mysqld", "the profile 'mysqld'"),
+        ({"AppArmorProfile": ["unconfined"]}, "", ""),
+        ({}, "", ""),
+    ],
+)
+def test_audit_mode_takes_no_vendors_profile_away(
+    service: dict[str, list[str]], attached: str, stays: str
+) -> None:
+    on = host(service=service)
+    on.data["unit"]["profile"] = attached
+    for mode in m.Mode:
+        made = compile_bundle(manifest(m.ReadClosure("filesystem.read"), mode=mode), on, TODAY)
+        ours = any(item.kind == "apparmor" for item in made.artifacts)
+        dropin = next(item for item in made.artifacts if item.path.endswith("zz-bulkhead.conf"))
+        assert ours is (b"\nAppArmorProfile=" in dropin.content) is (mode is m.Mode.ENFORCE or not stays)
+        assert stays in verdict(made, "filesystem.read").detail
 
 
 def test_an_override_of_a_directory_adds_to_the_vendors() -> None:

@@ -147,6 +147,7 @@ RESET_TO = {
     "RestartPreventExitStatus": ("1", ""),
     "CPUQuotaPeriodSec": ("1s", ""),
     "IODeviceWeight": ("/dev/vda 1000", ""),
+    "TimeoutStopFailureMode": ("abort", "terminate"),
     "StartupMemoryMax": ("infinity", str(1 << 20)),
     "StartupMemorySwapMax": ("infinity", "0"),
     "StartupCPUWeight": ("1000", "50"),
