@@ -141,7 +141,7 @@ if [ -s "$here/cores" ]; then
 fi
 if [ "$locked" = locked ] || [ ! -d "$state" ] || flock -w 300 9; then receipt DEBUG_CLOSED; fi
 # Whoever opens writes first and looks for the state then: one of us two sees the other, however slow the host is.
-rm -f -- "$here/state.json"
+rm -f -- "$here/state.json" "$here/trouble"
 while read -r path; do
     if [ -e "$path" ]; then exec sh "$0" "$policy" "$held" "$why"; fi
 done <"$here/files"
