@@ -11,7 +11,18 @@ from __future__ import annotations
 import json
 import os
 
-from . import apparmor, drift_lines, drift_tables, files, readback, records, store, units
+from . import (
+    apparmor,
+    drift_dropins,
+    drift_kernel,
+    drift_lines,
+    drift_tables,
+    files,
+    readback,
+    records,
+    store,
+    units,
+)
 from .errors import HostError
 from .readback_facts import Facts
 
@@ -72,12 +83,15 @@ def find(bundle, place, features=None, opened=()):
 
     own = plan.own_units(bundle)
     wanted = properties(bundle)
-    names = [bundle.unit] + [name for name in own if name != bundle.unit]
-    shown = units.show(names + sorted(set(wanted) - set(names)), sorted(set().union(*wanted.values())))
+    names = [bundle.unit] + [name for name in own + drift_dropins.asked(own) if name != bundle.unit]
+    properties_asked = sorted({"DropInPaths"}.union(*wanted.values()))
+    shown = units.show(names + sorted(set(wanted) - set(names)), properties_asked)
     seen = remembered(place, bundle.digest)
     found = of_files(bundle) + of_units(bundle, own, shown)
     found += of_tables(bundle, seen) + of_profiles(bundle, shown[bundle.unit], seen)
     found += of_process(bundle, shown, seen, opened)
+    beside = drift_dropins.find(bundle, own, shown) + drift_kernel.reaching(bundle, shown[bundle.unit])
+    found += [finding(*told, "") for told in beside]
     return found + (of_features(bundle, place, features) if features else [])
 
 
@@ -152,10 +166,11 @@ def of_process(bundle, shown, seen, opened=()):
     if older(application, seen):
         clauses = [clause for clause in drift_lines.of_unit(bundle, bundle.unit) if clause not in opened]
         found.append(finding(bundle.unit, "its main process is older than its sandbox", clauses, "restart"))
-    kinds = _OF_MANAGER + (_OF_PROCESS if application.get("MainPID", "0") != "0" else ())
-    wanted = [item for item in bundle.readbacks if item["kind"] in kinds and item["clause"] not in opened]
+    facts = known(bundle, shown)
+    wanted = drift_kernel.compared(bundle, facts, application, _OF_MANAGER, _OF_PROCESS)
+    wanted = [item for item in wanted if item["clause"] not in opened]
     known_bad = {tuple(entry) for entry in seen.get("unread", ())}
-    for item in evaluate(bundle, wanted, shown):
+    for item in readback.evaluate(wanted, facts, bundle.unit, load=False):
         if not item["ok"]:
             why = "%s is %s, not %s" % (item["key"], item["got"] or "empty", item["want"])
             # What was so right after a restart of ours another restart does not put right.
@@ -164,11 +179,13 @@ def of_process(bundle, shown, seen, opened=()):
     return found
 
 
-def evaluate(bundle, readbacks, shown):
+def known(bundle, shown):
+    """Facts that need no further call of systemctl: a property that ``shown`` lacks is None."""
     facts = Facts()
     for unit, names in properties(bundle).items():
+        names |= {"MainPID", "ControlGroup"}
         facts.know({unit: {**dict.fromkeys(names), **shown.get(unit, {})}})
-    return readback.evaluate(readbacks, facts, bundle.unit, load=False)
+    return facts
 
 
 def older(application, seen):
@@ -181,9 +198,11 @@ def older(application, seen):
 
 def unread(bundle, shown):
     """(kind, key) of the read-backs that fail right after a start: a restart would not put them right."""
+    facts = known(bundle, shown)
     wanted = [item for item in bundle.readbacks if item["kind"] in _OF_MANAGER + _OF_PROCESS]
-    bad = [item for item in evaluate(bundle, wanted, shown) if not item["ok"]]
-    return sorted({(item["kind"], item["key"]) for item in bad})
+    wanted += drift_kernel.derived(wanted, facts, bundle.unit)
+    results = readback.evaluate(wanted, facts, bundle.unit, load=False)
+    return sorted({(item["kind"], item["key"]) for item in results if not item["ok"]})
 
 
 # --- features ---

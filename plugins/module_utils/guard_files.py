@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from . import files, footprint, store, units
+from . import files, footprint, overlay_state, store, units
 from .guard import script_path
 from .guard_script import SCRIPT
 
@@ -32,9 +32,10 @@ Slice=system.slice
 OOMScoreAdjust=-1000
 """
 
+# A soft reboot (systemd 254) and a change of targets end timers and keep /run: open debug overlays close here.
 RECOVER_TEXT = """# Written by bulkhead.fleet.
 [Unit]
-Description=Bulkhead: revert changes that a reboot or a power cut left unconfirmed
+Description=Bulkhead: revert what a reboot left unconfirmed, close what it left open
 DefaultDependencies=no
 RequiresMountsFor={base}
 After=local-fs.target systemd-remount-fs.service
@@ -42,9 +43,11 @@ Before=basic.target shutdown.target
 Conflicts=shutdown.target
 ConditionPathExistsGlob=|{base}/*/pending.json
 ConditionPathExistsGlob=|{base}/*/reverting.json
+ConditionPathExistsGlob=|{debug}/*/state.json
 
 [Service]
 Type=oneshot
+ExecStart=-/bin/sh -c "[ ! -e {debug}/close ] || exec sh {debug}/close --all"
 ExecStart=/bin/sh {script} recover
 
 [Install]
@@ -53,7 +56,7 @@ WantedBy=basic.target
 
 
 def _wanted():
-    words = {"script": script_path(), "base": store.BASE}
+    words = {"script": script_path(), "base": store.BASE, "debug": overlay_state.HOME}
     return {
         GUARD_UNIT: GUARD_TEXT.format(**words).encode(),
         RECOVER_UNIT: RECOVER_TEXT.format(**words).encode(),
@@ -77,7 +80,7 @@ def install():
     if installed():
         return
     # systemd finds a new unit file by itself; only one that it has read already needs the costly reload.
-    changed = os.path.exists(GUARD_UNIT) and files.read(GUARD_UNIT) != _wanted()[GUARD_UNIT]
+    changed = any(os.path.exists(path) and files.read(path) != text for path, text in _wanted().items())
     with footprint.touching(paths()):  # other policies' runs install the same files
         files.write(script_path(), SCRIPT.encode(), 0o700)
         for path, content in _wanted().items():

@@ -22,6 +22,7 @@ from . import (
     command,
     diffing,
     files,
+    guard_files,
     health,
     overlay_files,
     overlay_state,
@@ -31,8 +32,8 @@ from . import (
     units,
 )
 from .errors import HostError
-from .overlay_close import prepare, run_closer
-from .overlay_state import at, dropin_path, facts, sentence
+from .overlay_close import close_locked, owner_of, prepare, run_closer
+from .overlay_state import at, dropin_path, facts, overdue, sentence, timer_name
 from .units import parse_show
 
 LONGEST = 8 * 3600
@@ -57,10 +58,6 @@ def seconds_of(text):
     return seconds
 
 
-def timer_name(policy):
-    return "bulkhead-debug-close-%s.timer" % policy
-
-
 def open_(policy, wish):
     """Open the sandbox of ``policy``; the answer is plain data for the module's result."""
     place = store.Store(policy)
@@ -75,6 +72,8 @@ def open_(policy, wish):
     if wish.check:
         return _plan(place, wish)[0]
     with place.lock():
+        if overdue(facts(policy)):
+            close_locked(place, "its time is over")
         answer, made = _plan(place, wish)
         if answer["changed"]:
             place.sign()
@@ -104,7 +103,7 @@ def _plan(place, wish):
         raise HostError("the active generation of policy %s is damaged: apply it first." % place.policy)
     policy, unit = place.policy, bundle.unit
     now = facts(policy, unit)
-    if now["open"]:
+    if now["open"] and not overdue(now):
         same = {"words": sorted(wish.words), "by": wish.by, "reason": wish.reason}
         if any(now.get(key) != value for key, value in same.items()):
             raise HostError("policy %s is %s. Close it first." % (policy, sentence(now)), state="refused")
@@ -120,6 +119,8 @@ def _plan(place, wish):
     shown = parse_show(done.stdout, [unit])[unit]
     cores = overlay_words.Cores(shown.get("WorkingDirectory", ""), os.path.join(overlay_state.CORES, policy))
     words = sorted(wish.words)
+    if "core_dumps" in words and cores.own:
+        owner_of(shown)  # refused before anything is laid down
     lines = overlay_files.service_lines(words, shown, cores)
     made, shell = [], ""
     if lines and wish.restart:
@@ -184,9 +185,10 @@ def _open_locked(place, wish, answer, made):
     state.update(deadline=deadline, boot_id=store.boot_id(), opened=_time(0), until=_time(wish.seconds))
     prepare(policy, state, artifacts, cores if "core_dumps" in wish.words else None, shown)
     if profile:
-        own = next(item.path for item in bundle.artifacts if item.kind == "apparmor")
+        own = next(item for item in bundle.artifacts if item.kind == "apparmor")
         files.write(profile.path, profile.content)
-        files.write(at(policy, "profile"), own.encode() + b"\n")
+        files.write(at(policy, "own"), own.content)  # for the closer, should the file go meanwhile
+        files.write(at(policy, "profile"), own.path.encode() + b"\n")
     try:
         _arm(policy, wish.seconds)
         # From here on it counts as open: the last thing that goes when it closes.
@@ -229,28 +231,10 @@ def _time(seconds):
 
 
 def _arm(policy, seconds):
-    """A timer in monotonic time that PID 1 holds; its service comes back when somebody kills it."""
+    """Start the timer that closes it. What closes it where a soft reboot ends the timer is on the host before."""
+    guard_files.install()
+    closer = os.path.join(overlay_state.HOME, "close")
+    command.must(["/bin/sh", closer, policy, "arm", "%d" % seconds], "arming the closer of the debug overlay")
     timer = timer_name(policy)
-    service = timer.replace(".timer", ".service")
-    command.run(["systemctl", "stop", "--", timer])
-    command.run(["systemctl", "reset-failed", "--", timer, service])
-    argv = [
-        "systemd-run",
-        "--quiet",
-        "--unit=" + service,
-        "--on-active=%ds" % seconds,
-        "--on-unit-inactive=60s",
-    ]
-    argv += [
-        "--timer-property=AccuracySec=1s",
-        "-p",
-        "Type=oneshot",
-        "-p",
-        "Restart=on-failure",
-        "-p",
-        "RestartSec=2",
-    ]
-    argv += ["-p", "StartLimitIntervalSec=0", "/bin/sh", os.path.join(overlay_state.HOME, "close"), policy]
-    command.must(argv, "arming the closer of the debug overlay")
     if units.show([timer])[timer].get("ActiveState") != "active":
         raise HostError("the closer of the debug overlay is not armed.")

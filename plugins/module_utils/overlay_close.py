@@ -39,8 +39,26 @@ def prepare(policy, state, artifacts, cores, shown):
         os.makedirs(overlay_state.CORES, mode=0o711, exist_ok=True)
         os.chmod(overlay_state.CORES, 0o711)
         os.makedirs(cores.folder, mode=0o700, exist_ok=True)
-        owner = pwd.getpwnam(shown["User"]) if shown.get("User") else pwd.getpwuid(0)
-        os.chown(cores.folder, owner.pw_uid, owner.pw_gid)
+        os.chown(cores.folder, *owner_of(shown))
+
+
+def owner_of(shown):
+    """(user, group) ids of the account that writes the cores. ``shown``: properties of the unit.
+
+    HostError for an account that this host does not know now: that of DynamicUser= is there only while the unit runs.
+    """
+    name = shown.get("User") or "0"
+    try:
+        found = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError:
+        if name.isdigit():
+            return int(name), -1  # systemd.exec(5), User=: a number needs no entry
+        raise HostError(
+            "core_dumps: user %r is not known on this host now, and the folder for cores is to be its own. Start the"
+            " service first." % name,
+            state="refused",
+        ) from None
+    return found.pw_uid, found.pw_gid
 
 
 def close(policy, check=False, why="by hand"):
@@ -99,7 +117,8 @@ def close_locked(place, why, unit=None):
         prepare(place.policy, state, [item], None, {})
     done = run_closer(place.policy, why)
     if done.returncode != 0 or os.path.exists(at(place.policy)):
-        raise HostError("the debug overlay does not close: %s" % " ".join(done.stderr.split())[-300:])
+        text = " ".join(done.stderr.split())[-300:]
+        raise HostError("the debug overlay does not close: %s Stop the service, or mend its unit." % text)
     return sentence(now)
 
 

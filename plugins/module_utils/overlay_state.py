@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 
-from . import files, store
+from . import command, files, store
 from .unit_files import DEBUG_DROPIN
 
 RUN = "/run/bulkhead"
@@ -24,6 +24,21 @@ def at(policy, *parts):
     return os.path.join(HOME, policy, *parts)
 
 
+def timer_name(policy):
+    return "bulkhead-debug-close-%s.timer" % policy
+
+
+def unguarded(policy):
+    """Whether systemd says that no timer will close it. It is asked only while something is open."""
+    done = command.run(["systemctl", "show", "-p", "ActiveState", "--", timer_name(policy)])
+    return done.returncode == 0 and done.stdout.strip() in ("ActiveState=inactive", "ActiveState=failed")
+
+
+def overdue(found):
+    """Whether what is open, of ``facts``, was to be closed by now."""
+    return found["open"] and bool(found["words"]) and not found["left"]
+
+
 def noted(policy, unit):
     """Whether anything of an overlay is there: open, half opened or closed halfway."""
     return os.path.isdir(at(policy)) or bool(unit and os.path.exists(dropin_path(unit)))
@@ -37,10 +52,10 @@ def profile_opened(policy):
 def facts(policy, unit=""):
     """What reports say: ``open`` and, while it is, ``words``, ``until``, ``by``, ``reason``, ``left`` (s), ``trouble``.
 
-    A drop-in of that name that nobody recorded is open as well.
+    A drop-in of that name that nobody recorded is open as well, and so is what the closer could not close.
     """
     stray = bool(unit) and os.path.exists(dropin_path(unit))
-    if not os.path.exists(at(policy, "state.json")) and not stray:
+    if not stray and not any(os.path.exists(at(policy, name)) for name in ("state.json", "trouble")):
         return {"open": False}
     try:
         state = json.loads(files.read_text(at(policy, "state.json")) or "{}")
@@ -48,12 +63,19 @@ def facts(policy, unit=""):
         state = {}
     found = {key: state.get(key) for key in ("words", "until", "by", "reason", "opened", "clauses", "shell")}
     left = int(state.get("deadline", 0)) - store.uptime()
-    trouble = ""
+    return {"open": True, **found, "left": max(left, 0), "trouble": _trouble(policy, state, left)}
+
+
+def _trouble(policy, state, left):
+    found = [files.read_text(at(policy, "trouble")).strip()]
     if not state:
-        trouble = "nobody recorded who opened it"
+        found.append("nobody recorded who opened it")
+    elif unguarded(policy):
+        when = "its time is over and" if left <= 0 else "its timer does not run:"
+        found.append(when + " nobody will close it")
     elif left < -120:
-        trouble = "its time is over and it did not close"
-    return {"open": True, **found, "left": max(left, 0), "trouble": trouble}
+        found.append("its time is over and it did not close")
+    return "; ".join(filter(None, found))
 
 
 def sentence(found):

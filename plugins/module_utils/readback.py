@@ -15,6 +15,10 @@ def _process_status(facts, item, unit):
     return facts.status(facts.main_pid(unit)).get(item["key"])
 
 
+def _process_limit(facts, item, unit):
+    return facts.hard_limit(facts.main_pid(unit), item["key"])
+
+
 def _mount_option(facts, item, unit):
     options = facts.mount_options(facts.main_pid(unit), item["key"])
     return " ".join(options) if options else None
@@ -62,6 +66,7 @@ def _slice_match(facts, item, unit):
 KINDS = {
     "unit_property": _unit_property,
     "process_status": _process_status,
+    "process_limit": _process_limit,
     "mount_option": _mount_option,
     "nft_rule": _nft_rule,
     "cgroup_file": _cgroup_file,

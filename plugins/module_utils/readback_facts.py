@@ -97,6 +97,13 @@ class Facts:
             self._status[pid] = {name: value.strip() for name, _colon, value in lines}
         return self._status[pid]
 
+    def hard_limit(self, pid, name):
+        """A hard limit of a process as proc(5), limits, has it, "max" for none; None where there is no such process."""
+        for line in (_read("%s/%d/limits" % (PROC, pid)) or "").splitlines():
+            if line[:26].strip() == name:
+                return line[26:].split()[1].replace("unlimited", "max")
+        return None
+
     def effective_uid(self, pid):
         """The effective user of a process right now; None where it is gone."""
         text = _read("%s/%d/status" % (PROC, pid)) or ""

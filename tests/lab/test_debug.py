@@ -138,6 +138,51 @@ def test_it_closes_when_the_controller_and_the_closer_are_killed(host: OverlayHo
     assert host.marks() == host.before  # type: ignore[attr-defined]
 
 
+def test_a_process_that_systemd_does_not_restart_is_not_called_closed(host: OverlayHost) -> None:
+    """A unit whose files are wrong: systemd refuses its jobs, and what runs runs on."""
+    assert host.debug(openings=["ptrace"], duration="1h", **WHO)["state"] == "open"
+    pid, wrong = host.unit(UNIT)["MainPID"], f"/run/systemd/system/{UNIT}.d/90-wrong.conf"
+    host.ssh(f"printf '[Service]\\nExecStart=\\n' >{wrong} && systemctl daemon-reload")
+    answer = host.debug(state="closed")
+    assert answer["failed"] and "its process still runs as it was opened" in answer["msg"]
+    assert host.unit(UNIT)["MainPID"] == pid and host.act("ptrace") == "attached"
+    debug = host.info()["debug"]
+    assert debug["open"] and "its process still runs" in debug["trouble"]
+    assert events(host)[-1] == "DEBUG_STUCK"
+    host.ssh(f"rm {wrong} && systemctl daemon-reload")
+    assert host.debug(state="closed")["changed"] is True and closed(host)
+    assert host.unit(UNIT)["MainPID"] != pid and host.act("ptrace") == "Operation not permitted"
+    assert events(host)[-1] == "DEBUG_CLOSED" and host.info()["receipts"]["valid"] is True
+    assert host.marks() == host.before  # type: ignore[attr-defined]
+
+
+def test_a_timer_that_is_gone_is_told_and_what_starts_with_userspace_closes(host: OverlayHost) -> None:
+    assert host.debug(openings=["ptrace"], duration="1h", **WHO)["state"] == "open"
+    assert host.ssh(f"systemctl show --value -p IgnoreOnIsolate {CLOSER}.timer") == "yes"
+    assert host.info()["debug"]["trouble"] == ""
+    host.ssh("systemctl start bulkhead-recover.service")
+    assert not closed(host) and host.info()["debug"]["trouble"] == ""  # its timer will close it
+    host.ssh(f"systemctl stop {CLOSER}.timer")
+    assert host.info()["debug"]["trouble"] == "its timer does not run: nobody will close it"
+    host.ssh("systemctl start bulkhead-recover.service")
+    assert host.until(lambda: closed(host), 200)
+    assert host.act("ptrace") == "Operation not permitted" and events(host)[-1] == "DEBUG_CLOSED"
+    assert host.marks() == host.before  # type: ignore[attr-defined]
+    assert host.until(
+        lambda: host.ssh(f"systemctl list-units --all --plain --no-legend '{CLOSER}*'") == "", 60
+    )
+
+
+def test_what_a_soft_reboot_keeps_closes_before_the_service_starts(host: OverlayHost) -> None:
+    """As far as a running host shows it: no timer, and a service that does not run yet."""
+    assert host.debug(openings=["ptrace"], duration="1h", **WHO)["state"] == "open"
+    host.ssh(f"systemctl stop {CLOSER}.timer {UNIT} && systemctl start bulkhead-recover.service")
+    assert closed(host) and host.receipts(POLICY)[-1]["why"] == "its timer was gone"
+    host.ssh(f"systemctl start {UNIT}")
+    assert host.until(lambda: host.act("ptrace") == "Operation not permitted", 90)
+    assert host.marks() == host.before  # type: ignore[attr-defined]
+
+
 def test_an_apply_closes_it_first(host: OverlayHost) -> None:
     assert host.debug(openings=["ptrace"], duration="1h", **WHO)["state"] == "open"
     answer = host.apply(restart=False)

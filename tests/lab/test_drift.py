@@ -92,6 +92,12 @@ INJECTIONS: dict[str, list[tuple[str, Expected]]] = {
             [(TABLE, "nftables table is gone", {"network.connect"}, False)],
         ),
     ],
+    "a limit that was raised on the process": [
+        (
+            f"prlimit --nofile=4096:4096 --pid $(systemctl show --value -p MainPID {UNIT})",
+            [(UNIT, "Max open files is 4096, not 1024", {"files.max_open"}, True)],
+        ),
+    ],
     "a drop-in of somebody else": [
         (
             f"mkdir -p /run/systemd/system/{UNIT}.d && cd /run/systemd/system/{UNIT}.d &&"
@@ -127,6 +133,19 @@ def test_drift_is_told_by_clause_and_put_right(host: OverlayHost, name: str) -> 
     assert answer["changed"] is True and not answer.get("failed"), answer.get("msg")
     assert host.info()["drift"] == []
     assert host.act("ptrace") == "Operation not permitted"
+
+
+def test_a_drop_in_that_undoes_our_slice_is_told(host: OverlayHost) -> None:
+    folder = "/run/systemd/system/bulkhead-ovl.slice.d"
+    host.ssh(
+        f"mkdir -p {folder} && printf '[Slice]\\nCPUWeight=90\\n' >{folder}/50-x.conf && systemctl daemon-reload"
+    )
+    assert host.info()["drift"] == []
+    host.ssh(f"printf '[Slice]\\nIPAddressAllow=any\\n' >{folder}/50-x.conf && systemctl daemon-reload")
+    found = told(host.info(), f"{folder}/50-x.conf", "IPAddressAllow=any")
+    assert found and "network.connect" in found
+    host.ssh(f"rm -rf {folder} && systemctl daemon-reload")
+    assert host.info()["drift"] == []
 
 
 def test_a_service_that_was_not_restarted_is_told_and_restarted(host: OverlayHost) -> None:

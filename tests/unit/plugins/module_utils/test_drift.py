@@ -16,6 +16,7 @@ from ansible_collections.bulkhead.fleet.plugins.module_utils import (
     drift_lines,
     drift_tables,
     plan,
+    readback_facts,
     store,
     units,
 )
@@ -158,6 +159,62 @@ def test_a_property_that_is_not_the_files_names_its_clause_and_restarts() -> Non
     assert found["repair"] == ""
     assert drift.of_process(made, shown("500"), {}, opened=["processes.max"]) == []
     assert drift.of_process(made, shown("500", ActiveState="inactive"), {}) == []
+
+
+def test_without_a_main_process_it_is_the_one_in_the_control_group_that_is_compared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As verify does it: a service of System V names no main process."""
+    privileges = {
+        "clause": "identity.privileges",
+        "kind": "process_status",
+        "key": "NoNewPrivs",
+        "value": "1",
+    }
+    made = bundle(readbacks=[{**privileges, "unit": "", "relation": "equals"}])
+    for name, text in {"cg/web/cgroup.procs": "77\n", "proc/77/status": "NoNewPrivs:\t0\n"}.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(readback_facts, "CGROUP", str(tmp_path / "cg"))
+    monkeypatch.setattr(readback_facts, "PROC", str(tmp_path / "proc"))
+    facts = {"ActiveState": "active", "MainPID": "0", "ControlGroup": "/web"}
+    (found,) = drift.of_process(made, {"web.service": facts}, {})
+    assert found["why"] == "NoNewPrivs is 0, not 1"
+    # What it runs before its program, systemd may have left outside; what was stopped is no drift.
+    for state in ("activating", "inactive"):
+        assert drift.of_process(made, {"web.service": {**facts, "ActiveState": state}}, {}) == []
+    (tmp_path / "cg/web/cgroup.procs").write_text("")
+    assert drift.of_process(made, {"web.service": facts}, {}) == []
+
+
+def test_a_limit_that_was_raised_on_the_process_is_told_and_restarts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = {"Max open files": "4096"}
+    monkeypatch.setattr(readback_facts.Facts, "status", lambda self, pid: {"CapBnd": "0"})
+    monkeypatch.setattr(readback_facts.Facts, "hard_limit", lambda self, pid, name: held.get(name))
+    files_limit = {**READBACKS[0], "clause": "files.max_open", "key": "LimitNOFILE", "value": "1024"}
+    made = bundle(readbacks=[files_limit])
+    facts = {"web.service": {"ActiveState": "active", "MainPID": "7", "LimitNOFILE": "1024"}}
+    (found,) = drift.of_process(made, facts, {})
+    assert found["why"] == "Max open files is 4096, not 1024" and found["clauses"] == ["files.max_open"]
+    assert found["repair"] == "restart" and drift.unread(made, facts) == [("process_limit", "Max open files")]
+    held["Max open files"] = "64"  # a process may lower its own
+    assert drift.of_process(made, facts, {}) == [] and drift.unread(made, facts) == []
+
+
+def test_a_look_asks_systemd_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[list[str], list[str]]] = []
+
+    def show(names: list[str], extra: list[str]) -> dict[str, dict[str, str]]:
+        asked.append((names, extra))
+        return {name: {"ActiveState": "active", "MainPID": "0"} for name in names}
+
+    monkeypatch.setattr(units, "show", show)
+    monkeypatch.setattr(drift, "of_tables", lambda bundle, seen: [])
+    drift.find(bundle(), state_below(monkeypatch, tmp_path))
+    ((names, extra),) = asked
+    assert "bulkhead.slice" in names and "DropInPaths" in extra
 
 
 def test_features_that_changed_name_the_clauses_of_their_mechanism(

@@ -68,6 +68,22 @@ def test_systemd_reads_anew_only_what_it_has_read_before(units: Path, tmp_path: 
     assert (tmp_path / "reloads").read_text() == "reload"
 
 
+@pytest.mark.parametrize("name", ["GUARD_UNIT", "RECOVER_UNIT"])
+def test_a_unit_of_an_earlier_version_is_read_anew(units: Path, tmp_path: Path, name: str) -> None:
+    guard_files.install()
+    files.write(getattr(guard_files, name), b"[Service]\n", 0o644, os.getuid(), os.getgid())
+    guard_files.install()
+    assert (tmp_path / "reloads").read_text() == "reload"
+
+
+def test_what_starts_with_userspace_closes_debug_overlays_before_it_reverts(units: Path) -> None:
+    lines = guard_files._wanted()[guard_files.RECOVER_UNIT].decode().splitlines()
+    assert "ConditionPathExistsGlob=|/run/bulkhead/debug/*/state.json" in lines
+    closes, reverts = (line for line in lines if line.startswith("ExecStart="))
+    assert closes.startswith("ExecStart=-/bin/sh -c ") and closes.endswith('/run/bulkhead/debug/close --all"')
+    assert reverts.endswith(" recover")
+
+
 def test_it_goes_without_a_trace_and_says_whether_there_was_any(units: Path) -> None:
     os.utime(units, ns=(1_000, 1_000))
     guard_files.install()

@@ -13,7 +13,9 @@ import pytest
 from host_fixtures import state_below
 
 from ansible_collections.bulkhead.fleet.plugins.module_utils import (
+    command,
     overlay,
+    overlay_close,
     overlay_files,
     overlay_state,
     overlay_words,
@@ -28,6 +30,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Store:
     for name, folder in (("RUN", "run"), ("HOME", "run/debug"), ("CORES", "run/cores")):
         monkeypatch.setattr(overlay_state, name, str(tmp_path / folder))
     monkeypatch.setattr(overlay_state, "UNITS", str(tmp_path / "units"))
+    monkeypatch.setattr(overlay_state, "unguarded", lambda policy: False)
     return state_below(monkeypatch, tmp_path)
 
 
@@ -118,6 +121,80 @@ def test_a_dropin_that_nobody_recorded_is_open_too(place: store.Store) -> None:
     assert (
         found["open"] and overlay_state.sentence(found) == "open for debugging: nobody recorded who opened it"
     )
+
+
+def open_until(deadline: int) -> None:
+    Path(overlay_state.at("web")).mkdir(parents=True, exist_ok=True)
+    state = {"words": ["ptrace"], "by": "alice", "reason": "4711", "until": "T", "deadline": deadline}
+    Path(overlay_state.at("web", "state.json")).write_text(json.dumps(state))
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (60, "its timer does not run: nobody will close it"),
+        (-1, "its time is over and nobody will close it"),
+    ],
+)
+def test_an_overlay_that_no_timer_closes_is_told(
+    place: store.Store, monkeypatch: pytest.MonkeyPatch, left: int, told: str
+) -> None:
+    open_until(store.uptime() + left)
+    assert overlay_state.facts("web")["trouble"] == ""
+    monkeypatch.setattr(overlay_state, "unguarded", lambda policy: True)
+    assert overlay_state.facts("web")["trouble"] == told
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "expected"),
+    [
+        ("ActiveState=active\n", 0, False),
+        ("ActiveState=inactive\n", 0, True),
+        ("", 1, False),
+        ("", 127, False),
+    ],
+)
+def test_only_systemd_itself_says_that_no_timer_runs(
+    monkeypatch: pytest.MonkeyPatch, answer: str, code: int, expected: bool
+) -> None:
+    monkeypatch.setattr(command, "run", lambda argv: command.Completed(code, answer, ""))
+    assert overlay_state.unguarded("web") is expected
+
+
+def test_what_could_not_be_closed_is_open_and_says_why(place: store.Store) -> None:
+    open_until(store.uptime() - 1)
+    Path(overlay_state.at("web", "trouble")).write_text("its process still runs\n")
+    assert overlay_state.facts("web")["trouble"] == "its process still runs"
+    Path(overlay_state.at("web", "state.json")).unlink()  # one that nobody recorded
+    found = overlay_state.facts("web", "web.service")
+    assert found["open"] and found["trouble"] == "its process still runs; nobody recorded who opened it"
+
+
+@pytest.mark.parametrize(("left", "closes"), [(60, False), (-1, True)])
+def test_who_opens_closes_what_is_overdue_first(
+    place: store.Store, monkeypatch: pytest.MonkeyPatch, left: int, closes: bool
+) -> None:
+    place.set_active("a" * 64)
+    open_until(store.uptime() + left)
+    told: list[str] = []
+    monkeypatch.setattr(overlay, "close_locked", lambda place, why: told.append(why))
+    with pytest.raises(HostError, match="damaged"):  # no generation is there, which is looked at next
+        overlay.open_("web", wish())
+    assert told == (["its time is over"] if closes else [])
+
+
+@pytest.mark.parametrize(
+    ("user", "owner"),
+    [("", (0, 0)), ("root", (0, 0)), ("0", (0, 0)), ("4123456", (4123456, -1))],
+)
+def test_cores_belong_to_the_account_of_the_unit(user: str, owner: tuple[int, int]) -> None:
+    assert overlay_close.owner_of({"User": user}) == owner
+
+
+def test_an_account_that_is_there_only_while_the_unit_runs_is_told() -> None:
+    with pytest.raises(HostError, match="user 'bulkhead-dyn' is not known on this host now") as caught:
+        overlay_close.owner_of({"User": "bulkhead-dyn"})
+    assert caught.value.state == "refused"
 
 
 @pytest.mark.parametrize(

@@ -37,22 +37,35 @@ class Overlay:
 
     def told(self) -> list[str]:
         path = self.root / "bin/told"
-        return path.read_text().splitlines() if path.exists() else []
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line for line in lines if not line.startswith(("show ", "is-active "))]
 
     def fail(self, words: str) -> None:
         (self.root / "bin/fails").write_text(words)
+
+    def runs(self, first: str, then: str = "") -> None:
+        """What systemd shows of the application: ``first``, and ``then`` after it was told to restart it."""
+        for name, text in (("run", first), ("run.then", then or first)):
+            (self.root / "bin" / name).write_text(text)
+
+    def details(self) -> list[tuple[str, str]]:
+        entries, fault = receipts.load(self.place.at("receipts.jsonl"))
+        assert fault == ""
+        return [(entry["event"], entry.get("detail", "")) for entry in entries]
 
 
 @pytest.fixture
 def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Overlay:
     found = Overlay(tmp_path, state_below(monkeypatch, tmp_path))
     (tmp_path / "bin").mkdir()
-    for name in ("systemctl", "chown", "apparmor_parser"):
+    for name in ("systemctl", "systemd-run", "chown", "apparmor_parser"):
         stub = tmp_path / "bin" / name
         stub.write_text(
             f"#!/bin/sh\n[ {name} = chown ] && exit 0\n"
             f'echo "{"" if name == "systemctl" else name + " "}$*" >>"${{0%/*}}/told"\n'
+            'case "$*" in try-restart*) cp "${0%/*}/run.then" "${0%/*}/run" 2>/dev/null ;; esac\n'
             'case "$*" in *"$(cat "${0%/*}/fails" 2>/dev/null || echo none)"*) exit 1 ;; esac\n'
+            'case "$*" in show*) cat "${0%/*}/run" 2>/dev/null || : ;; esac\n'
         )
         stub.chmod(0o755)
     here = found.home / "web"
@@ -131,6 +144,90 @@ def test_an_application_that_does_not_start_again_is_told_in_the_receipt(overlay
     assert not overlay.home.exists()
 
 
+RUNNING = "ActiveState=active\nInvocationID=%s\n"
+STILL = "systemd did not restart the application: its process still runs as it was opened"
+
+
+def test_a_process_that_systemd_does_not_restart_stays_open_and_is_tried_again(overlay: Overlay) -> None:
+    overlay.runs(RUNNING % "a1")
+    overlay.fail("try-restart")  # masked, a unit that is gone, one that it requires
+    for _time in range(2):
+        done = overlay.close()
+        assert done.returncode == 1 and STILL in done.stderr
+    assert not overlay.dropin.exists() and (overlay.home / "web/state.json").exists()
+    assert (overlay.home / "web/trouble").read_text() == STILL + "\n"
+    assert overlay.details() == [("CONFIRMED", ""), ("DEBUG_STUCK", STILL)]  # told once
+    overlay.runs(RUNNING % "a1", RUNNING % "b2")
+    overlay.fail("nothing at all")
+    assert overlay.close().returncode == 0 and not overlay.home.exists()
+    assert overlay.details()[-1] == ("DEBUG_CLOSED", "")
+
+
+@pytest.mark.parametrize(
+    "then",
+    [RUNNING % "b2", "ActiveState=failed\nInvocationID=a1\n", "InvocationID=a1\nActiveState=inactive\n"],
+)
+def test_a_restart_that_failed_after_the_old_process_ended_is_closed(overlay: Overlay, then: str) -> None:
+    overlay.runs(RUNNING % "a1", then)
+    overlay.fail("try-restart")
+    assert overlay.close().returncode == 0 and not overlay.home.exists()
+    assert overlay.details()[-1] == ("DEBUG_CLOSED", "the application did not start again")
+
+
+def test_without_an_answer_of_systemd_nothing_is_called_closed(overlay: Overlay) -> None:
+    overlay.fail("show -p")
+    assert overlay.close().returncode == 1 and (overlay.home / "web/state.json").exists()
+
+
+def lost(overlay: Overlay, timer: bool) -> subprocess.CompletedProcess[str]:
+    """Userspace starts again, hours before the time is over."""
+    (overlay.home / "web/deadline").write_text(f"{store.uptime() + 9999}\n")
+    overlay.fail("nothing at all" if timer else "is-active")
+    argv = ["sh", str(overlay.home / "close"), "--all"]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_what_a_soft_reboot_left_open_closes_before_the_application_starts(overlay: Overlay) -> None:
+    overlay.runs("ActiveState=inactive\nInvocationID=\n")
+    assert lost(overlay, timer=False).returncode == 0
+    assert not overlay.home.exists() and not overlay.dropin.exists()
+    assert overlay.told() == ["daemon-reload", "stop --no-block -- bulkhead-debug-close-web.timer"]
+    entries, _fault = receipts.load(overlay.place.at("receipts.jsonl"))
+    assert (entries[-1]["event"], entries[-1]["why"]) == ("DEBUG_CLOSED", "its timer was gone")
+
+
+def test_what_runs_already_is_left_to_a_new_timer(overlay: Overlay) -> None:
+    overlay.runs(RUNNING % "a1")
+    assert lost(overlay, timer=False).returncode == 0
+    assert not overlay.dropin.exists() and (overlay.home / "web/state.json").exists()
+    told = overlay.told()
+    assert told[:2] == ["daemon-reload", "--no-block stop -- bulkhead-debug-close-web.timer"]
+    assert told[-1].startswith(
+        "systemd-run --quiet --no-block --unit=bulkhead-debug-close-web.service --on-active=1s "
+    )
+    assert not any("try-restart" in line for line in told)
+    overlay.runs(RUNNING % "a1", RUNNING % "b2")
+    assert overlay.close().returncode == 0 and not overlay.home.exists()  # the new timer
+
+
+def test_what_its_timer_will_close_or_what_never_opened_is_left_alone(overlay: Overlay) -> None:
+    assert lost(overlay, timer=True).returncode == 0
+    assert overlay.dropin.exists() and overlay.told() == []
+    (overlay.home / "web/state.json").unlink()
+    assert lost(overlay, timer=False).returncode == 0
+    assert overlay.dropin.exists() and overlay.told() == []
+
+
+def test_the_timer_outlives_a_change_of_targets_and_tries_again_each_minute(overlay: Overlay) -> None:
+    assert overlay.close("arm", "90").returncode == 0
+    (told,) = [line for line in overlay.told() if line.startswith("systemd-run ")]
+    assert "--on-active=90s --on-unit-inactive=60s" in told
+    assert "--timer-property=IgnoreOnIsolate=yes" in told and "-p RestartPreventExitStatus=1" in told
+    assert told.endswith(f"/bin/sh {overlay.home}/close web")
+    overlay.fail("--on-active")
+    assert overlay.close("arm", "90").returncode == 1
+
+
 def test_without_lines_for_the_service_it_is_not_restarted_and_the_shell_is_ended(overlay: Overlay) -> None:
     (overlay.home / "web/restart").unlink()
     (overlay.home / "web/shell").write_text("bulkhead-debug-web.service\n")
@@ -150,6 +247,22 @@ def test_the_policys_own_profile_is_loaded_again_before_anything_else_or_it_is_t
     overlay.fail("nothing at all")
     assert overlay.close().returncode == 0
     assert overlay.told()[:3] == [f"apparmor_parser -K -r {own}"] * 2 + ["daemon-reload"]
+
+
+def test_a_profile_whose_file_is_gone_is_loaded_from_the_copy_or_stays_open(overlay: Overlay) -> None:
+    own = overlay.home / "web/own"
+    own.write_text("profile\n")
+    (overlay.home / "web/profile").write_text(f"{overlay.root}/bulkhead.web\n")
+    overlay.fail("-K -r")
+    assert overlay.close().returncode == 1 and (overlay.home / "web/state.json").exists()
+    assert overlay.details()[-1] == ("DEBUG_STUCK", "the AppArmor profile is still loaded as it was opened")
+    overlay.fail("nothing at all")
+    assert overlay.close().returncode == 0
+    assert overlay.told()[:2] == [f"apparmor_parser -K -r {own}"] * 2
+    assert overlay.details()[-1] == (
+        "DEBUG_CLOSED",
+        "the file of its AppArmor profile is gone, a copy was loaded",
+    )
 
 
 def test_cores_stay_and_an_empty_folder_for_them_goes(overlay: Overlay) -> None:
