@@ -8,8 +8,14 @@ process's control group, while it lives; else its account, and for root its prog
 
 from __future__ import annotations
 
-from . import denials_apparmor, denials_audit
+import re
 
+from . import denials_apparmor, denials_audit
+from . import denials_numbers as numbers
+
+_MOST = 2**32 - 1
+_CODE = re.compile(r"(?:0x)?[0-9a-f]{1,8}")
+_CALL = re.compile(r"-?[0-9]{1,10}")  # a program may ask for the call -1, and that is refused, too
 # uapi/linux/seccomp.h: what the filter answered. Only LOG lets the call through.
 _ACTIONS = {
     0x80000000: "kill_process",
@@ -40,39 +46,30 @@ class Owner:
             return "profile"
         if self.labelled or profile not in ("", "unconfined", "kernel"):
             return ""
-        if _number(found.get("pid")) in self.pids:
+        if numbers.number(found.get("pid"), _MOST) in self.pids:
             return "control_group"
-        if self.uid is None or _number(found.get("uid")) != self.uid:
+        if self.uid is None or numbers.number(found.get("uid"), _MOST) != self.uid:
             return ""
         same = bool(self.program) and found.get("exe") == self.program
         return "program" if same else "account" if self.uid != 0 else ""
 
 
 def denial(record, owner):
-    """The facts of one record, or None where it is not the policy's."""
+    """The facts of one record, or None where it is not the policy's. Unreadable where it is and names no call."""
     found = record.fields
     attribution = owner.attribution(found)
     if not attribution:
         return None
-    try:
-        code = int(found.get("code", "0"), 16)
-        call = int(found["syscall"])
-    except (KeyError, ValueError):
-        return None
-    action = _ACTIONS.get(code & 0xFFFF0000, "errno")
+    code, call = _CODE.fullmatch(found.get("code", "0")), _CALL.fullmatch(found.get("syscall", ""))
+    if not code or not call:
+        raise numbers.Unreadable
+    action = _ACTIONS.get(int(code.group(), 16) & 0xFFFF0000, "errno")
     return {
         "mechanism": "seccomp",
         "act": "call",
         "enforced": action != "log",
         "action": action,
         "arch": found.get("arch", ""),
-        "call": call,
+        "call": int(call.group()),
         "attribution": attribution,
     }
-
-
-def _number(text):
-    try:
-        return int(text)
-    except (TypeError, ValueError):
-        return -1
