@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 
 from . import (
     denials_apparmor,
@@ -14,6 +13,7 @@ from . import (
     denials_cursor,
     denials_nftables,
     denials_numbers,
+    denials_owner,
     denials_seccomp,
     denials_sources,
     denials_stamps,
@@ -28,7 +28,7 @@ from .readback_facts import Facts
 
 LIMITS = (1, 100000)
 _EVENTS = (("memory.killed", "memory"), ("tasks.refused", "processes"))
-_PROPERTIES = {"ControlGroup", "MainPID", "InvocationID", "User", "UID", "SystemCallFilter", "SystemCallLog"}
+_PROPERTIES = {"InvocationID", "SystemCallFilter", "SystemCallLog"} | denials_owner.PROPERTIES
 
 
 def read(policy, cursor="", limit=5000):
@@ -99,33 +99,14 @@ class _Reading:
         self.tally = denials_tally.Tally()
         self.sources, self.whole = [], True
         self.facts = Facts()
-        self.facts.load({bundle.unit: set(_PROPERTIES)})
+        self.facts.load({bundle.unit: _PROPERTIES})
         names = [name for tables in plan.tables(bundle).values() for _family, name in tables]
         self.packets, self.prefixes = (denials_nftables.table(names[0]) if names else None) or ({}, {})
         self.has_table = bool(names)
-        self.owner = self._owner()
+        self.owner = denials_owner.of(bundle, self.facts)
         self._known = set()
         self.stamps = denials_stamps.Stamps(position, boot)
         self._killed = []
-
-    def _owner(self):
-        unit, show = self.bundle.unit, self.facts.show
-        uid = show(unit, "UID") or ""
-        account = show(unit, "User") or "root"
-        if not uid.isdigit():
-            try:
-                uid = account if account.isdigit() else pwd.getpwnam(account).pw_uid
-            except KeyError:
-                uid = None
-        pid = self.facts.main_pid(unit)
-        try:
-            program = os.readlink("/proc/%d/exe" % pid) if pid else ""
-        except OSError:
-            program = ""
-        labelled = any(item.kind.startswith("apparmor") for item in self.bundle.artifacts)
-        return denials_seccomp.Owner(
-            self.bundle.policy, self.facts.pids(unit), None if uid is None else int(uid), program, labelled
-        )
 
     # --- lines ---
 
@@ -178,7 +159,7 @@ class _Reading:
         # One call can have two records of one stamp, so the content counts as well.
         key = (record.milliseconds, record.serial, tuple(sorted(record.fields.items())))
         try:
-            facts = self._facts(record)
+            facts = self._facts(line)
         except denials_numbers.Unreadable:
             if not self._seen(*key):
                 self.stamps.unreadable()
@@ -192,10 +173,11 @@ class _Reading:
             commands=denials_audit.printable(record.fields.get("comm", ""), 40),
         )
 
-    def _facts(self, record):
+    def _facts(self, line):
+        record = line.audit
         if record.kind == denials_audit.APPARMOR:
             return denials_apparmor.denial(self.bundle.policy, record, self.bundle.mode)
-        return denials_seccomp.denial(record, self.owner)
+        return denials_seccomp.denial(record, self.owner, self.stamps.of_this_boot(line))
 
     def _seen(self, *key):
         """Whether another source had this line in the same call."""

@@ -10,6 +10,7 @@ import time
 from . import files
 
 PORT = 65535
+ID = 2**32 - 1  # of a process or an account
 SERIAL = 2**32 - 1  # kernel/audit.c, audit_serial: an unsigned int
 SECONDS = 10**11 - 1
 MICROS = 10**17 - 1

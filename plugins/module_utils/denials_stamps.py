@@ -25,12 +25,15 @@ class Stamps:
         self.position.micros = max(self.position.micros, line.micros)
         return line.micros > self._micros
 
+    def of_this_boot(self, line):
+        """auditd's file does not say the boot of a record, so there the time decides."""
+        return line.boot == self.boot or (not line.boot and line.audit.milliseconds >= self._booted)
+
     def new_record(self, line):
         """Whether no earlier call had this audit record. A clock may go back; the serials of one boot do not."""
         record = line.audit
         stamp = (record.milliseconds, record.serial)
-        # auditd's file does not say the boot, so there the time decides.
-        mine = line.boot == self.boot or (not line.boot and record.milliseconds >= self._booted)
+        mine = self.of_this_boot(line)
         self._move(record, mine)
         if mine:
             return record.serial > self._audit[1]
