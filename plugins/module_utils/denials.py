@@ -28,7 +28,7 @@ from .readback_facts import Facts
 
 LIMITS = (1, 100000)
 _EVENTS = (("memory.killed", "memory"), ("tasks.refused", "processes"))
-_PROPERTIES = {"InvocationID", "SystemCallFilter", "SystemCallLog"} | denials_owner.PROPERTIES
+_PROPERTIES = {"InvocationID", "Slice", "SystemCallFilter", "SystemCallLog"} | denials_owner.PROPERTIES
 
 
 def read(policy, cursor="", limit=5000):
@@ -104,6 +104,9 @@ class _Reading:
         self.packets, self.prefixes = (denials_nftables.table(names[0]) if names else None) or ({}, {})
         self.has_table = bool(names)
         self.owner = denials_owner.of(bundle, self.facts)
+        show = [self.facts.show(bundle.unit, name) for name in ("ControlGroup", "Slice")]
+        self.group = denials_cgroup.group_of(bundle.unit, *show)
+        self.container = os.path.exists("/run/systemd/container")
         self._known = set()
         self.stamps = denials_stamps.Stamps(position, boot)
         self._killed = []
@@ -192,7 +195,7 @@ class _Reading:
             if not self._seen(line.boot, line.micros, line.text):
                 self.tally.add(self._enforced(facts), self.stamps.time(line.stamp), peers=peer)
             return
-        facts = denials_cgroup.denial(line.text, self.bundle.unit)
+        facts = denials_cgroup.denial(line.text, self.group, self.container)
         if facts is not None and not self._seen(line.boot, line.micros, line.text):
             self.tally.add(facts, self.stamps.time(line.stamp))
 
