@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from . import denials_numbers as numbers
 
+_OUT_OF_ORDER = 100  # records of several processors may be written out of their order
+
 
 class Stamps:
     """Moves ``position`` along. ``boot``: the boot that runs now."""
@@ -14,6 +16,7 @@ class Stamps:
         self.position, self.boot = position, boot
         # Where this call began: what a source holds up to here was given before.
         self._audit, self._micros = tuple(position.audit), position.micros
+        self._highest, self._filed = position.audit[1], 0
         self._booted = numbers.booted() * 1e3
         self._latest = numbers.now() + numbers.AHEAD
         self._unreadable, self._ahead = 0, 0
@@ -34,17 +37,23 @@ class Stamps:
         record = line.audit
         stamp = (record.milliseconds, record.serial)
         mine = self.of_this_boot(line)
-        self._move(record, mine)
+        self._move(line, mine)
         if mine:
             return record.serial > self._audit[1]
         # Of the journal's records of other boots its own cursor decides.
         return bool(line.boot) or stamp > self._audit
 
-    def _move(self, record, mine):
-        latest, highest = self.position.audit
+    def _move(self, line, mine):
+        latest, record = self.position.audit[0], line.audit
         if record.milliseconds <= self._latest * 1e3:
             latest = max(latest, record.milliseconds)
-        self.position.audit = [latest, max(highest, record.serial) if mine else highest]
+        if mine and line.boot:
+            self._highest = max(self._highest, record.serial)
+        elif mine:
+            # Where the clock went back, records of an earlier boot look like this one's: serials that fall tell them.
+            begun = record.serial < self._filed - _OUT_OF_ORDER
+            self._filed = record.serial if begun else max(self._filed, record.serial)
+        self.position.audit = [latest, max(self._highest, self._filed)]
 
     def time(self, stamp):
         """The time of a denial; None where it is still to come, as the denial is not wrong by that."""

@@ -363,3 +363,23 @@ def test_auditds_file_gives_each_record_once_over_boots_and_clocks(
     log.write_text(log.read_text() + line % (NOW - 3600, 8, 8))  # the clock went back by an hour
     answer = host.read("exam-rec-aa.service", cursor=answer["cursor"])
     assert [row["path"] for row in answer["denials"]] == ["/n/8"]
+
+
+def test_serials_of_an_earlier_boot_in_auditds_file_hide_none_of_this_one(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host.journal([])
+    host.ring_text = []
+    log = tmp_path / "audit.log"
+    monkeypatch.setattr(denials_sources, "audit_files", lambda: [(str(log), log.stat().st_size)])
+    # The clock went back after the boot, so the record of the boot before looks like one of this boot.
+    monkeypatch.setattr(denials_numbers, "booted", lambda: NOW - 7200)
+    line = (
+        'type=AVC msg=audit(%.3f:%d): apparmor="DENIED" operation="open" profile="bulkhead.rec" name="/n/%d"'
+        ' denied_mask="r"\n'
+    )
+    log.write_text(line % (NOW - 3600, 90000, 90000) + line % (NOW - 60, 7, 7))
+    cursor = host.read("exam-rec-aa.service")["cursor"]
+    log.write_text(log.read_text() + line % (NOW - 30, 8, 8))
+    again = host.read("exam-rec-aa.service", cursor=cursor)
+    assert "/n/8" in {row["path"] for row in of(again, mechanism="apparmor")}
