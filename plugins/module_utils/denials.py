@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 
 from . import (
     denials_apparmor,
@@ -13,8 +12,11 @@ from . import (
     denials_cgroup,
     denials_cursor,
     denials_nftables,
+    denials_numbers,
+    denials_owner,
     denials_seccomp,
     denials_sources,
+    denials_stamps,
     denials_tally,
     denials_unrecorded,
     files,
@@ -26,7 +28,7 @@ from .readback_facts import Facts
 
 LIMITS = (1, 100000)
 _EVENTS = (("memory.killed", "memory"), ("tasks.refused", "processes"))
-_PROPERTIES = {"ControlGroup", "MainPID", "InvocationID", "User", "UID", "SystemCallFilter", "SystemCallLog"}
+_PROPERTIES = {"InvocationID", "Slice", "SystemCallFilter", "SystemCallLog"} | denials_owner.PROPERTIES
 
 
 def read(policy, cursor="", limit=5000):
@@ -45,6 +47,7 @@ def read(policy, cursor="", limit=5000):
     position, notes = denials_cursor.read(cursor, policy, files.read_text("/etc/machine-id").strip(), boot)
     reading = _Reading(bundle, position, boot, limit, notes)
     reading.lines()
+    reading.notes += reading.stamps.notes()
     if reading.whole:
         reading.counters()
     else:
@@ -96,39 +99,24 @@ class _Reading:
         self.tally = denials_tally.Tally()
         self.sources, self.whole = [], True
         self.facts = Facts()
-        self.facts.load({bundle.unit: set(_PROPERTIES)})
+        self.facts.load({bundle.unit: _PROPERTIES})
         names = [name for tables in plan.tables(bundle).values() for _family, name in tables]
         self.packets, self.prefixes = (denials_nftables.table(names[0]) if names else None) or ({}, {})
         self.has_table = bool(names)
-        self.owner = self._owner()
+        self.owner = denials_owner.of(bundle, self.facts)
+        show = [self.facts.show(bundle.unit, name) for name in ("ControlGroup", "Slice")]
+        self.group = denials_cgroup.group_of(bundle.unit, *show)
+        self.container = os.path.exists("/run/systemd/container")
         self._known = set()
-        # Where this call began: what a source holds up to here was given before.
-        self._old_audit, self._old_micros = tuple(position.audit), position.micros
+        self.stamps = denials_stamps.Stamps(position, boot)
         self._killed = []
-
-    def _owner(self):
-        unit, show = self.bundle.unit, self.facts.show
-        uid = show(unit, "UID") or ""
-        account = show(unit, "User") or "root"
-        if not uid.isdigit():
-            try:
-                uid = account if account.isdigit() else pwd.getpwnam(account).pw_uid
-            except KeyError:
-                uid = -1
-        pid = self.facts.main_pid(unit)
-        try:
-            program = os.readlink("/proc/%d/exe" % pid) if pid else ""
-        except OSError:
-            program = ""
-        labelled = any(item.kind.startswith("apparmor") for item in self.bundle.artifacts)
-        return denials_seccomp.Owner(self.bundle.policy, self.facts.pids(unit), int(uid), program, labelled)
 
     # --- lines ---
 
     def lines(self):
         journal = denials_sources.Journal(self.bundle.unit, self.position.journal, self.limit)
         for line in journal:
-            self._take(line, journal=True)
+            self._take(line)
         if journal.state.startswith("failed") and self.position.journal:
             raise HostError("the journal does not take the cursor (%s)." % journal.state.partition(": ")[2])
         self.position.journal = journal.cursor
@@ -146,45 +134,53 @@ class _Reading:
                     "%s is larger than what is read of it: its oldest records were left out" % path
                 )
             for line in denials_sources.audit_lines(path, size):
-                self._take(line, journal=False)
+                self._take(line)
         ring = denials_sources.ring(self.boot)
         self.sources.append({"source": "kernel ring", "state": "absent" if ring is None else "read"})
         for line in ring or ():
-            self._take(line, journal=False)
+            self._take(line)
 
-    def _take(self, line, journal):
+    def _take(self, line):
         if line.audit is not None:
-            self._audit(line, journal)
+            self._audit(line)
             return
         if line.text == denials_sources.OOM:
             self._killed.append(line.stamp)
             return
-        if line.boot == self.boot:
-            if line.micros <= self._old_micros:
-                return
-            self.position.micros = max(self.position.micros, line.micros)
+        if not self.stamps.new_line(line):
+            return
+        if line.text is None:
+            if not line.micros or not self._seen(line.boot, line.micros):
+                self.stamps.unreadable()
+            return
         self._kernel(line)
 
-    def _audit(self, line, journal):
-        record = line.audit
-        stamp = (record.milliseconds, record.serial)
-        # In the journal the cursor alone decides about records of other boots, whose numbers are others.
-        if stamp <= self._old_audit and not (journal and line.boot != self.boot):
+    def _audit(self, line):
+        if not self.stamps.new_record(line):
             return
-        self.position.audit = list(max(tuple(self.position.audit), stamp))
-        if record.kind == denials_audit.APPARMOR:
-            facts = denials_apparmor.denial(self.bundle.policy, record, self.bundle.mode)
-        else:
-            facts = denials_seccomp.denial(record, self.owner)
+        record = line.audit
         # One call can have two records of one stamp, so the content counts as well.
-        if facts is None or self._seen(stamp, tuple(sorted(record.fields.items()))):
+        key = (record.milliseconds, record.serial, tuple(sorted(record.fields.items())))
+        try:
+            facts = self._facts(line)
+        except denials_numbers.Unreadable:
+            if not self._seen(*key):
+                self.stamps.unreadable()
+            return
+        if facts is None or self._seen(*key):
             return
         self.tally.add(
             facts,
-            record.milliseconds / 1e3,
+            self.stamps.time(record.milliseconds / 1e3),
             programs=denials_audit.printable(record.fields.get("exe", ""), 300),
             commands=denials_audit.printable(record.fields.get("comm", ""), 40),
         )
+
+    def _facts(self, line):
+        record = line.audit
+        if record.kind == denials_audit.APPARMOR:
+            return denials_apparmor.denial(self.bundle.policy, record, self.bundle.mode)
+        return denials_seccomp.denial(record, self.owner, self.stamps.of_this_boot(line))
 
     def _seen(self, *key):
         """Whether another source had this line in the same call."""
@@ -197,11 +193,11 @@ class _Reading:
         if refused is not None:
             facts, peer = refused
             if not self._seen(line.boot, line.micros, line.text):
-                self.tally.add(self._enforced(facts), line.stamp, peers=peer)
+                self.tally.add(self._enforced(facts), self.stamps.time(line.stamp), peers=peer)
             return
-        facts = denials_cgroup.denial(line.text, self.bundle.unit)
+        facts = denials_cgroup.denial(line.text, self.group, self.container)
         if facts is not None and not self._seen(line.boot, line.micros, line.text):
-            self.tally.add(facts, line.stamp)
+            self.tally.add(facts, self.stamps.time(line.stamp))
 
     def _enforced(self, facts):
         return dict(facts, enforced=self.bundle.mode == "enforce")

@@ -56,7 +56,9 @@ def denial(policy, record, mode):
     verdict = found.get("apparmor", "")
     profile = denials_audit.label(found.get("profile", ""))
     verdicts = ("DENIED", "ALLOWED", "AUDIT") if mode == "audit" else ("DENIED", "ALLOWED")
-    if verdict not in verdicts or not owns(policy, profile):
+    # The kernel names the namespace where it is not the host's own (security/apparmor/audit.c, audit_pre): a container
+    # may have a profile of any name.
+    if verdict not in verdicts or not owns(policy, profile) or found.get("namespace", "root") != "root":
         return None
     facts = {
         "mechanism": "apparmor",

@@ -12,9 +12,13 @@ from __future__ import annotations
 import re
 from collections import namedtuple
 
+from . import denials_numbers as numbers
+
 APPARMOR, SECCOMP = "1400", "1326"  # uapi/linux/audit.h: AUDIT_AVC, AUDIT_SECCOMP
 _NAMES = {"AVC": APPARMOR, "SECCOMP": SECCOMP, APPARMOR: APPARMOR, SECCOMP: SECCOMP}
-_STAMPED = re.compile(r"type=(\w+) (?:msg=)?audit\((\d+)\.(\d{3}):(\d+)\): ?(.*)", re.DOTALL)
+# At the line's beginning alone: what another line of the kernel quotes (a device's name) is no record.
+_STAMPED = re.compile(r"(?:audit: |node=\S+ )?type=(\w+) (?:msg=)?audit\(([^)]*)\): ?(.*)", re.DOTALL)
+_STAMP = re.compile(r"([0-9]{1,11})\.([0-9]{3}):([0-9]{1,10})")
 _FIELD = re.compile(r'([A-Za-z_]+)=(?:"([^"]*)"|(\S*))')
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 # Fields that hold text of a program's choosing. Arguments, environment and file contents are in none of them.
@@ -24,13 +28,20 @@ Record = namedtuple("Record", "kind milliseconds serial fields")
 
 
 def parse(text):
-    """The ``Record`` in a line of the kernel ring or of auditd's file; None where it holds none of ours."""
-    found = _STAMPED.search(text)
+    """The ``Record`` in a line of the kernel ring or of auditd's file; None where it holds none of ours.
+
+    Unreadable where it is of ours and its stamp is none.
+    """
+    found = _STAMPED.match(text)
     if not found or found.group(1) not in _NAMES:
         return None
-    stamp = int(found.group(2)) * 1000 + int(found.group(3))
+    stamp = _STAMP.fullmatch(found.group(2))
+    if not stamp:
+        raise numbers.Unreadable
+    milliseconds = int(stamp.group(1)) * 1000 + int(stamp.group(2))
+    serial = numbers.needed(stamp.group(3), numbers.SERIAL)
     # auditd's own interpretation, which repeats fields, stands behind a group separator (auditd.conf(5), ENRICHED).
-    return record(_NAMES[found.group(1)], stamp, int(found.group(4)), found.group(5).partition("\x1d")[0])
+    return record(_NAMES[found.group(1)], milliseconds, serial, found.group(3).partition("\x1d")[0])
 
 
 def record(kind, milliseconds, serial, body):

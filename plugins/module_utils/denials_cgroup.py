@@ -11,7 +11,8 @@ import re
 
 ROOT = "/sys/fs/cgroup"
 _FORK = re.compile(r"cgroup: fork rejected by pids controller in (\S+)")
-_KILLED = re.compile(r"oom-kill:.*?task_memcg=([^,]+),task=(.*?),pid=(\d+),uid=(\d+)")
+_NAMED = ",task_memcg="
+_KILLED = re.compile(r"oom-kill:.*?,task_memcg=([^,]+),task=")
 # Our own name of a counter -> (file, its line). cgroup v1 has a hierarchy for each controller.
 COUNTERS = {
     "memory.killed": ("memory.events", "oom_kill"),
@@ -24,24 +25,34 @@ LEGACY_COUNTERS = {
 }
 
 
-def denial(text, group_of_unit):
-    """The facts of one kernel line about a control group of the unit, or None."""
-    fork = _FORK.search(text)
-    if fork and _ours(fork.group(1), group_of_unit):
-        return _facts("processes")
-    killed = _KILLED.search(text)
-    if killed and _ours(killed.group(1), group_of_unit):
-        return _facts("memory")
+def group_of(unit, shown, slice_name):
+    """The control group of a unit, as systemd tells it while the unit runs, or as its slice says (systemd.slice(5))."""
+    if shown:
+        return shown
+    words = (slice_name or "system.slice")[: -len(".slice")].split("-")
+    slices = ["-".join(words[: end + 1]) + ".slice" for end in range(len(words))] if any(words) else []
+    return "/" + "/".join(slices + [unit])
+
+
+def denial(text, group, container=False):
+    """The facts of one kernel line about the control group of the unit or one below it, or None.
+
+    In a container the kernel's path is the host's: what ends as the unit's own then may be another container's.
+    """
+    for pattern, act in ((_FORK, "processes"), (_KILLED, "memory")):
+        found = pattern.match(text)
+        if not found or text.count(_NAMED) > 1:  # a control group whose name looks like a second field
+            continue
+        path = found.group(1) + "/"
+        if path.startswith(group + "/"):
+            return _facts(act, "control_group")
+        if container and group + "/" in path:
+            return _facts(act, "group_name")
     return None
 
 
-def _facts(act):
-    return {"mechanism": "cgroup", "act": act, "enforced": True, "attribution": "control_group"}
-
-
-def _ours(path, ends):
-    """Whether a control group is the unit's or lies below it. ``ends``: what its path ends in, slice and unit."""
-    return path.endswith("/" + ends) or "/%s/" % ends in path
+def _facts(act, attribution):
+    return {"mechanism": "cgroup", "act": act, "enforced": True, "attribution": attribution}
 
 
 def counters(group, root=ROOT):

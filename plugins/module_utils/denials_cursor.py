@@ -10,14 +10,15 @@ import zlib
 
 from .errors import HostError
 
-FORMAT = 1
+FORMAT = 2  # 1 kept the serial of whichever boot had the latest time
 LENGTH = 16384
 _WHAT = "Leave 'cursor' out to read all that the host still has."
 
 
 class Position:
-    """``journal``: its cursor. ``micros``: the kernel's clock of the last line. ``audit``: [milliseconds, serial] of
-    the last record. ``packets``: {comment: count}. ``events``: {counter: count} of the unit's start ``invocation``."""
+    """``journal``: its cursor. ``micros``: the kernel's clock of the last line. ``audit``: [the latest time of a
+    record in milliseconds, the highest serial of the boot ``boot``]. ``packets``: {comment: count}.
+    ``events``: {counter: count} of the unit's start ``invocation``."""
 
     def __init__(self, policy, machine, boot):
         self.policy, self.machine, self.boot = policy, machine, boot
@@ -39,8 +40,12 @@ def read(text, policy, machine, boot):
         raise HostError("the cursor is of policy %s, not of %s. %s" % (data["policy"], policy, _WHAT))
     if data["machine"] != machine:
         raise HostError("the cursor is of another host. %s" % _WHAT)
-    position.journal, position.audit = data["journal"], data["audit"]
+    position.journal, position.audit = (
+        data["journal"],
+        [data["audit"][0], 0],
+    )  # serials begin anew with a boot
     if data["boot"] == boot:
+        position.audit = data["audit"]
         position.micros, position.packets = data["micros"], data["packets"]
         position.events, position.invocation = data["events"], data["invocation"]
     else:
@@ -64,13 +69,16 @@ def _data(text):
         if not engine.eof or engine.unused_data:
             raise ValueError
         data = json.loads(raw.decode())
+        old = data["format"] == FORMAT - 1
         good = data["format"] == FORMAT and all(isinstance(data[name], kind) for name, kind in shape.items())
         good = good and len(data["audit"]) == 2 and all(isinstance(part, int) for part in data["audit"])
         good = good and all(
             isinstance(count, int) for name in ("packets", "events") for count in data[name].values()
         )
     except (ValueError, KeyError, TypeError, zlib.error):
-        good = False
+        old = good = False
+    if old:
+        raise HostError("the cursor is of an earlier version of bulkhead.fleet. %s" % _WHAT)
     if not good:
         raise HostError("the cursor is none that bulkhead.fleet.denials_info gave. %s" % _WHAT)
     return data

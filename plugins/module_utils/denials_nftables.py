@@ -12,6 +12,7 @@ import json
 import re
 
 from . import denials_audit
+from . import denials_numbers as numbers
 from .command import run
 
 _WORD = re.compile(r"([A-Z]+)=(\S*)")
@@ -42,7 +43,7 @@ def denial(policy, text, prefixes):
         "act": "connect" if outgoing else "listen",
         "label": denials_audit.printable(prefixes.get(known) or text[len(prefix(policy)) : end - 2], 200),
         "protocol": words.get("PROTO", "").lower(),
-        "port": int(words["DPT"]) if words.get("DPT", "").isdigit() else None,
+        "port": numbers.number(words.get("DPT"), numbers.PORT),
         "attribution": "slice",
     }
     if outgoing:

@@ -18,6 +18,7 @@ import time
 from collections import namedtuple
 
 from . import denials_audit
+from . import denials_numbers as numbers
 from .command import PATH
 
 KMSG = "/dev/kmsg"
@@ -30,11 +31,16 @@ PATTERN = r'apparmor="|SECCOMP|type=1326|type=1400|bulkhead |pids controller|oom
 OOM = "OOM"
 OOM_MESSAGE = "fe6faa94e7774663a0da52717891d8ef"
 _FIELDS = (
-    "MESSAGE,_TRANSPORT,_BOOT_ID,_SOURCE_MONOTONIC_TIMESTAMP,_SOURCE_REALTIME_TIMESTAMP,_AUDIT_TYPE,_AUDIT_ID"
+    "MESSAGE,_TRANSPORT,_BOOT_ID,_SOURCE_MONOTONIC_TIMESTAMP,_SOURCE_REALTIME_TIMESTAMP,_AUDIT_TYPE,_AUDIT_ID,"
+    "SYSLOG_FACILITY"
 )
+# Who writes to /dev/kmsg (StandardOutput=kmsg, too) is in the journal as the kernel is, but for its facility, which
+# cannot be 0 (kernel/printk/printk.c, devkmsg_write; journald-kmsg.c keeps it).
+KERNEL = "0"
 
 # ``stamp``: seconds since the epoch. ``audit``: a denials_audit.Record or None. ``text``: the line of a kernel line.
-# ``micros``: the kernel's clock of a kernel line. ``boot``: of the boot that it is of, "" where the source cannot say.
+# None where it cannot be read. ``micros``: the kernel's clock of a kernel line, 0 where there is none. ``boot``: of the
+# boot that it is of, "" where the source cannot say.
 Line = namedtuple("Line", "stamp audit text micros boot")
 
 
@@ -65,7 +71,7 @@ class Journal:
             "--output-fields=" + _FIELDS,
         ] + extra
         argv += ["--after-cursor=" + self.cursor] if self.cursor else []
-        argv += ["_TRANSPORT=audit", "+", "_TRANSPORT=kernel"]
+        argv += ["_TRANSPORT=audit", "+", "_TRANSPORT=kernel", "SYSLOG_FACILITY=" + KERNEL]
         argv += ["+", "MESSAGE_ID=" + OOM_MESSAGE, "UNIT=" + self.unit, "_PID=1"]
         try:
             process = subprocess.Popen(
@@ -108,35 +114,53 @@ class Journal:
         try:
             entry = json.loads(raw.decode("utf-8", "replace"))
             self.cursor = entry["__CURSOR"]
-            text = _text(entry.get("MESSAGE"))
-            boot = entry.get("_BOOT_ID", "")
-            stamp = int(entry.get("_SOURCE_REALTIME_TIMESTAMP") or entry["__REALTIME_TIMESTAMP"])
-        except (ValueError, KeyError, TypeError):
-            return None
-        if entry.get("_TRANSPORT") not in ("audit", "kernel"):
-            return Line(stamp / 1e6, None, OOM, 0, boot)
-        if entry.get("_TRANSPORT") == "audit":
-            kind = entry.get("_AUDIT_TYPE")
-            if kind not in (denials_audit.APPARMOR, denials_audit.SECCOMP):
-                return None
-            body = text.partition(" ")[2]  # the type's name stands before the record
-            audit = denials_audit.record(kind, stamp // 1000, int(entry.get("_AUDIT_ID") or 0), body)
-            return Line(stamp / 1e6, audit, "", 0, boot)
-        micros = int(entry.get("_SOURCE_MONOTONIC_TIMESTAMP") or 0)
-        return _kernel_line(stamp / 1e6, text, micros, boot)
+            return _entry_line(entry)
+        except (ValueError, KeyError, TypeError, numbers.Unreadable):
+            return _unreadable("")
 
 
 class _NoPatterns(Exception):
     """This journalctl knows no --grep."""
 
 
+def _entry_line(entry):
+    """The ``Line`` of one entry, None where it is another's. Raises where a field is none that journald writes."""
+    transport, boot = entry.get("_TRANSPORT"), entry.get("_BOOT_ID", "")
+    taken = entry.get("_SOURCE_REALTIME_TIMESTAMP") or entry["__REALTIME_TIMESTAMP"]
+    stamp = numbers.needed(taken, numbers.MICROS)
+    if transport == "journal":
+        return Line(stamp / 1e6, None, OOM, 0, boot)
+    if transport == "audit":
+        # The kernel alone sends these types: what a program sends it is 1005, 1100 to 1199 or 2100 to 2999
+        # (kernel/audit.c, audit_receive_msg). journald gives all of them the facility 4.
+        kind = entry.get("_AUDIT_TYPE")
+        if kind not in (denials_audit.APPARMOR, denials_audit.SECCOMP):
+            return None
+        body = _text(entry.get("MESSAGE")).partition(" ")[2]  # the type's name stands before the record
+        serial = numbers.needed(entry.get("_AUDIT_ID"), numbers.SERIAL)
+        return Line(stamp / 1e6, denials_audit.record(kind, stamp // 1000, serial, body), "", 0, boot)
+    if transport != "kernel" or entry.get("SYSLOG_FACILITY") != KERNEL:
+        return None
+    micros = numbers.needed(entry.get("_SOURCE_MONOTONIC_TIMESTAMP") or "0", numbers.MICROS)
+    return _kernel_line(stamp / 1e6, _text(entry.get("MESSAGE")), micros, boot)
+
+
 def _text(message):
     """A message that is no UTF-8 comes as a list of bytes; one that is too long as null."""
-    return bytes(message).decode("utf-8", "replace") if isinstance(message, list) else message or ""
+    if isinstance(message, list):
+        return bytes(message).decode("utf-8", "replace")
+    return message if isinstance(message, str) else ""
+
+
+def _unreadable(boot, micros=0):
+    return Line(0.0, None, None, micros, boot)
 
 
 def _kernel_line(stamp, text, micros, boot):
-    audit = denials_audit.parse(text)
+    try:
+        audit = denials_audit.parse(text)
+    except numbers.Unreadable:
+        return _unreadable(boot, micros)
     if audit is not None:
         return Line(audit.milliseconds / 1e3, audit, "", micros, boot)
     return Line(stamp, None, text, micros, boot)
@@ -172,9 +196,13 @@ def ring_line(raw, boot, started):
     """``6,339,5140900,-;text`` and lines of a dictionary that begin with a blank; None for what no kernel wrote."""
     head, _semicolon, rest = raw.partition(";")
     parts = head.split(",")
-    if len(parts) < 3 or not parts[0].isdigit() or int(parts[0]) >> 3:  # facility 0 is the kernel
+    if (
+        len(parts) < 3 or numbers.number(parts[0], 7) is None
+    ):  # facility 0 is the kernel: eight levels and no more
         return None
-    micros = int(parts[2])
+    micros = numbers.number(parts[2], numbers.MICROS)
+    if micros is None:
+        return _unreadable(boot)
     return _kernel_line(started + micros / 1e6, _unescaped(rest.split("\n", 1)[0]), micros, boot)
 
 
@@ -204,8 +232,8 @@ def audit_lines(path, size, most=AUDIT_BYTES):
             for raw in stream:
                 if b"type=AVC" not in raw and b"type=SECCOMP" not in raw:
                     continue
-                audit = denials_audit.parse(raw.decode("utf-8", "replace").rstrip("\n"))
-                if audit is not None:
-                    yield Line(audit.milliseconds / 1e3, audit, "", 0, "")
+                line = _kernel_line(0.0, raw.decode("utf-8", "replace").rstrip("\n"), 0, "")
+                if line.audit is not None or line.text is None:
+                    yield line
     except OSError:
         return

@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 import time
 
+from . import denials_numbers as numbers
+
 GROUPS = 1000
 SAMPLES = 3
 
@@ -56,5 +58,8 @@ class Tally:
 
 
 def _time(stamp):
+    """In UTC; None where no calendar has it."""
     whole = int(stamp)
+    if not 0 <= whole <= numbers.SECONDS:
+        return None
     return "%s.%03dZ" % (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)), int((stamp - whole) * 1000))

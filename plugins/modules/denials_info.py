@@ -80,8 +80,8 @@ denials:
     One entry for each kind of denial, the earliest first. C(clause) is a clause id or C(no clause), C(note) says more
     about it. C(act) is the denied act in words, C(facts) the same in parts, C(mechanism) who denied it, C(enforced)
     false where it was only recorded. C(attribution) tells how the record is known to be the unit's (profile, slice,
-    control_group, program, account). C(count), C(first) and C(last) (UTC, null where only a counter told), C(samples)
-    with C(programs), C(commands) and C(peers). C(proposal) has C(change) (a piece of the policy, or null), C(yaml),
+    control_group, program, account, group_name). C(count), C(first) and C(last) (UTC, null where only a counter told),
+    C(samples) with C(programs), C(commands) and C(peers). C(proposal) has C(change) (a piece of the policy, or null), C(yaml),
     C(opens), C(widens) (the clauses that differ afterwards) and C(why) (there is no change). C(fingerprint) is equal for
     equal denials of all hosts.
   type: list

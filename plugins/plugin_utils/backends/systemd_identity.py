@@ -1,48 +1,30 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""identity.*: account, capabilities, and what no service needs to touch of the kernel (capabilities(7))."""
+"""identity.*: account and capabilities (capabilities(7))."""
 
 from __future__ import annotations
 
 import re
 
 from ..policy.model import (
-    OS,
-    Device,
     Privilege,
     PrivilegeClosure,
-    Read,
-    Syscalls,
     User,
 )
+from . import systemd_kernel
 from .base import BackendError
-from .linux_names import within
-from .linux_tables import CAPABILITIES, CAPABILITY_BITS, PLAIN_DEVICES
+from .linux_tables import CAPABILITIES, CAPABILITY_BITS
 from .linux_vendor import is_true
 from .systemd_plan import Plan
 
 _ACCOUNT = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,30}\$?|[0-9]{1,10}")
-
-# Directive -> the privileges that need it open. None: nothing in the policy language opens it.
-_KERNEL: tuple[tuple[str, str, frozenset[str]], ...] = (
-    ("ProtectKernelTunables", "yes", frozenset({"administer_system", "configure_network"})),
-    ("ProtectKernelModules", "yes", frozenset({"administer_system"})),
-    ("ProtectKernelLogs", "yes", frozenset({"administer_system"})),
-    ("ProtectControlGroups", "yes", frozenset({"administer_system"})),
-    ("ProtectClock", "yes", frozenset({"set_clock"})),
-    ("ProtectHostname", "yes", frozenset({"administer_system"})),
-    ("ProtectProc", "invisible", frozenset({"trace_processes", "signal_any_process"})),
-    ("LockPersonality", "yes", frozenset()),
-    ("RestrictRealtime", "yes", frozenset({"raise_priority"})),
-    ("RestrictSUIDSGID", "yes", frozenset({"act_as_owner"})),
-)
 
 
 def emit(plan: Plan) -> None:
     """User, capabilities, NoNewPrivileges and the kernel's own doors."""
     account = _user(plan)
     _capabilities(plan, account)
-    _kernel(plan)
+    systemd_kernel.emit(plan)
 
 
 def stays_root(plan: Plan) -> bool:
@@ -128,7 +110,7 @@ def _capabilities(plan: Plan, account: str) -> None:
         if privilege.name not in CAPABILITIES:
             plan.refuse(privilege, f"'{privilege.name}' has no capability on Linux")
             continue
-        if privilege.name == "make_device" and not _sees_devices(plan):
+        if privilege.name == "make_device" and not systemd_kernel.sees_devices(plan.manifest, plan.host.real):
             # systemd.exec(5), PrivateDevices=: it takes CAP_MKNOD away, and DevicePolicy=closed refuses the rest.
             plan.refuse(
                 privilege,
@@ -172,32 +154,3 @@ def _capabilities(plan: Plan, account: str) -> None:
         missing.append("administer_system can mount and so undo every path clause")
     missing += plan.undone_by("trace_processes")
     plan.weigh(closure, "CapabilityBoundingSet", "NoNewPrivileges", "ProtectKernel*", missing=missing)
-
-
-def _kernel(plan: Plan) -> None:
-    closure = plan.one(PrivilegeClosure)
-    name = closure.id if closure else PrivilegeClosure.section
-    granted = plan.granted(Privilege)
-    for key, value, openers in _KERNEL:
-        opened = bool(openers & granted)
-        plan.text.set(key, _OPEN.get(key, "no") if opened else value, name)
-        if not opened:
-            plan.property(name, key, value)
-    syscalls = plan.one(Syscalls)
-    namespaces = syscalls is not None and "namespaces" in syscalls.groups
-    plan.text.set("RestrictNamespaces", "no" if namespaces else "yes", name)
-    reads = [path for read in plan.manifest.of(Read) if (path := read.path.on(OS.LINUX))]
-    sees_proc = any(within(plan.host.real(path), "/proc") or plan.host.real(path) == "/" for path in reads)
-    devices = plan.manifest.of(Device)
-    if not (sees_proc or devices or granted & {"trace_processes", "administer_system"}):
-        plan.text.set("ProcSubset", "pid", name)
-        plan.property(name, "ProcSubset", "pid")
-
-
-def _sees_devices(plan: Plan) -> bool:
-    """The policy grants a device that PrivateDevices= would hide, so the host's own /dev stays."""
-    paths = [path for device in plan.manifest.of(Device) if (path := device.path.on(OS.LINUX))]
-    return any(plan.host.real(path) not in PLAIN_DEVICES for path in paths)
-
-
-_OPEN = {"ProtectProc": "default"}

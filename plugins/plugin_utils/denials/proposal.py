@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..backends.systemd_kernel import lost
 from ..policy import model as m
 from ..policy.diff import Direction, diff
 from ..policy.evaluate import Outcome, path_act
@@ -64,7 +65,12 @@ def propose(policy: Policy, act: Act, found: Attribution) -> Proposal:
         return Proposal(None, why=f"The change '{wanted.change.text()}' is refused: {broken}")
     changes = diff(policy.manifest, changed)
     widened = tuple(one.clause for one in changes if one.direction is not Direction.NARROWS)
-    return Proposal(change, wanted.opens, widened)
+    return Proposal(change, (*wanted.opens, *_doors(policy, changed)), widened)
+
+
+def _doors(policy: Policy, changed: m.Manifest) -> list[str]:
+    """What of the unit's sandbox goes with the change, whatever the change was for."""
+    return lost(policy.manifest, changed, lambda path: policy.links.get(path, path))
 
 
 def _broken_by_link(policy: Policy, changed: m.Manifest) -> str:

@@ -112,10 +112,10 @@ def _connect(policy: Policy, act: Act, found: Attribution) -> Wish:
 def _listen(policy: Policy, act: Act, found: Attribution) -> Wish:
     limit = next((one for one in policy.manifest.of(m.MaxConnections) if one.id == found.clause), None)
     if limit is not None:
-        most = limit.count + act.count
+        most, guess = _more(limit.count, act.count)
         return Wish(
             Change(put=((m.MaxConnections.section, most),)),
-            (f"{most} connections at once, {limit.count} so far; how many are needed no record says",),
+            (f"{most} connections at once, {limit.count} so far; {guess}",),
             lambda manifest: any(clause.count >= most for clause in manifest.of(m.MaxConnections)),
         )
     port = _port(act)
@@ -172,12 +172,21 @@ def _memory(policy: Policy, act: Act, found: Attribution) -> Wish:
 
 def _processes(policy: Policy, act: Act, found: Attribution) -> Wish:
     limit = policy.manifest.of(m.MaxProcesses)[0]
-    most = limit.count + max(act.count, 1)
+    most, guess = _more(limit.count, act.count)
     return Wish(
         Change(put=((m.MaxProcesses.section, most),)),
-        (f"{most} processes and threads at once, {limit.count} so far",),
+        (f"{most} processes and threads at once, {limit.count} so far; {guess}",),
         lambda manifest: any(clause.count >= most for clause in manifest.of(m.MaxProcesses)),
     )
+
+
+def _more(now: int, refused: int) -> tuple[int, str]:
+    """(a higher limit, why it is a guess). Refusals are tries again and again, or an attacker's: twice is the most."""
+    guess = "how many are needed no record says"
+    most = max(now, 1) * 2
+    if now + refused < most:
+        return now + max(refused, 1), guess
+    return most, f"{guess}: twice is a first try"
 
 
 def size(count: int) -> str:

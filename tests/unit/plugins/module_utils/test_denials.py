@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.bulkhead.fleet.plugins.module_utils import (
     command,
     denials,
+    denials_numbers,
     denials_sources,
     files,
     store,
@@ -23,6 +24,7 @@ from ansible_collections.bulkhead.fleet.plugins.module_utils.errors import HostE
 RECORDED = Path(__file__).with_name("recorded")
 SUITES = sorted(path.name.partition(".")[0] for path in RECORDED.glob("*.kmsg"))
 DIGEST = "d" * 64
+NOW = 1795700000.0  # some hours after the last record
 
 
 class Host:
@@ -32,6 +34,9 @@ class Host:
         self.suite, self.folder, self.programs = suite, folder, folder / "bin"
         self.programs.mkdir()
         self.entries = [json.loads(line) for line in self._file("journal.jsonl").read_text().splitlines()]
+        for entry in self.entries:
+            # The recording did not ask for it. journald gives it to each line: 0 where the kernel itself wrote it.
+            entry["SYSLOG_FACILITY"] = "0" if entry["_TRANSPORT"] == "kernel" else "4"
         self.boot = self.entries[0]["_BOOT_ID"]
         self.ring_text = self._file("kmsg").read_text().splitlines()
         self.program("nft", f"cat {self._file('nft.json')}")
@@ -42,6 +47,7 @@ class Host:
         monkeypatch.setattr(store, "boot_id", lambda: self.boot)
         monkeypatch.setattr(denials_sources, "ring", self.ring)
         monkeypatch.setattr(denials_sources, "audit_files", list)
+        monkeypatch.setattr(denials_numbers, "now", lambda: NOW)
 
     def _file(self, name: str) -> Path:
         return RECORDED / f"{self.suite}.{name}"
@@ -280,3 +286,100 @@ def test_calls_that_need_no_record_are_the_filters_or_those_of_the_log(
     shown: str, logged: str, names: list[str] | None
 ) -> None:
     assert denials.calls(shown, logged) == names
+
+
+def entry(host: Host, serial: int, stamp: float, **changes: Any) -> dict[str, Any]:
+    """A record of this boot as the journal has it."""
+    return {
+        "__CURSOR": f"s=new;i={serial}", "_BOOT_ID": host.boot, "__REALTIME_TIMESTAMP": str(int(stamp * 1e6)),
+        "_TRANSPORT": "audit", "SYSLOG_FACILITY": "4", "_AUDIT_TYPE": "1400", "_AUDIT_ID": str(serial),
+        "MESSAGE": 'AVC apparmor="DENIED" operation="open" profile="bulkhead.rec" '
+        f'name="/new/{serial}" requested_mask="r" denied_mask="r"',
+        **changes,
+    }  # fmt: skip
+
+
+def test_a_record_that_cannot_be_read_is_counted_in_a_note_and_moves_nothing(host: Host) -> None:
+    clean = host.read("exam-rec-aa.service")
+    seccomp = {"_AUDIT_TYPE": "1326", "MESSAGE": "SECCOMP uid=65534 pid=1 syscall=x code=0x50000"}
+    host.ring_text += [
+        "6,9999,3000000000,-;audit: type=1400 audit(%s.000:1): apparmor=x" % ("9" * 5000),
+        "6,9999,x,-;bulkhead rec network.connect: IN= OUT=e",
+    ]
+    host.journal([*host.entries, entry(host, 1, NOW, _AUDIT_ID="9" * 30), entry(host, 999, NOW, **seccomp)])
+    answer = host.read("exam-rec-aa.service", uid=65534)
+    assert [row for row in answer["denials"] if row["mechanism"] == "apparmor"] == [
+        row for row in clean["denials"] if row["mechanism"] == "apparmor"
+    ]
+    assert "4 records were left out: a number in them is none that the kernel writes" in answer["notes"]
+
+
+def test_a_record_of_a_time_to_come_counts_without_it_and_moves_no_cursor(host: Host) -> None:
+    host.journal([*host.entries, entry(host, 5000, NOW + 86400)])
+    answer = host.read("exam-rec-aa.service")
+    (row,) = of(answer, path="/new/5000")
+    assert (row["count"], row["first"], row["last"]) == (1, None, None)
+    assert "1 records have a time that is still to come: they are counted without it" in answer["notes"]
+    host.journal([*host.entries, entry(host, 5000, NOW + 86400), entry(host, 5001, NOW)])
+    again = host.read("exam-rec-aa.service", cursor=answer["cursor"])
+    assert [row["path"] for row in again["denials"]] == ["/new/5001"]
+
+
+def test_records_behind_the_cursor_count_when_the_clock_went_back(host: Host) -> None:
+    host.journal([*host.entries, entry(host, 5000, NOW)])
+    cursor = host.read("exam-rec-aa.service")["cursor"]
+    earlier = [entry(host, 5000 + number, NOW - 86400) for number in (1, 2, 3)]
+    host.journal([*host.entries, entry(host, 5000, NOW), *earlier])
+    again = host.read("exam-rec-aa.service", cursor=cursor)
+    assert [row["path"] for row in again["denials"]] == ["/new/5001", "/new/5002", "/new/5003"]
+    assert host.read("exam-rec-aa.service", cursor=again["cursor"])["denials"] == []
+
+
+def test_low_serials_of_a_new_boot_are_new(host: Host) -> None:
+    host.journal([*host.entries, entry(host, 5000, NOW)])
+    cursor = host.read("exam-rec-aa.service")["cursor"]
+    host.ring_text, host.boot = [], "c" * 32
+    host.journal([*host.entries, entry(host, 5000, NOW), entry(host, 1, NOW - 86400)])
+    again = host.read("exam-rec-aa.service", cursor=cursor)
+    assert [row["path"] for row in of(again, mechanism="apparmor")] == ["/new/1"]
+
+
+def test_auditds_file_gives_each_record_once_over_boots_and_clocks(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host.journal([])
+    host.ring_text = []
+    log = tmp_path / "audit.log"
+    monkeypatch.setattr(denials_sources, "audit_files", lambda: [(str(log), log.stat().st_size)])
+    monkeypatch.setattr(denials_numbers, "booted", lambda: NOW - 7200)
+    line = (
+        'type=AVC msg=audit(%.3f:%d): apparmor="DENIED" operation="open" profile="bulkhead.rec" name="/n/%d"'
+        ' denied_mask="r"\n'
+    )
+    earlier_boot = line % (NOW - 9000, 900, 900)
+    log.write_text(earlier_boot + line % (NOW - 60, 7, 7))
+    answer = host.read("exam-rec-aa.service")
+    assert {row["path"] for row in of(answer, mechanism="apparmor")} == {"/n/900", "/n/7"}
+    log.write_text(log.read_text() + line % (NOW - 3600, 8, 8))  # the clock went back by an hour
+    answer = host.read("exam-rec-aa.service", cursor=answer["cursor"])
+    assert [row["path"] for row in answer["denials"]] == ["/n/8"]
+
+
+def test_serials_of_an_earlier_boot_in_auditds_file_hide_none_of_this_one(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host.journal([])
+    host.ring_text = []
+    log = tmp_path / "audit.log"
+    monkeypatch.setattr(denials_sources, "audit_files", lambda: [(str(log), log.stat().st_size)])
+    # The clock went back after the boot, so the record of the boot before looks like one of this boot.
+    monkeypatch.setattr(denials_numbers, "booted", lambda: NOW - 7200)
+    line = (
+        'type=AVC msg=audit(%.3f:%d): apparmor="DENIED" operation="open" profile="bulkhead.rec" name="/n/%d"'
+        ' denied_mask="r"\n'
+    )
+    log.write_text(line % (NOW - 3600, 90000, 90000) + line % (NOW - 60, 7, 7))
+    cursor = host.read("exam-rec-aa.service")["cursor"]
+    log.write_text(log.read_text() + line % (NOW - 30, 8, 8))
+    again = host.read("exam-rec-aa.service", cursor=cursor)
+    assert "/n/8" in {row["path"] for row in of(again, mechanism="apparmor")}

@@ -35,6 +35,15 @@ def test_after_a_reboot_counters_begin_anew_and_the_reader_is_told() -> None:
     position, notes = denials_cursor.read(full(boot="a" * 32).text(), "web", MACHINE, BOOT)
     assert position.journal == "s=1;i=2" and position.packets == {} and position.micros == 0
     assert "the host was started again since the cursor" in notes[0]
+    assert position.audit == [1764100000123, 0]  # serials begin anew as well
+
+
+def test_a_cursor_of_an_earlier_version_is_told_as_one() -> None:
+    data = dict(vars(full()), format=1)
+    text = base64.urlsafe_b64encode(zlib.compress(json.dumps(data).encode())).decode()
+    with pytest.raises(HostError) as problem:
+        denials_cursor.read(text, "web", MACHINE, BOOT)
+    assert "the cursor is of an earlier version of bulkhead.fleet. Leave 'cursor' out" in str(problem.value)
 
 
 @pytest.mark.parametrize(
@@ -56,10 +65,10 @@ def test_what_is_no_cursor_of_this_place_is_an_error(
 
 
 @pytest.mark.parametrize(
-    "change", [{"format": 2}, {"micros": "1"}, {"audit": [1]}, {"packets": {"a": "b"}}, {"boot": None}]
+    "change", [{"format": 3}, {"micros": "1"}, {"audit": [1]}, {"packets": {"a": "b"}}, {"boot": None}]
 )
 def test_a_cursor_with_other_contents_is_none(change: dict[str, object]) -> None:
-    data = dict(vars(full()), format=1) | change
+    data = dict(vars(full()), format=denials_cursor.FORMAT) | change
     text = base64.urlsafe_b64encode(zlib.compress(json.dumps(data).encode())).decode()
     with pytest.raises(HostError):
         denials_cursor.read(text, "web", MACHINE, BOOT)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.bulkhead.fleet.plugins.module_utils.denials_tally import Tally
 
 
@@ -25,3 +27,10 @@ def test_kinds_beyond_the_limit_are_counted_and_not_kept() -> None:
     tally.add({"path": "/0"}, 1.0)
     assert tally.left_out == 997
     assert tally.counted(path="/0") == 2
+
+
+@pytest.mark.parametrize("stamp", [1e18, 1e12, -1.0])
+def test_a_time_that_no_calendar_has_is_none(stamp: float) -> None:
+    tally = Tally()
+    tally.add({"act": "memory"}, stamp)
+    assert tally.answer() == [{"act": "memory", "count": 1, "first": None, "last": None}]

@@ -13,6 +13,10 @@ from denials_support import TEXT, call, denied, file, policy
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.denials.explain import read_policy
 
 CONNECT = {"mechanism": "nftables", "act": "connect", "protocol": "tcp", "label": "network.connect"}
+PROC = (
+    "ProcSubset=pid is no longer set: all of /proc is visible, beside processes the settings and figures of the whole "
+    "host"
+)
 LISTEN = {"mechanism": "nftables", "act": "listen", "protocol": "tcp", "label": "network.listen"}
 
 
@@ -34,7 +38,7 @@ LISTEN = {"mechanism": "nftables", "act": "listen", "protocol": "tcp", "label": 
         (
             file("read", "/proc/4711/stat"),
             "filesystem: {read: [{glob: /proc/*/stat}]}",
-            ["the same file of every process that the service can see"],
+            ["the same file of every process that the service can see", PROC],
         ),
         (
             file("write", "/var/spool/web/a", creates=True, enforced=False),
@@ -74,7 +78,35 @@ LISTEN = {"mechanism": "nftables", "act": "listen", "protocol": "tcp", "label": 
         (
             {"mechanism": "cgroup", "act": "processes", "count": 3},
             "processes: {max: 35}",
-            ["35 processes and threads at once, 32 so far"],
+            ["35 processes and threads at once, 32 so far; how many are needed no record says"],
+        ),
+        (
+            {"mechanism": "cgroup", "act": "processes", "count": 9_000_000_000},
+            "processes: {max: 64}",
+            [
+                "64 processes and threads at once, 32 so far; how many are needed no record says: twice is a first "
+                "try"
+            ],
+        ),
+        (
+            {**LISTEN, "label": "network.max_connections", "port": 80, "count": 5_000_000},
+            "network: {max_connections: 200}",
+            ["200 connections at once, 100 so far; how many are needed no record says: twice is a first try"],
+        ),
+        (
+            file("read", "/proc/sys/vm/overcommit_memory"),
+            "filesystem: {read: [/proc/sys/vm/overcommit_memory]}",
+            [PROC],
+        ),
+        (
+            file("read", "/dev/fuse"),
+            "devices: [/dev/fuse]",
+            [
+                "reading, writing and controlling the device",
+                PROC,
+                "PrivateDevices=yes is no longer set: the host's own /dev is visible; DevicePolicy= keeps its other "
+                "devices closed",
+            ],
         ),
     ],
 )
@@ -87,6 +119,31 @@ def test_the_smallest_change_and_what_it_opens(
     assert list(offered.opens) == opens
 
 
+@pytest.mark.parametrize(
+    ("capability", "doors"),
+    [
+        ("kill", ["ProtectProc=invisible"]),
+        ("fowner", ["RestrictSUIDSGID=yes"]),
+        ("sys_nice", ["RestrictRealtime=yes"]),
+        ("sys_time", ["ProtectClock=yes"]),
+        ("net_admin", ["ProtectKernelTunables=yes"]),
+        ("chown", []),
+    ],
+)
+def test_a_privilege_tells_which_doors_it_leaves_open(
+    tmp_path: Path, capability: str, doors: list[str]
+) -> None:
+    row = {"mechanism": "apparmor", "act": "privilege", "capability": capability}
+    _clause, offered = denied(policy(tmp_path), **row)
+    told = [text.partition(" ")[0] for text in offered.opens if "is no longer set: " in text]
+    assert told == doors
+
+
+def test_a_door_that_is_open_already_is_not_told(tmp_path: Path) -> None:
+    made = policy(tmp_path, TEXT.replace("read: [/etc/web,", "read: [/etc/web, /proc/meminfo,"))
+    assert denied(made, **file("read", "/proc/cpuinfo"))[1].opens == ()
+
+
 def test_a_privilege_tells_its_capabilities_its_calls_and_what_it_undoes(tmp_path: Path) -> None:
     row = {"mechanism": "apparmor", "act": "privilege", "capability": "sys_ptrace"}
     _clause, offered = denied(policy(tmp_path), **row)
@@ -96,6 +153,8 @@ def test_a_privilege_tells_its_capabilities_its_calls_and_what_it_undoes(tmp_pat
         "the whole privilege trace_processes (CAP_SYS_PTRACE): inspect and change other processes",
         "its calls: lookup_dcookie(), perf_event_open(), pidfd_getfd(), ptrace()",
         "it undoes other clauses: it can take over processes that run outside of the sandbox",
+        "ProtectProc=invisible is no longer set: processes of other users are visible in /proc",
+        PROC,
     )
     assert offered.widens == ("identity.privileges[trace_processes]",)
 
