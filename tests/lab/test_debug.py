@@ -145,7 +145,8 @@ def test_a_process_that_systemd_does_not_restart_is_not_called_closed(host: Over
     host.ssh(f"printf '[Service]\\nExecStart=\\n' >{wrong} && systemctl daemon-reload")
     answer = host.debug(state="closed")
     assert answer["failed"] and "its process still runs as it was opened" in answer["msg"]
-    assert host.unit(UNIT)["MainPID"] == pid and host.act("ptrace") == "attached"
+    # What AppArmor opened is closed for a running process, too; what systemd opened is not.
+    assert host.unit(UNIT)["MainPID"] == pid and host.act("ptrace") in ("attached", "Permission denied")
     debug = host.info()["debug"]
     assert debug["open"] and "its process still runs" in debug["trouble"]
     assert events(host)[-1] == "DEBUG_STUCK"
