@@ -135,14 +135,14 @@ def test_drift_is_told_by_clause_and_put_right(host: OverlayHost, name: str) -> 
     assert host.act("ptrace") == "Operation not permitted"
 
 
-def test_a_drop_in_that_undoes_our_slice_is_told(host: OverlayHost) -> None:
-    folder = "/run/systemd/system/bulkhead-ovl.slice.d"
+def test_a_drop_in_that_undoes_a_unit_of_ours_is_told(host: OverlayHost) -> None:
+    folder = "/run/systemd/system/bulkhead-net-ovl.service.d"
     host.ssh(
-        f"mkdir -p {folder} && printf '[Slice]\\nCPUWeight=90\\n' >{folder}/50-x.conf && systemctl daemon-reload"
+        f"mkdir -p {folder} && printf '[Service]\\nCPUWeight=90\\n' >{folder}/50-x.conf && systemctl daemon-reload"
     )
     assert host.info()["drift"] == []
-    host.ssh(f"printf '[Slice]\\nIPAddressAllow=any\\n' >{folder}/50-x.conf && systemctl daemon-reload")
-    found = told(host.info(), f"{folder}/50-x.conf", "IPAddressAllow=any")
+    host.ssh(f"printf '[Service]\\nExecStop=/bin/true\\n' >{folder}/50-x.conf && systemctl daemon-reload")
+    found = told(host.info(), f"{folder}/50-x.conf", "ExecStop of bulkhead-net-ovl.service")
     assert found and "network.connect" in found
     host.ssh(f"rm -rf {folder} && systemctl daemon-reload")
     assert host.info()["drift"] == []
