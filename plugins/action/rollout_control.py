@@ -51,6 +51,8 @@ class ActionModule(ControllerAction):
                 f"'{plan.rollout}' has passed: there is nothing to {what}.",
                 "To take it back, run the rollback.",
             )
+        if what != "abort":
+            state.refuse_closed(plan, records)
         by = given["by"] or getpass.getuser()
         said = f"{what} by {by}: {' '.join(given['reason'].split()).rstrip('.')}"
         news = [journal.Record("control", what, plan.rollout, plan.epoch, detail=said)]

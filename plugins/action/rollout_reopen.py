@@ -49,6 +49,7 @@ class ActionModule(ControllerAction):
         policy = store.policy_names(given["policies"])
         find = place.promoted if given["catch_up"] else place.latest
         made = place.read_plan(given["rollout"] or find(policy))
+        self._still_open(made, place, given["catch_up"])
         opened = {"rollout": made.rollout, "policies": list(made.policies), "order": list(made.order)}
         if not given["receipt"]:
             return opened
@@ -59,6 +60,16 @@ class ActionModule(ControllerAction):
         }
         work = self._catch_up if given["catch_up"] else self._resume
         return work(made, place, receipts, given, variables)
+
+    def _still_open(self, made: plan.Plan, place: store.Store, catch_up: bool) -> None:
+        """Raises RolloutError where nothing of the rollout may go to any host any more."""
+        if catch_up and not place.is_promoted(made.rollout):
+            raise RolloutError(
+                f"'{made.rollout}' has not passed, or was taken back: no host catches up to it.",
+                "Leave out -e rollout= to catch up to the last one that passed.",
+            )
+        if not catch_up:
+            state.refuse_closed(made, journal.read(place.journal(made.rollout)).records)
 
     def _resume(
         self,

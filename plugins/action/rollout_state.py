@@ -57,6 +57,8 @@ class ActionModule(ControllerAction):
         wave = given["wave"] or plan.wave_of(given["host"])
         records = journal.read(place.journal(plan.rollout)).records
         verdict, detail = state.verdict(plan, records, before=wave if wave in plan.names else None), ""
+        if state.closed(records):
+            verdict, detail = "inconclusive", f"{plan.rollout} was rolled back: it does not go on."
         began = any(record.wave == wave and record.phase == "apply" for record in records)
         if verdict == "pass" and not began:
             detail = self._not_yet(plan, place)

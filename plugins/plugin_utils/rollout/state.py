@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .errors import RolloutError
 from .journal import Record
 from .plan import Plan, PlannedHost
 
@@ -18,6 +19,8 @@ FAILED = frozenset({INTENT, "failed", "reverted", "refused", "unreachable"})
 # Outcomes of phase "rollback" after which nothing is left to do.
 SETTLED = frozenset({"rolled_back", "not_needed"})
 HELD = frozenset({"changed", "unchanged"})
+# Ends of a rollout whose hosts went back, or were to.
+WENT_BACK = frozenset({"rolled_back", "owed"})
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def verdict(plan: Plan, records: Iterable[Record], before: str | None = None) ->
     """
     lines = list(records)
     gates = judged(lines)
-    if "abort" in gates.values() or asked(lines, "abort"):
+    if aborted(lines):
         return "abort"
     stands = "pass"
     for wave in plan.waves:
@@ -132,13 +135,43 @@ def ended(records: Iterable[Record]) -> str:
     return end
 
 
+def aborted(records: Iterable[Record]) -> bool:
+    """Whether a gate or a person has ended it for good."""
+    lines = list(records)
+    return "abort" in judged(lines).values() or asked(lines, "abort") is not None
+
+
+def closed(records: Iterable[Record]) -> bool:
+    """Whether somebody took the rollout back, or began to: it does not go on, and what it left is no version to keep.
+
+    One that a gate aborted went back by itself; it is closed once a rollback was asked for and ended.
+    """
+    lines = list(records)
+    if any(record.phase == "end" and record.outcome in WENT_BACK for record in lines):
+        return True
+    return any(record.phase == "rollback" for record in lines) and not aborted(lines)
+
+
+def refuse_closed(plan: Plan, records: Iterable[Record]) -> None:
+    """Raises RolloutError where the rollout was taken back."""
+    lines = list(records)
+    if closed(lines):
+        owed = any(one.owed for one in hosts(plan, lines))
+        rest = "; hosts are still owed" if owed else ""
+        raise RolloutError(
+            f"'{plan.rollout}' was rolled back{rest}: it does not go on.",
+            f"{'Run the rollback again until nothing is owed. ' if owed else ''}Plan a new rollout.",
+        )
+
+
 def judged(records: Iterable[Record]) -> dict[str, str]:
-    """Wave -> outcome of its last gate. One whose hosts were touched since then has not been judged; an abort stays."""
+    """Wave -> outcome of its last gate. One whose hosts were touched since then, to go forth or back, has not been
+    judged; an abort stays."""
     gates: dict[str, str] = {}
     for record in records:
         if record.phase == "gate":
             gates[record.wave] = record.outcome
-        elif record.phase == "apply" and gates.get(record.wave) != "abort":
+        elif record.phase in ("apply", "rollback") and gates.get(record.wave) != "abort":
             gates.pop(record.wave, None)
     return gates
 

@@ -68,12 +68,16 @@ class Store:
         wanted = {_checked(name) for name in policy.split(JOINED)}
         found = sorted(((n, name) for n, name, own in self._rollouts() if wanted <= own), reverse=True)
         for _epoch, name in found:
-            path = self.journal(name)
-            if path.exists() and state.ended(journal.read(path).records) == "pass":
+            if self.journal(name).exists() and self.is_promoted(name):
                 return name
         raise RolloutError(
             f"No rollout of '{policy}' in '{self.root}' has passed, so there is nothing to catch up to."
         )
+
+    def is_promoted(self, rollout: str) -> bool:
+        """Whether it passed, and nobody took it back since."""
+        records = journal.read(self.journal(rollout)).records
+        return state.ended(records) == "pass" and not state.closed(records)
 
     def _rollouts(self) -> Iterator[tuple[int, str, set[str]]]:
         """(epoch, id, policies) of every folder of a rollout."""

@@ -275,3 +275,37 @@ def test_a_gate_that_cannot_read_an_answer_is_inconclusive(run: Run, malformed: 
     told = run.play(gate, host="b", b={"applied": SEEN, "proof": answer(**{"survey": SURVEY} | malformed)})
     assert (told["verdict"], told.get("failed", False)) == ("inconclusive", False)
     assert "What the hosts answered is malformed: " in told["detail"]
+
+
+def ended(run: Run, **more: Any) -> dict[str, Any]:
+    return run.play({NAME + "result": {**run.rollouts, **ROLLOUT, "epoch": 2, **more}})
+
+
+def reopened(run: Run, **more: Any) -> dict[str, Any]:
+    receipts = {"a": {"seen": SEEN}, "b": {"seen": SEEN}}
+    given = {"policies": ["nginx"], "receipt": "seen", **run.rollouts, **more}
+    return run.play({NAME + "reopen": given}, **receipts)
+
+
+@pytest.mark.parametrize("outcome", ["rolled_back", "owed"])
+def test_a_rollout_that_was_taken_back_does_not_go_on(run: Run, outcome: str) -> None:
+    run.plan(BOTH)
+    applied(run, "b", None)
+    applied(run, "b", LOOK)
+    given = {**run.rollouts, **ROLLOUT, "epoch": 2, "phase": "rollback", "hosts": ["b"], "result": "back"}
+    entries = {"b": {"nginx": {"from": "old", "to": "new", "shown": False}}}
+    result = answer(changed=True) if outcome == "rolled_back" else answer(unreachable=True)
+    run.play({NAME + "journal": given | {"back": entries}}, b={"back": result})
+    assert ended(run, rollback=True)["outcome"] == outcome
+    lines = run.journal()
+    assert "'nginx-e0001' was rolled back" in reopened(run)["msg"]
+    for what in ("pause", "promote"):
+        asked = {"policies": ["nginx"], "what": what, "reason": "x", **run.rollouts}
+        assert "it does not go on" in run.play({NAME + "control": asked})["msg"]
+    assert "there is nothing to catch up to" in reopened(run, catch_up=True)["msg"]
+    assert "no host catches up to it" in reopened(run, catch_up=True, **ROLLOUT)["msg"]
+    assert stands(run, "b")["verdict"] == "inconclusive"
+    # Whoever asks again how it ended hears the same, and the journal stays.
+    told = ended(run)
+    assert (told["outcome"], told["good"]) == (outcome, outcome == "rolled_back")
+    assert run.journal() == lines
