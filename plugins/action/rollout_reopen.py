@@ -18,6 +18,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compil
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
+    bound,
     journal,
     plan,
     resume,
@@ -131,17 +132,12 @@ class ActionModule(ControllerAction):
         return place.next_epoch(made.policy, peek=check, seen=max([made.epoch, *epochs]))
 
     def _same_policies(self, made: plan.Plan, given: dict[str, Any], variables: dict[str, Any]) -> None:
-        groups = GroupAddresses.of(variables)
-        planned = {version.policy: version for version in made.versions}
-        for name in given["policies"]:
-            found = compiled.load(name, given["policies_dirs"], groups, given["mode"], date.today())
-            wanted = planned.get(found.policy)
-            if wanted and wanted.digest and wanted.digest != found.digest:
-                raise RolloutError(
-                    f"Policy '{found.policy}' {found.version} is not what '{made.rollout}' was planned with "
-                    f"({wanted.version}, digest {wanted.digest[:12]}): nothing was changed.",
-                    "Give the policy as it was (policies_dirs, mode), or plan a new rollout.",
-                )
+        groups, today = GroupAddresses.of(variables), date.today()
+        found = [
+            compiled.load(name, given["policies_dirs"], groups, given["mode"], today)
+            for name in given["policies"]
+        ]
+        bound.refuse_other(made, found)
 
     def _told(
         self, made: plan.Plan, path: Path, epoch: int, waves: list[plan.Wave], lines: list[str]

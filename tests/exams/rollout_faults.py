@@ -67,7 +67,7 @@ LIST: dict[str, tuple[str, ...]] = {
     "slow host": ("slow_host",),
     "same digest again": ("same_digest_again",),
     "half-finished earlier run of the same version": ("earlier_run_half_finished",),
-    "tampered policy": ("another_policy_than_planned", "approval.py"),
+    "tampered policy": ("another_policy_than_planned", "policy_edited_while_it_runs", "approval.py"),
     "tampered journal": ("tampered_journal", "tampered_plan"),
     "tampered receipt": ("tampered_receipts", "bitflips.py"),
     "author approving himself": ("author_approving_himself", "approval.py"),

@@ -64,6 +64,21 @@ def another_policy_than_planned(w: World) -> None:
     w.same(traces, "another policy was applied than was planned")
 
 
+def policy_edited_while_it_runs(w: World) -> None:
+    """What was planned goes on with the file as it was, and the edited one to nobody."""
+    with w.soaking(seconds=10) as rollout:
+        w.new()
+        w.ends(rollout, ok=False)
+    w.gate("inconclusive")
+    w.only(w.first)
+    w.says(w.play("resume", ok=False), "is not what")
+    w.fleet.version(w.number - 1)
+    w.play("resume", ok=True)
+    w.updated()
+    if len({active for active, _pending in w.fleet.holds().values()}) > 2:  # one for each kind of system
+        raise Shortfall(f"more than was planned: {w.fleet.holds()}")
+
+
 def denials_that_begin_late(w: World) -> None:
     """None in the first looks at the pilot."""
     told = {"rollout_denials": True, "rollout_poll": 1, "rollout_soak": 120}
@@ -127,6 +142,7 @@ def report_sink_hangs(w: World) -> None:
 
 FAULTS = (
     torn_journal, tampered_journal, tampered_plan, tampered_receipts, another_policy_than_planned,
+    policy_edited_while_it_runs,
     denials_that_begin_late, denials_unreadable, telemetry_missing, telemetry_stale, report_sink_down,
     report_sink_hangs,
 )  # fmt: skip

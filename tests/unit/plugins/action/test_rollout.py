@@ -309,3 +309,28 @@ def test_a_rollout_that_was_taken_back_does_not_go_on(run: Run, outcome: str) ->
     told = ended(run)
     assert (told["outcome"], told["good"]) == (outcome, outcome == "rolled_back")
     assert run.journal() == lines
+
+
+def test_a_policy_that_was_edited_while_the_rollout_runs_begins_no_wave(run: Run, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[4] / "policies/nginx.yml").read_text()
+    path = tmp_path / "nginx.yml"
+    path.write_text(text)
+    given = {"policies": ["nginx"], "policies_dirs": [str(tmp_path)]}
+    run.plan(BOTH, **given)
+    told = stands(run, "b", hosts=["b"], **given)
+    assert told["verdict"] == "pass"
+    assert (told["planned"]["b"]["nginx"]["digest"], told["planned"]["b"]["nginx"]["fingerprint"]) == (
+        "new",
+        "x",
+    )
+    assert len(told["planned"]["b"]["nginx"]["manifest"]) == 64
+    path.write_text(text.replace("max_open: 4096", "max_open: 4097"))
+    told = stands(run, "b", hosts=["b"], **given)
+    assert told["verdict"] == "inconclusive"
+    assert "is not what 'nginx-e0001' was planned with" in told["detail"]
+    path.write_text(":")
+    assert stands(run, "b", hosts=["b"], **given)["verdict"] == "inconclusive"
+    gates = [line for line in run.journal() if line["phase"] == "gate"]
+    assert [(line["wave"], line["outcome"]) for line in gates] == [("pilot", "inconclusive")] * 2
+    path.write_text(text)
+    assert stands(run, "b", hosts=["b"], **given)["verdict"] == "pass"
