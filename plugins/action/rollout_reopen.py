@@ -21,6 +21,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     bound,
     journal,
     plan,
+    present,
     resume,
     review,
     slices,
@@ -82,6 +83,7 @@ class ActionModule(ControllerAction):
     ) -> dict[str, Any]:
         path = place.journal(made.rollout)
         records = journal.read(path).records
+        there = {name for name in made.order if name in variables["hostvars"]}
         news = resume.reconcile(made, records, receipts, made.epoch)
         verdict = state.verdict(made, records)
         left = [name for name in resume.left(made, [*records, *news]) if verdict != "abort"]
@@ -93,15 +95,18 @@ class ActionModule(ControllerAction):
         epoch = self._take(made, place, receipts, "resuming")
         if not self._task.check_mode:
             begun = journal.Record("resume", "begun", made.rollout, epoch, detail=f"left: {', '.join(left)}")
-            journal.extend(path, [begun, *resume.reconcile(made, records, receipts, epoch)])
+            told = [begun, *resume.reconcile(made, records, receipts, epoch)]
+            told += present.empty(made, left[0], there, epoch) if left else []
+            journal.extend(path, told)
         waves = [made.wave(name) for name in left]
         lines = [f"{made.rollout} goes on with {review.count(len(waves), 'wave')}, epoch {epoch}"]
         lines += [f"  {wave.name}: {review.named(wave.hosts)}" for wave in waves]
         lines += [f"  by its receipt: {one.host} {one.policy} {one.outcome}" for one in news]
         if owed:
             lines.append("  it was aborted: what is owed goes back")
+        lines += [f"  {name}: {present.GONE}" for wave in waves for name in wave.hosts if name not in there]
         lines += [f"  {text}" for text in witness.lines(receipts)]
-        return self._told(made, path, epoch, waves, lines)
+        return self._told(made, path, epoch, waves, lines, there)
 
     def _catch_up(
         self,
@@ -140,11 +145,15 @@ class ActionModule(ControllerAction):
         bound.refuse_other(made, found)
 
     def _told(
-        self, made: plan.Plan, path: Path, epoch: int, waves: list[plan.Wave], lines: list[str]
+        self,
+        made: plan.Plan,
+        path: Path,
+        epoch: int,
+        waves: list[plan.Wave],
+        lines: list[str],
+        there: set[str] | None = None,
     ) -> dict[str, Any]:
-        order = [name for wave in waves for name in wave.hosts]
-        return review.for_playbook(made, path, lines) | {
-            "epoch": epoch,
-            "order": order,
-            "serial": [len(wave.hosts) for wave in waves] or [1],
-        }
+        """``there``: the hosts that the play finds; left out, those of ``waves`` are all there."""
+        found = {name for wave in waves for name in wave.hosts} if there is None else there
+        order, serial = present.batches(waves, found)
+        return review.for_playbook(made, path, lines) | {"epoch": epoch, "order": order, "serial": serial}

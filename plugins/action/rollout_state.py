@@ -21,6 +21,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     bound,
     gates,
     journal,
+    present,
     state,
     store,
     windows,
@@ -59,9 +60,11 @@ class ActionModule(ControllerAction):
             return f"Waits for {missing} more: {text} Plan {plan.digest}."
         return windows.closed(plan.options.windows, plan.options.timezone, now)
 
-    def _amiss(self, plan: Plan, given: dict[str, Any], variables: dict[str, Any]) -> str:
+    def _amiss(self, plan: Plan, wave: str, given: dict[str, Any], variables: dict[str, Any]) -> str:
         """Why nothing of this plan may go to these hosts, or nothing: a policy may be edited while a rollout runs."""
         groups, today = GroupAddresses.of(variables), date.today()
+        if stray := present.stray(plan, wave, given["hosts"]):
+            return stray
         try:
             bound.refuse_other(
                 plan,
@@ -82,7 +85,7 @@ class ActionModule(ControllerAction):
         verdict, detail = state.verdict(plan, records, before=wave if wave in plan.names else None), ""
         if state.closed(records):
             verdict, detail = "inconclusive", f"{plan.rollout} was rolled back: it does not go on."
-        if verdict == "pass" and (detail := self._amiss(plan, given, variables)):
+        if verdict == "pass" and (detail := self._amiss(plan, wave, given, variables)):
             verdict = "inconclusive"
             record = journal.Record("gate", verdict, plan.rollout, given["epoch"], wave, detail=detail)
             journal.append(place.journal(plan.rollout), record)

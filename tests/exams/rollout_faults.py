@@ -56,7 +56,11 @@ LIST: dict[str, tuple[str, ...]] = {
     "telemetry stale": ("telemetry_stale",),
     "denials that begin late": ("denials_that_begin_late",),
     "crash loop that looks active": ("sick_after_the_change", "crash_loop_that_looks_active"),
-    "rollback failing on one of N": ("rollback_fails_on_one", "host_gone_from_the_inventory"),
+    "rollback failing on one of N": (
+        "rollback_fails_on_one",
+        "host_gone_from_the_inventory",
+        "host_gone_while_it_waits",
+    ),
     "drift during soak": ("drift_during_the_soak", "changed_during_the_soak"),
     "host reinstalled under the same name": (
         "reinstalled_under_the_same_name",

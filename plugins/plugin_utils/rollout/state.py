@@ -12,6 +12,8 @@ from .journal import Record
 from .plan import Plan, PlannedHost
 
 INTENT = "intent"
+# In the exposure of an outcome: False where nobody can have gone to the host.
+TOUCHED = "touched"
 
 # Outcomes of phase "apply" after which the host may hold the new generation: unknown counts as held.
 MAYBE_CHANGED = frozenset({INTENT, "changed", "failed", "unreachable"})
@@ -36,6 +38,7 @@ class HostState:
     detail: str = ""
     policy: str = ""
     held: bool = False  # an earlier try of this rollout may have left the new generation there
+    begun: bool = True  # somebody may have gone there
 
     @property
     def name(self) -> str:
@@ -45,7 +48,7 @@ class HostState:
 
     @property
     def touched(self) -> bool:
-        return self.held or self.apply in MAYBE_CHANGED
+        return self.held or (self.begun and self.apply in MAYBE_CHANGED)
 
     @property
     def owed(self) -> bool:
@@ -65,13 +68,14 @@ def hosts(plan: Plan, records: Iterable[Record]) -> tuple[HostState, ...]:
 def _host(plan: Plan, planned: PlannedHost, lines: Sequence[Record]) -> HostState:
     from_digest, to_digest = planned.from_digest, planned.to_digest
     apply = rollback = detail = ""
-    held = False
+    held = begun = False
     for line in lines:
         if line.phase == "apply":
             # A new try after one whose end is not known, or that changed the host: the way back is the first one's.
             held = held or (apply in MAYBE_CHANGED and line.outcome == INTENT)
             if not held:
                 from_digest = line.from_digest or from_digest
+            begun = begun or line.exposure.get(TOUCHED) is not False
             apply, rollback, detail = line.outcome, "", line.detail
             to_digest = line.to_digest or to_digest
         elif line.phase == "rollback":
@@ -79,7 +83,7 @@ def _host(plan: Plan, planned: PlannedHost, lines: Sequence[Record]) -> HostStat
             held = held and rollback not in SETTLED
     wave = plan.wave_of(planned.name)
     return HostState(
-        planned.name, wave, from_digest, to_digest, apply, rollback, detail, planned.policy, held
+        planned.name, wave, from_digest, to_digest, apply, rollback, detail, planned.policy, held, begun
     )
 
 

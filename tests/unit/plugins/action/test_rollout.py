@@ -334,3 +334,46 @@ def test_a_policy_that_was_edited_while_the_rollout_runs_begins_no_wave(run: Run
     assert [(line["wave"], line["outcome"]) for line in gates] == [("pilot", "inconclusive")] * 2
     path.write_text(text)
     assert stands(run, "b", hosts=["b"], **given)["verdict"] == "pass"
+
+
+def test_a_batch_with_a_host_of_another_wave_does_not_begin(run: Run) -> None:
+    run.plan(BOTH)
+    told = stands(run, "b", hosts=["b", "a"])
+    assert (told["verdict"], told["detail"]) == (
+        "inconclusive",
+        "The play has hosts at work that are not of pilot: a.",
+    )
+    assert [(line["wave"], line["outcome"]) for line in run.journal() if line["phase"] == "gate"] == [
+        ("pilot", "inconclusive")
+    ]
+
+
+def test_a_host_that_no_play_can_name_is_planned_nowhere(run: Run) -> None:
+    told = run.plan(BOTH, fleet=["a", "b c"])
+    assert "A play cannot name these hosts: 'b c'." in told["msg"]
+    assert not (run.work / "rollouts").exists()
+
+
+def test_a_host_that_is_gone_shifts_no_wave(run: Run) -> None:
+    facts = {name: {"look": LOOK, "seen": SEEN} for name in ("a", "b", "c")}
+    run.variables = {"hostvars": facts}
+    run.plan({}, fleet=["a", "b", "c"], waves=["1 hosts", 100], max_failed=1)
+    del facts["b"]
+    given = {"policies": ["nginx"], "receipt": "seen", **run.rollouts}
+    told = run.play({NAME + "reopen": given})
+    assert (told["order"], told["serial"]) == (["a", "c"], [1, 1])
+    assert "  b: it is not in the inventory any more" in told["lines"]
+    # Its own wave has no host left, so a person decides whether to go on without it.
+    del facts["a"]
+    run.play({NAME + "reopen": given})
+    gate = [line for line in run.journal() if line["phase"] == "gate"][-1]
+    assert (gate["wave"], gate["outcome"]) == ("pilot", "inconclusive")
+
+
+def test_the_outcome_of_a_host_that_is_gone_is_journaled_with_its_wave(run: Run) -> None:
+    run.variables = {"hostvars": BOTH}
+    run.plan({}, pilot=2)
+    run.variables = {"hostvars": {"b": {"result": LOOK}}}
+    given = {**run.rollouts, **ROLLOUT, "epoch": 1, "phase": "apply", "hosts": ["b"], "result": "result"}
+    told = run.play({NAME + "journal": given | {"wave": "pilot"}})
+    assert told["outcomes"] == {"b": "changed", "a": "unreachable"}
