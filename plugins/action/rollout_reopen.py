@@ -51,6 +51,7 @@ class ActionModule(ControllerAction):
         policy = store.policy_names(given["policies"])
         find = place.promoted if given["catch_up"] else place.latest
         made = place.read_plan(given["rollout"] or find(policy))
+        bound.refuse_names(made, policy.split(plan.JOINED))
         self._still_open(made, place, given["catch_up"])
         opened = {"rollout": made.rollout, "policies": list(made.policies), "order": list(made.order)}
         if not given["receipt"]:

@@ -37,6 +37,19 @@ def orders(plan: Plan, names: Iterable[str]) -> Orders:
     }
 
 
+def refuse_names(plan: Plan, names: Iterable[str], part: bool = False) -> None:
+    """Raises RolloutError where other policies are named than those of the plan. ``part``: some of them are enough, for
+    what only reads or stops."""
+    named, own = set(names), set(plan.policies)
+    if named == own or (part and named <= own):
+        return
+    told = " and ".join(f"'{name}'" for name in plan.policies)
+    raise RolloutError(
+        f"'{plan.rollout}' is a rollout of {told}, and {', '.join(sorted(named))} was named: nothing was changed.",
+        f"Write -e policy={','.join(plan.policies)}.",
+    )
+
+
 def refuse_other(plan: Plan, found: Iterable[Manifest]) -> None:
     """Raises RolloutError where a policy is not as it was when the rollout was planned."""
     planned = {version.policy: version for version in plan.versions}

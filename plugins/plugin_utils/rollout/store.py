@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from . import journal, state
+from . import bound, journal, state
 from .errors import RolloutError
 from .plan import JOINED, Plan, from_data, to_data
 
@@ -186,10 +186,15 @@ class Store:
             yield
 
 
-def opened(given: Mapping[str, Any]) -> tuple[Store, Plan]:
-    """The folder ``rollout_dir`` and the plan in it that ``rollout`` names, else that of the latest rollout."""
-    place = Store(given["rollout_dir"])
-    return place, place.read_plan(given["rollout"] or place.latest(policy_names(given["policies"])))
+def opened(given: Mapping[str, Any], part: bool = False) -> tuple[Store, Plan]:
+    """The folder ``rollout_dir`` and the plan in it that ``rollout`` names, else that of the latest rollout.
+
+    Raises RolloutError where that is a rollout of other ``policies``; with ``part`` some of its own are enough.
+    """
+    place, policy = Store(given["rollout_dir"]), policy_names(given["policies"])
+    plan = place.read_plan(given["rollout"] or place.latest(policy))
+    bound.refuse_names(plan, policy.split(JOINED), part)
+    return place, plan
 
 
 def policy_name(policy: str) -> str:

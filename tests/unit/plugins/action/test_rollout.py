@@ -377,3 +377,13 @@ def test_the_outcome_of_a_host_that_is_gone_is_journaled_with_its_wave(run: Run)
     given = {**run.rollouts, **ROLLOUT, "epoch": 1, "phase": "apply", "hosts": ["b"], "result": "result"}
     told = run.play({NAME + "journal": given | {"wave": "pilot"}})
     assert told["outcomes"] == {"b": "changed", "a": "unreachable"}
+
+
+@pytest.mark.parametrize("task", ["reopen", "undo", "status", "control", "approve"])
+def test_a_rollout_of_another_policy_is_left_alone(run: Run, task: str) -> None:
+    run.plan(BOTH)
+    more = {"control": {"what": "abort", "reason": "x"}, "approve": {"by": "alice"}}.get(task, {})
+    given = {"policies": ["redis"], **run.rollouts, **ROLLOUT, **more}
+    lines = run.journal()
+    assert "is a rollout of 'nginx', and redis was named" in run.play({NAME + task: given})["msg"]
+    assert run.journal() == lines

@@ -60,3 +60,23 @@ def test_another_policy_than_planned() -> None:
         RolloutError, match="Policy 'nginx' 1.1.0 is not what 'redis.nginx-e0001' was planned"
     ):
         bound.refuse_other(PLAN, found("edited"))
+
+
+@pytest.mark.parametrize(
+    ("names", "all_of_it", "part"),
+    [
+        (("redis", "nginx"), True, True),
+        (("nginx", "redis"), True, True),
+        (("nginx",), False, True),
+        (("apache",), False, False),
+        (("nginx", "redis", "apache"), False, False),
+    ],
+)
+def test_whose_rollout_it_is(names: tuple[str, ...], all_of_it: bool, part: bool) -> None:
+    for some, fine in ((False, all_of_it), (True, part)):
+        if fine:
+            bound.refuse_names(PLAN, names, some)
+            continue
+        with pytest.raises(RolloutError, match="is a rollout of 'redis' and 'nginx', and ") as caught:
+            bound.refuse_names(PLAN, names, some)
+        assert caught.value.help_text == "Write -e policy=redis,nginx."
