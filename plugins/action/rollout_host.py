@@ -85,17 +85,17 @@ class ActionModule(ActionBase):
     def _apply(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """What was planned for this host, and nothing else: the policy may have been edited since."""
         today, planned = date.today(), given["planned"][_name(name)]
+        if not planned["manifest"]:
+            return self._held(_name(name), planned["digest"], variables)
         talk = host.conversation(self, given, variables, today)
         manifest = compiled.load(
             name, given["policies_dirs"], GroupAddresses.of(variables), given["mode"], today
         )
-        if planned["manifest"] not in ("", manifest.digest):
+        if planned["manifest"] != manifest.digest:
             raise HostsError(
                 f"policy {manifest.policy} {manifest.version} is not the one that was planned (digest "
                 f"{planned['manifest'][:12]}): it has changed since. Plan a new rollout."
             )
-        if not planned["manifest"] and not planned["digest"]:
-            raise HostsError("nobody knows what was planned for this host. Plan a new rollout.")
         answer = talk.present(manifest, planned["digest"], planned["fingerprint"])
         if planned["digest"] not in ("", answer.get("digest")):
             answer["note"] = (
@@ -103,6 +103,20 @@ class ActionModule(ActionBase):
                 f"not '{planned['digest'][:12]}'"
             )
         return answer
+
+    def _held(self, policy: str, digest: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """Of a rollout whose policy nobody knows (see ``rebuild``): the host has it already, or gets nothing."""
+        request = {"policy": policy, "health": False, "features": False}
+        seen = host.ask(self, "info", request, variables)
+        active = str(seen.get("active") or "")
+        if seen.get("failed") or seen.get("pending") or not digest or active != digest:
+            raise HostsError(
+                f"it holds generation '{active[:12]}', not '{digest[:12]}', and nobody knows the policy of that one. "
+                "Plan a new rollout."
+            )
+        service = seen.get("service") or {}
+        same = {"changed": False, "state": "unchanged", "from": active, "digest": active}
+        return {**same, "service": service, "application": service.get("state")}
 
     def _probe(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         request = {

@@ -22,6 +22,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     journal,
     plan,
     present,
+    rebuild,
     resume,
     review,
     slices,
@@ -91,7 +92,9 @@ class ActionModule(ControllerAction):
         owed = verdict == "abort" and any(one.owed for one in state.hosts(made, records))
         if not news and not left and not owed:
             return self._told(made, path, made.epoch, [], [f"{made.rollout}: nothing is left to do."])
-        if left:
+        if left and rebuild.is_rebuilt(made):
+            self._holds(made, [*records, *news], receipts)
+        elif left:
             self._same_policies(made, given, variables)
         epoch = self._take(made, place, receipts, "resuming")
         if not self._task.check_mode:
@@ -144,6 +147,14 @@ class ActionModule(ControllerAction):
             for name in given["policies"]
         ]
         bound.refuse_other(made, found)
+
+    def _holds(self, made: plan.Plan, records: list[journal.Record], receipts: resume.Receipts) -> None:
+        """Nobody knows the policy of a rebuilt rollout: it is judged where every host has it, nothing is applied."""
+        if unlike := rebuild.unlike(made, records, receipts):
+            raise RolloutError(
+                f"'{made.rollout}' was rebuilt from receipts, and resuming only judges it: {'; '.join(unlike[:8])}.",
+                "Rebuild it again when all hosts answer, roll it back, or plan a new rollout.",
+            )
 
     def _told(
         self,

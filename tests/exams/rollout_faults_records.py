@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,30 @@ def policy_edited_while_it_runs(w: World) -> None:
         raise Shortfall(f"more than was planned: {w.fleet.holds()}")
 
 
+def ledger_lost_while_a_host_is_away(w: World) -> None:
+    """It cannot be asked what it holds: it is owed until it answers, and goes back to what it had, not to nothing."""
+    w.play("rollout", ok=True)
+    shutil.rmtree(w.fleet.rollouts)
+    w.fleet.fault(w.last, "away")
+    w.says(w.play("rebuild", ok=True), f"no answer: {w.last}")
+    w.says(w.play("rollback", ok=False), f"OWED: {w.last}")
+    w.fleet.fault(w.last, "away", on=False)
+    w.play("rollback", ok=True)
+    w.back()
+
+
+def rebuilt_and_resumed_with_another_policy(w: World) -> None:
+    """Nobody knows the policy any more: what the hosts hold is judged, and nothing is applied."""
+    w.play("rollout", ok=True)
+    shutil.rmtree(w.fleet.rollouts)
+    w.new()
+    held = w.fleet.holds()
+    w.play("rebuild", ok=True)
+    w.play("resume", ok=True)
+    if w.fleet.holds() != held:
+        raise Shortfall("a rebuilt rollout applied another policy")
+
+
 def denials_that_begin_late(w: World) -> None:
     """None in the first looks at the pilot."""
     told = {"rollout_denials": True, "rollout_poll": 1, "rollout_soak": 120}
@@ -142,7 +167,7 @@ def report_sink_hangs(w: World) -> None:
 
 FAULTS = (
     torn_journal, tampered_journal, tampered_plan, tampered_receipts, another_policy_than_planned,
-    policy_edited_while_it_runs,
+    policy_edited_while_it_runs, ledger_lost_while_a_host_is_away, rebuilt_and_resumed_with_another_policy,
     denials_that_begin_late, denials_unreadable, telemetry_missing, telemetry_stale, report_sink_down,
     report_sink_hangs,
 )  # fmt: skip

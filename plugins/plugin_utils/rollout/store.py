@@ -97,6 +97,15 @@ class Store:
             _sync(folder)
             _sync(self.root)
 
+    def set_aside(self, rollout: str) -> Path:
+        """Move a rollout's folder out of the way; where it is now."""
+        folder = self.folder(rollout)
+        aside = self.root / f".{rollout}.{journal.now()}"
+        with _faults(folder):
+            folder.rename(aside)
+            _sync(self.root)
+        return aside
+
     def read_plan(self, rollout: str) -> Plan:
         """The plan, checked against its hash."""
         path = self.folder(rollout) / "plan.json"

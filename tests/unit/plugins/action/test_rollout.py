@@ -387,3 +387,54 @@ def test_a_rollout_of_another_policy_is_left_alone(run: Run, task: str) -> None:
     lines = run.journal()
     assert "is a rollout of 'nginx', and redis was named" in run.play({NAME + task: given})["msg"]
     assert run.journal() == lines
+
+
+HELD = answer(
+    active="new",
+    rollout="nginx-e0001",
+    recent=[
+        {"event": event, "from": "old", "to": "new", "rollout": "nginx-e0001", "epoch": 1}
+        for event in ("APPLYING", "CONFIRMED")
+    ],
+)
+
+
+def rebuilt(run: Run, **facts: Any) -> dict[str, Any]:
+    given = {"policies": ["nginx"], "fleet": ["a", "b"], "receipt": "seen", **run.rollouts}
+    return run.play({NAME + "rebuild": given}, **facts)
+
+
+def test_a_folder_that_was_lost_is_rebuilt_with_those_who_did_not_answer(run: Run) -> None:
+    away = {"unreachable": True, "msg": "away"}
+    told = rebuilt(run, a={"seen": HELD}, b={"seen": away})
+    assert (told["hosts"], told["silent"]) == ({"a": "changed", "b": "unreachable"}, ["b"])
+    assert not (run.work / "rollouts/nginx.lock").exists()
+    assert ended(run, rollback=False)["outcome"] == "inconclusive"
+    assert ended(run, rollback=True)["outcome"] == "owed"
+    assert "has been worked with since" in rebuilt(run, a={"seen": HELD}, b={"seen": HELD})["msg"]
+
+
+def test_rebuilding_again_replaces_what_nobody_has_used(run: Run) -> None:
+    rebuilt(run, a={"seen": HELD})
+    told = rebuilt(run, a={"seen": HELD}, b={"seen": HELD})
+    assert (told["hosts"], told["silent"]) == ({"a": "changed", "b": "changed"}, [])
+    assert len(list((run.work / "rollouts").glob(".nginx-e0001.*/plan.json"))) == 1
+
+
+def test_a_rollout_that_is_still_there_is_not_rebuilt(run: Run) -> None:
+    run.plan(BOTH)
+    lines = run.journal()
+    assert "'nginx-e0001' is still in " in rebuilt(run, a={"seen": HELD})["msg"]
+    (run.work / "rollouts/nginx-e0001/plan.json").write_text("{}")
+    assert "is no plan" in rebuilt(run, a={"seen": HELD})["msg"]
+    assert run.journal() == lines
+
+
+def test_a_rebuilt_rollout_is_judged_where_every_host_has_it(run: Run) -> None:
+    rebuilt(run, a={"seen": HELD}, b={"seen": HELD})
+    given = {"policies": ["nginx"], "receipt": "seen", **run.rollouts}
+    old = answer(active="old", rollout="nginx-e0000")
+    told = run.play({NAME + "reopen": given}, a={"seen": HELD}, b={"seen": old})
+    assert "resuming only judges it: b holds 'old', not 'new'." in told["msg"]
+    told = run.play({NAME + "reopen": given}, a={"seen": HELD}, b={"seen": HELD})
+    assert (told["order"], told["serial"]) == (["a", "b"], [2])

@@ -117,8 +117,14 @@ def test_a_host_of_another_kind_says_that_it_got_another_generation(
 
 def test_what_is_not_in_the_plan_is_not_applied(talk: Talk, policy: SimpleNamespace) -> None:
     assert step("apply", {}, planned={})["policies"] == {}
-    unknown = {"nginx": {"digest": "", "manifest": "", "fingerprint": ""}}
-    assert "nobody knows what was planned" in step("apply", {}, planned=unknown)["policies"]["nginx"]["msg"]
+    assert talk.asked == []
+
+
+@pytest.mark.parametrize(("digest", "state"), [("new", "unchanged"), ("other", "refused"), ("", "refused")])
+def test_where_nobody_knows_the_policy_nothing_is_applied(talk: Talk, digest: str, state: str) -> None:
+    """As of a rollout that was rebuilt: the host has it (it says that it holds 'new'), or it is refused."""
+    done = step("apply", {}, planned={"nginx": {"digest": digest, "manifest": "", "fingerprint": ""}})
+    assert done["policies"]["nginx"]["state"] == state
     assert talk.asked == []
 
 
