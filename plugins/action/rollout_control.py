@@ -37,8 +37,10 @@ class ActionModule(ControllerAction):
     arguments = ARGUMENTS
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
-        place, plan = store.opened(given)
-        path, what = place.journal(plan.rollout), given["what"]
+        what = given["what"]
+        # A denial of one policy may pause the rollout of several; see the rulebook.
+        place, plan = store.opened(given, part=what == "pause")
+        path = place.journal(plan.rollout)
         records = journal.read(path).records
         running = bool(place.holder(plan.policy)) and not state.ended(records)
         if state.verdict(plan, records) == "abort" and what != "abort":
@@ -51,6 +53,8 @@ class ActionModule(ControllerAction):
                 f"'{plan.rollout}' has passed: there is nothing to {what}.",
                 "To take it back, run the rollback.",
             )
+        if what != "abort":
+            state.refuse_closed(plan, records)
         by = given["by"] or getpass.getuser()
         said = f"{what} by {by}: {' '.join(given['reason'].split()).rstrip('.')}"
         news = [journal.Record("control", what, plan.rollout, plan.epoch, detail=said)]

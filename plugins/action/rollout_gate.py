@@ -70,11 +70,13 @@ class ActionModule(ControllerAction):
             name: [answers.result(hostvars, name, given[look]) for look in ("apply", "probe")]
             for name in wave.hosts
         }
+        planned = {(one.name, one.policy): one.to_digest for one in plan.hosts}
         seen = [
             observe.observation(
                 one,
                 *(answers.of(result, one.policy) for result in results[one.host]),
                 label=plan.label(one.host, one.policy),
+                planned=planned[one.host, one.policy],
             )
             for one in state.hosts(plan, records)
             if one.host in results

@@ -48,15 +48,19 @@ class ActionModule(ActionBase):
         variables, work = task_vars or {}, getattr(self, f"_{given['operation']}")
         found: dict[str, dict[str, Any]] = {}
         stopped: dict[str, Any] = {}
-        for name in given["policies"]:
+        for name in _ordered(given["policies"], given["planned"]):
             policy = _name(name)
-            if not _wants(variables, policy):
+            if not _wants(variables, policy) or (
+                given["operation"] == "apply" and policy not in given["planned"]
+            ):
                 continue
             answer = stopped or self._answer(work, name, given, variables)
             found[policy] = answers.brief(given["operation"], answer, given["details"])
             stopped = stopped or _stops(given["operation"], policy, answer)
         reached = {"reached": answers.reached(found)} if given["operation"] == "apply" else {}
-        return result | answers.joined(found) | reached
+        notes = [f"{policy}: {answer['note']}" for policy, answer in found.items() if answer.get("note")]
+        said = {"warnings": notes} if notes else {}
+        return result | answers.joined(found) | reached | said
 
     def _answer(
         self,
@@ -76,10 +80,43 @@ class ActionModule(ActionBase):
         groups = GroupAddresses.of(variables)
         talk = host.conversation(self, given, variables, today)
         manifest = compiled.load(name, given["policies_dirs"], groups, given["mode"], today)
-        planned = given["planned"].get(manifest.policy)
-        return talk.present(manifest, planned) if planned else talk.present(manifest)
+        return talk.present(manifest)
 
-    _apply = _look
+    def _apply(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """What was planned for this host, and nothing else: the policy may have been edited since."""
+        today, planned = date.today(), given["planned"][_name(name)]
+        if not planned["manifest"]:
+            return self._held(_name(name), planned["digest"], variables)
+        talk = host.conversation(self, given, variables, today)
+        manifest = compiled.load(
+            name, given["policies_dirs"], GroupAddresses.of(variables), given["mode"], today
+        )
+        if planned["manifest"] != manifest.digest:
+            raise HostsError(
+                f"policy {manifest.policy} {manifest.version} is not the one that was planned (digest "
+                f"{planned['manifest'][:12]}): it has changed since. Plan a new rollout."
+            )
+        answer = talk.present(manifest, planned["digest"], planned["fingerprint"])
+        if planned["digest"] not in ("", answer.get("digest")):
+            answer["note"] = (
+                f"it is another kind of system than when it was planned: generation '{answer['digest'][:12]}', "
+                f"not '{planned['digest'][:12]}'"
+            )
+        return answer
+
+    def _held(self, policy: str, digest: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """Of a rollout whose policy nobody knows (see ``rebuild``): the host has it already, or gets nothing."""
+        request = {"policy": policy, "health": False, "features": False}
+        seen = host.ask(self, "info", request, variables)
+        active = str(seen.get("active") or "")
+        if seen.get("failed") or seen.get("pending") or not digest or active != digest:
+            raise HostsError(
+                f"it holds generation '{active[:12]}', not '{digest[:12]}', and nobody knows the policy of that one. "
+                "Plan a new rollout."
+            )
+        service = seen.get("service") or {}
+        same = {"changed": False, "state": "unchanged", "from": active, "digest": active}
+        return {**same, "service": service, "application": service.get("state")}
 
     def _probe(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         request = {
@@ -155,6 +192,12 @@ def _name(policy: str) -> str:
         return store.policy_name(policy)
     except RolloutError as error:
         raise HostsError(str(error)) from None
+
+
+def _ordered(policies: list[str], planned: dict[str, Any]) -> list[str]:
+    """In the order of the plan, where there is one: they may be named in another one when a rollout is resumed."""
+    places = {policy: number for number, policy in enumerate(planned)}
+    return sorted(policies, key=lambda name: places.get(_name(name), len(places)))
 
 
 def _wants(variables: dict[str, Any], policy: str) -> bool:

@@ -16,6 +16,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     journal,
     observe,
     plan,
+    present,
     state,
     store,
 )
@@ -50,6 +51,9 @@ class ActionModule(ControllerAction):
             for name in given["hosts"]
             for planned in self._planned(made, name, given["back"])
         ]
+        if given["phase"] == "apply" and given["result"] and not given["only_failed"]:
+            hosts, wave = variables["hostvars"], given["wave"] or ""
+            records += present.gone(made, wave, [n for n in made.order if n in hosts], given["epoch"])
         if given["only_failed"]:
             records = [record for record in records if record.outcome in state.FAILED]
         if not self._task.check_mode:

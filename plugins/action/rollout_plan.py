@@ -22,6 +22,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     knowledge,
     observe,
     plan,
+    present,
     review,
     slices,
     store,
@@ -76,6 +77,7 @@ class ActionModule(ControllerAction):
         check = bool(self._task.check_mode)
         slices.refuse(variables)
         policy, place = store.policy_names(given["policies"]), store.Store(given["rollout_dir"])
+        present.refuse_patterns(given["fleet"])
         risks, looks = self._looks(given, policy.split(plan.JOINED), variables["hostvars"])
         several = plan.JOINED in policy
         named = {pair: f"{pair[0]} {pair[1]}" if several else pair[0] for pair in looks}

@@ -18,8 +18,11 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compil
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
+    bound,
     journal,
     plan,
+    present,
+    rebuild,
     resume,
     review,
     slices,
@@ -49,6 +52,8 @@ class ActionModule(ControllerAction):
         policy = store.policy_names(given["policies"])
         find = place.promoted if given["catch_up"] else place.latest
         made = place.read_plan(given["rollout"] or find(policy))
+        bound.refuse_names(made, policy.split(plan.JOINED))
+        self._still_open(made, place, given["catch_up"])
         opened = {"rollout": made.rollout, "policies": list(made.policies), "order": list(made.order)}
         if not given["receipt"]:
             return opened
@@ -60,6 +65,16 @@ class ActionModule(ControllerAction):
         work = self._catch_up if given["catch_up"] else self._resume
         return work(made, place, receipts, given, variables)
 
+    def _still_open(self, made: plan.Plan, place: store.Store, catch_up: bool) -> None:
+        """Raises RolloutError where nothing of the rollout may go to any host any more."""
+        if catch_up and not place.is_promoted(made.rollout):
+            raise RolloutError(
+                f"'{made.rollout}' has not passed, or was taken back: no host catches up to it.",
+                "Leave out -e rollout= to catch up to the last one that passed.",
+            )
+        if not catch_up:
+            state.refuse_closed(made, journal.read(place.journal(made.rollout)).records)
+
     def _resume(
         self,
         made: plan.Plan,
@@ -70,26 +85,32 @@ class ActionModule(ControllerAction):
     ) -> dict[str, Any]:
         path = place.journal(made.rollout)
         records = journal.read(path).records
+        there = {name for name in made.order if name in variables["hostvars"]}
         news = resume.reconcile(made, records, receipts, made.epoch)
         verdict = state.verdict(made, records)
         left = [name for name in resume.left(made, [*records, *news]) if verdict != "abort"]
         owed = verdict == "abort" and any(one.owed for one in state.hosts(made, records))
         if not news and not left and not owed:
             return self._told(made, path, made.epoch, [], [f"{made.rollout}: nothing is left to do."])
-        if left:
+        if left and rebuild.is_rebuilt(made):
+            self._holds(made, [*records, *news], receipts)
+        elif left:
             self._same_policies(made, given, variables)
         epoch = self._take(made, place, receipts, "resuming")
         if not self._task.check_mode:
             begun = journal.Record("resume", "begun", made.rollout, epoch, detail=f"left: {', '.join(left)}")
-            journal.extend(path, [begun, *resume.reconcile(made, records, receipts, epoch)])
+            told = [begun, *resume.reconcile(made, records, receipts, epoch)]
+            told += present.empty(made, left[0], there, epoch) if left else []
+            journal.extend(path, told)
         waves = [made.wave(name) for name in left]
         lines = [f"{made.rollout} goes on with {review.count(len(waves), 'wave')}, epoch {epoch}"]
         lines += [f"  {wave.name}: {review.named(wave.hosts)}" for wave in waves]
         lines += [f"  by its receipt: {one.host} {one.policy} {one.outcome}" for one in news]
         if owed:
             lines.append("  it was aborted: what is owed goes back")
+        lines += [f"  {name}: {present.GONE}" for wave in waves for name in wave.hosts if name not in there]
         lines += [f"  {text}" for text in witness.lines(receipts)]
-        return self._told(made, path, epoch, waves, lines)
+        return self._told(made, path, epoch, waves, lines, there)
 
     def _catch_up(
         self,
@@ -120,24 +141,31 @@ class ActionModule(ControllerAction):
         return place.next_epoch(made.policy, peek=check, seen=max([made.epoch, *epochs]))
 
     def _same_policies(self, made: plan.Plan, given: dict[str, Any], variables: dict[str, Any]) -> None:
-        groups = GroupAddresses.of(variables)
-        planned = {version.policy: version for version in made.versions}
-        for name in given["policies"]:
-            found = compiled.load(name, given["policies_dirs"], groups, given["mode"], date.today())
-            wanted = planned.get(found.policy)
-            if wanted and wanted.digest and wanted.digest != found.digest:
-                raise RolloutError(
-                    f"Policy '{found.policy}' {found.version} is not what '{made.rollout}' was planned with "
-                    f"({wanted.version}, digest {wanted.digest[:12]}): nothing was changed.",
-                    "Give the policy as it was (policies_dirs, mode), or plan a new rollout.",
-                )
+        groups, today = GroupAddresses.of(variables), date.today()
+        found = [
+            compiled.load(name, given["policies_dirs"], groups, given["mode"], today)
+            for name in given["policies"]
+        ]
+        bound.refuse_other(made, found)
+
+    def _holds(self, made: plan.Plan, records: list[journal.Record], receipts: resume.Receipts) -> None:
+        """Nobody knows the policy of a rebuilt rollout: it is judged where every host has it, nothing is applied."""
+        if unlike := rebuild.unlike(made, records, receipts):
+            raise RolloutError(
+                f"'{made.rollout}' was rebuilt from receipts, and resuming only judges it: {'; '.join(unlike[:8])}.",
+                "Rebuild it again when all hosts answer, roll it back, or plan a new rollout.",
+            )
 
     def _told(
-        self, made: plan.Plan, path: Path, epoch: int, waves: list[plan.Wave], lines: list[str]
+        self,
+        made: plan.Plan,
+        path: Path,
+        epoch: int,
+        waves: list[plan.Wave],
+        lines: list[str],
+        there: set[str] | None = None,
     ) -> dict[str, Any]:
-        order = [name for wave in waves for name in wave.hosts]
-        return review.for_playbook(made, path, lines) | {
-            "epoch": epoch,
-            "order": order,
-            "serial": [len(wave.hosts) for wave in waves] or [1],
-        }
+        """``there``: the hosts that the play finds; left out, those of ``waves`` are all there."""
+        found = {name for wave in waves for name in wave.hosts} if there is None else there
+        order, serial = present.batches(waves, found)
+        return review.for_playbook(made, path, lines) | {"epoch": epoch, "order": order, "serial": serial}

@@ -21,6 +21,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollback": {"type": "bool", "default": False},
     "wave": {"type": "str"},
 }
+FINAL = frozenset({"pass", "abort", *state.WENT_BACK})
 GOOD = frozenset({"pass", "rolled_back"})
 
 
@@ -37,7 +38,10 @@ class ActionModule(ControllerAction):
             end = state.judged(records).get(given["wave"], "inconclusive")
         if given["rollback"]:
             end = "owed" if any(one.owed for one in state.hosts(plan, records)) else "rolled_back"
-        said = bool(records) and (records[-1].phase, records[-1].outcome) == ("end", end)
+        before = state.ended(records)
+        if before in FINAL and not given["rollback"] and not given["wave"]:
+            end = before  # nothing was left to do: it ended as it ended
+        said = before == end and (not given["rollback"] or records[-1].phase == "end")
         # The end of a promoted rollout stands, however the hosts fare that catch up with it.
         if not self._task.check_mode and not said and not given["wave"]:
             journal.append(path, journal.Record("end", end, plan.rollout, given["epoch"]))

@@ -4,19 +4,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
+    FAULTS,
     ControllerAction,
     Options,
     Variables,
 )
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     approval,
     baselines,
+    bound,
     gates,
     journal,
+    present,
     state,
     store,
     windows,
@@ -30,6 +35,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "host": {"type": "str", "required": True},
     "epoch": {"type": "int", "required": True},
     "wave": {"type": "str"},
+    "hosts": {"type": "list", "elements": "str", "default": []},
+    "policies": {"type": "list", "elements": "str", "default": []},
+    "policies_dirs": {"type": "list", "elements": "path", "default": []},
+    "mode": {"type": "str", "choices": ["audit", "enforce"]},
 }
 
 
@@ -38,7 +47,7 @@ class ActionModule(ControllerAction):
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         try:
-            return self._state(given)
+            return self._state(given, variables)
         except RolloutError as error:
             return {"verdict": "inconclusive", "detail": str(error), "lost": False}
 
@@ -51,12 +60,35 @@ class ActionModule(ControllerAction):
             return f"Waits for {missing} more: {text} Plan {plan.digest}."
         return windows.closed(plan.options.windows, plan.options.timezone, now)
 
-    def _state(self, given: dict[str, Any]) -> dict[str, Any]:
+    def _amiss(self, plan: Plan, wave: str, given: dict[str, Any], variables: dict[str, Any]) -> str:
+        """Why nothing of this plan may go to these hosts, or nothing: a policy may be edited while a rollout runs."""
+        groups, today = GroupAddresses.of(variables), date.today()
+        if stray := present.stray(plan, wave, given["hosts"]):
+            return stray
+        try:
+            bound.refuse_other(
+                plan,
+                [
+                    compiled.load(name, given["policies_dirs"], groups, given["mode"], today)
+                    for name in given["policies"]
+                ],
+            )
+        except FAULTS as problem:
+            return " ".join(text for text in (str(problem), getattr(problem, "help_text", "")) if text)
+        return ""
+
+    def _state(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         place = store.Store(given["rollout_dir"])
         plan = place.read_plan(given["rollout"])
         wave = given["wave"] or plan.wave_of(given["host"])
         records = journal.read(place.journal(plan.rollout)).records
         verdict, detail = state.verdict(plan, records, before=wave if wave in plan.names else None), ""
+        if state.closed(records):
+            verdict, detail = "inconclusive", f"{plan.rollout} was rolled back: it does not go on."
+        if verdict == "pass" and (detail := self._amiss(plan, wave, given, variables)):
+            verdict = "inconclusive"
+            record = journal.Record("gate", verdict, plan.rollout, given["epoch"], wave, detail=detail)
+            journal.append(place.journal(plan.rollout), record)
         began = any(record.wave == wave and record.phase == "apply" for record in records)
         if verdict == "pass" and not began:
             detail = self._not_yet(plan, place)
@@ -64,11 +96,6 @@ class ActionModule(ControllerAction):
                 verdict = "pause"
                 record = journal.Record("gate", "pause", plan.rollout, given["epoch"], wave, detail=detail)
                 journal.append(place.journal(plan.rollout), record)
-        planned = {}
-        if plan.options.approvals and wave in plan.names:
-            planned = {
-                name: {one.policy: one.to_digest for one in plan.of(name)} for name in plan.wave(wave).hosts
-            }
         baseline = baselines.pairs(plan, wave) if plan.options.denials else {}
         return {
             "verdict": verdict,
@@ -85,6 +112,6 @@ class ActionModule(ControllerAction):
             "lease": plan.options.lease,
             "lapse": plan.options.lapse,
             "denials": plan.options.denials,
-            "planned": planned,
+            "planned": bound.orders(plan, given["hosts"]),
             "baseline": baseline,
         }

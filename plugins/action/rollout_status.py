@@ -26,7 +26,7 @@ class ActionModule(ControllerAction):
     arguments = ARGUMENTS
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
-        place, plan = store.opened(given)
+        place, plan = store.opened(given, part=True)
         path = place.journal(plan.rollout)
         records, now = journal.read(path).records, time.time()
         holder = place.holder(plan.policy)

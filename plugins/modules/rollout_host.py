@@ -102,7 +102,10 @@ options:
     default: {}
   planned:
     description:
-      - With O(operation=apply), the only generation to apply, by policy. Any other one is refused.
+      - >-
+        With O(operation=apply), by policy what was planned for this host: C(digest) of its generation, C(manifest) digest
+        of the policy, C(fingerprint) of its features. Anything else is refused; with C(fingerprint), a host that is of
+        another kind by now gets another generation of the same policy. A policy that is not in it is not applied.
     type: dict
     default: {}
 attributes:
@@ -125,6 +128,7 @@ EXAMPLES = r"""
     policies: [nginx, redis]
     rollout: nginx+redis-e0003
     epoch: 3
+    planned: "{{ so_far.planned[inventory_hostname] }}"
 """
 
 RETURN = r"""

@@ -14,9 +14,11 @@ author:
   - The Bulkhead authors (@bulkhead)
 description:
   - >-
-    For a folder of rollouts that was lost. The rebuilt rollout holds the hosts that it touched in one wave that
-    nobody has judged: it can be rolled back, and resuming judges it.
-  - Fails where the rollout's folder is still there.
+    For a folder of rollouts that was lost. The rebuilt rollout holds the hosts that it touched, and those that did
+    not answer, in one wave that nobody has judged: it can be rolled back, and resuming judges it.
+  - >-
+    Takes the lock. Fails where the rollout's folder is still there, unless it holds no more than what was rebuilt before;
+    that one is set aside.
 options:
   rollout:
     description:

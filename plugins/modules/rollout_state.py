@@ -15,6 +15,7 @@ author:
 description:
   - >-
     Reads plan and journal. Never fails: what cannot be read is C(inconclusive), and nothing begins on that.
+  - A wave does not begin where a policy is not as it was planned; that is written to the journal.
   - A wave that would begin outside of the plan's maintenance windows is paused, which is written to the journal.
 options:
   host:
@@ -26,6 +27,18 @@ options:
     description:
       - Name of the wave, where the plan does not tell.
     type: str
+  hosts:
+    description:
+      - The hosts that are at work.
+    type: list
+    elements: str
+    default: []
+  policies:
+    description:
+      - Names of the policies, or paths of their files, which have to be as they were planned; none are not looked at.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: none
@@ -33,6 +46,7 @@ attributes:
       - Not meant for check mode, where no plan is written.
 extends_documentation_fragment:
   - bulkhead.fleet.rollout
+  - bulkhead.fleet.rollout.reading
   - bulkhead.fleet.rollout.running
   - bulkhead.fleet.rollout.writing
 """
@@ -71,7 +85,7 @@ wave:
   type: str
 planned:
   description:
-    - For each host of an approved plan the generation that it may get, by policy.
+    - For each of O(hosts) what it may get, by policy; see O(bulkhead.fleet.rollout_host#module:planned).
   returned: success
   type: dict
 """

@@ -56,6 +56,10 @@ def main() -> None:
             fleet.hosts = everybody
             fleet.version(3)
             fleet.play("rollout")
+            traces, lines = fleet.traces(), len(fleet.journal())
+            checked = fleet.play("rollback", "--check")
+            if checked.returncode != 0 or (fleet.traces(), len(fleet.journal())) != (traces, lines):
+                shortfalls.append(f"--check changed something, or ended with {checked.returncode}")
             changed = [host for host, held in fleet.holds().items() if held != before[host]]
             gone = fleet.names[-max(1, HOSTS // 20) :]
             arguments = away(fleet, gone)

@@ -132,6 +132,25 @@ def host_gone_from_the_inventory(w: World) -> None:
     w.back()
 
 
+def host_gone_while_it_waits(w: World) -> None:
+    """A paused rollout goes on without it: nobody moves up into its place, and within the budget the rest gets it."""
+    w.play("rollout", *PAUSED, "-e", '{"rollout_max_failed": 1, "rollout_waves": [100]}', ok=False)
+    path, gone = Path(w.fleet.inventory), w.fleet.names[1]
+    data = json.loads(text := path.read_text())
+    del data["all"]["hosts"][gone]
+    path.write_text(json.dumps(data))
+    w.says(w.play("resume", ok=True), f"{gone}: it is not in the inventory any more")
+    path.write_text(text)
+    w.updated(gone)
+    plan = json.loads(w.journal.with_name("plan.json").read_text())["plan"]
+    waves = {name: wave["name"] for wave in plan["waves"] for name in wave["hosts"]}
+    moved = [line for line in w.fleet.journal() if line["host"] and line["wave"] != waves[line["host"]]]
+    if moved:
+        raise Shortfall(f"changed in another wave than planned: {moved}")
+    w.play("rollback", ok=True)
+    w.back()
+
+
 def reinstalled_under_the_same_name(w: World) -> None:
     w.play("rollout", ok=True)
     (w.fleet.work / f"hosts/{w.last}.json").unlink()
@@ -152,6 +171,6 @@ def reinstalled_during_the_rollout(w: World) -> None:
 FAULTS = (
     apply_fails, unreachable_before, unreachable_within_the_budget_and_back_later, unreachable_during,
     unreachable_after, slow_host, sick_after_the_change, crash_loop_that_looks_active, drift_during_the_soak,
-    changed_during_the_soak, rollback_fails_on_one, host_gone_from_the_inventory, reinstalled_under_the_same_name,
-    reinstalled_during_the_rollout,
+    changed_during_the_soak, rollback_fails_on_one, host_gone_from_the_inventory, host_gone_while_it_waits,
+    reinstalled_under_the_same_name, reinstalled_during_the_rollout,
 )  # fmt: skip

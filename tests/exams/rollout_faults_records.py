@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,45 @@ def another_policy_than_planned(w: World) -> None:
     traces = w.fleet.traces()
     w.says(w.play("resume", ok=False), "is not what")
     w.same(traces, "another policy was applied than was planned")
+
+
+def policy_edited_while_it_runs(w: World) -> None:
+    """What was planned goes on with the file as it was, and the edited one to nobody."""
+    with w.soaking(seconds=10) as rollout:
+        w.new()
+        w.ends(rollout, ok=False)
+    w.gate("inconclusive")
+    w.only(w.first)
+    w.says(w.play("resume", ok=False), "is not what")
+    w.fleet.version(w.number - 1)
+    w.play("resume", ok=True)
+    w.updated()
+    if len({active for active, _pending in w.fleet.holds().values()}) > 2:  # one for each kind of system
+        raise Shortfall(f"more than was planned: {w.fleet.holds()}")
+
+
+def ledger_lost_while_a_host_is_away(w: World) -> None:
+    """It cannot be asked what it holds: it is owed until it answers, and goes back to what it had, not to nothing."""
+    w.play("rollout", ok=True)
+    shutil.rmtree(w.fleet.rollouts)
+    w.fleet.fault(w.last, "away")
+    w.says(w.play("rebuild", ok=True), f"no answer: {w.last}")
+    w.says(w.play("rollback", ok=False), f"OWED: {w.last}")
+    w.fleet.fault(w.last, "away", on=False)
+    w.play("rollback", ok=True)
+    w.back()
+
+
+def rebuilt_and_resumed_with_another_policy(w: World) -> None:
+    """Nobody knows the policy any more: what the hosts hold is judged, and nothing is applied."""
+    w.play("rollout", ok=True)
+    shutil.rmtree(w.fleet.rollouts)
+    w.new()
+    held = w.fleet.holds()
+    w.play("rebuild", ok=True)
+    w.play("resume", ok=True)
+    if w.fleet.holds() != held:
+        raise Shortfall("a rebuilt rollout applied another policy")
 
 
 def denials_that_begin_late(w: World) -> None:
@@ -127,6 +167,7 @@ def report_sink_hangs(w: World) -> None:
 
 FAULTS = (
     torn_journal, tampered_journal, tampered_plan, tampered_receipts, another_policy_than_planned,
+    policy_edited_while_it_runs, ledger_lost_while_a_host_is_away, rebuilt_and_resumed_with_another_policy,
     denials_that_begin_late, denials_unreadable, telemetry_missing, telemetry_stale, report_sink_down,
     report_sink_hangs,
 )  # fmt: skip

@@ -47,20 +47,26 @@ class Conversation:
     accept: Sequence[str] = ("enforced", "partial", "waived")
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def present(self, manifest: Manifest, planned: str = "") -> dict[str, Any]:
+    def present(self, manifest: Manifest, planned: str = "", fingerprint: str = "") -> dict[str, Any]:
         """Confine the application by ``manifest``; the task's result. Raises HostsError and BackendError.
 
-        ``planned``: the generation that was approved for this host; any other one is refused before anything changes.
+        ``planned``: the generation that was planned for this host; any other one is refused before anything changes.
+        ``fingerprint``: of the host's features then; where it is given and the host has another one now, another
+        generation is right.
         """
-        facts, made = self._compile(manifest, compiled.unit_of(manifest))
-        self._as_planned(made, planned)
+        unit = compiled.unit_of(manifest)
+        facts, made = self._compile(manifest, unit)
+        if planned and made["bundle"]["digest"] != planned:
+            # What this controller remembers of the host may be older than the plan.
+            made = self._judged(manifest, self.features(unit, compiled.paths_of(manifest)))
+        self._as_planned(made, planned, fingerprint)
         request = {"op": "apply", "bundle": made["bundle"], **self.settings}
         answer = self._ask(request)
         if answer.get("state") == "stale_features":
             # The host has changed since: it sent what it is now, and one more round settles it.
-            facts = self._remember(compiled.unit_of(manifest), answer["features"])
+            facts = self._remember(unit, answer["features"])
             made = self._judged(manifest, facts)
-            self._as_planned(made, planned)
+            self._as_planned(made, planned, fingerprint)
             answer = self._ask({**request, "bundle": made["bundle"]})
         if answer.get("state") == "stale_features":
             raise HostsError(f"the features of {self.host} change from call to call; nothing was changed.")
@@ -104,9 +110,10 @@ class Conversation:
 
     # --- compile ---
 
-    def _as_planned(self, made: dict[str, Any], planned: str) -> None:
+    def _as_planned(self, made: dict[str, Any], planned: str, fingerprint: str) -> None:
         digest = made["bundle"]["digest"]
-        if planned and digest != planned:
+        other_kind = bool(fingerprint) and made["bundle"]["fingerprint"] != fingerprint
+        if planned and digest != planned and not other_kind:
             raise HostsError(
                 f"{self.host} would get generation '{digest[:12]}', and '{planned[:12]}' was planned: the policy or "
                 "the host has changed since. Plan a new rollout."

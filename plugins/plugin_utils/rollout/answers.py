@@ -13,7 +13,7 @@ from . import observe, state
 _CHANGE = ("changed", "failed", "unreachable", "msg", "state", "from", "digest")
 _KEPT = {
     "look": (*_CHANGE, "fingerprint", "policy_digest", "version", "epoch", "features_name"),
-    "apply": (*_CHANGE, "application", "service", "nonce"),
+    "apply": (*_CHANGE, "application", "service", "nonce", "note"),
     "promote": (*_CHANGE, "skipped"),
     "probe": ("failed", "unreachable", "msg"),
     "first": ("failed", "unreachable", "msg", "active", "health"),

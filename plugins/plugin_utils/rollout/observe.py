@@ -39,7 +39,8 @@ def outcome(result: Result) -> Outcome:
     if result.get("failed"):
         word = _FAILED_AS.get(str(result.get("state")), "failed")
         return Outcome(word, from_digest, to_digest, message(result))
-    return Outcome("changed" if result.get("changed") else "unchanged", from_digest, to_digest)
+    word = "changed" if result.get("changed") else "unchanged"
+    return Outcome(word, from_digest, to_digest, str(result.get("note") or ""))
 
 
 def rollback_outcome(result: Result) -> Outcome:
@@ -108,12 +109,15 @@ def planned(name: str, risk: str, look: Result | None, policy: str = "") -> Plan
     )
 
 
-def observation(state: HostState, apply: Result | None, probe: Result | None, label: str = "") -> Observation:
+def observation(
+    state: HostState, apply: Result | None, probe: Result | None, label: str = "", planned: str = ""
+) -> Observation:
     """One host of a wave for its gate, out of the results of its tasks.
 
     The apply's outcome comes from the journal, not from memory; its result tells how the application was before
     and right after the change. The probe's result has a survey of the host after the soak, failed or not.
-    ``label``: the host for people.
+    ``label``: the host for people. ``planned``: the generation of the plan; it stands unless the apply said why another
+    one is right.
     """
     done, now = _usable(apply), _mapping(probe, "survey")
     ran = str((done or {}).get("application") or "")
@@ -123,7 +127,7 @@ def observation(state: HostState, apply: Result | None, probe: Result | None, la
         applied=state.apply if state.apply not in ("", "intent") else None,
         detail=state.detail,
         digest=_text(now, "active"),
-        wanted=state.to_digest,
+        wanted=state.to_digest if (done or {}).get("note") else planned or state.to_digest,
         service=_text(_mapping(now, "service"), "state"),
         health=_health(now),
         restarts=restarts(_mapping(done, "service"), _mapping(now, "service")),

@@ -2,22 +2,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plan and journal of a rollout out of the hosts' own receipts, where the ledger was lost.
 
-Receipts tell what became of each host, and from where to where; they do not know waves and gates. So the rebuilt
-rollout holds the hosts that it touched in one wave that nobody has judged: it can be rolled back, and resuming judges
-it.
+Receipts tell what became of each host, and from where to where; they know neither waves and gates nor the policy. So
+the rebuilt rollout holds the hosts that it touched in one wave that nobody has judged: it can be rolled back, and
+resuming judges what the hosts hold and applies nothing. A host that did not answer may have been touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from . import witness
+from . import state, witness
 from .errors import RolloutError
 from .journal import Record
 from .plan import Options, Plan, PlannedHost, Version, Wave
 
 WAVE = "rebuilt"
+SILENT = "it did not answer when the rollout was rebuilt"
+_WRITTEN = frozenset({"plan", "apply", "rollback"})
 Receipts = witness.Receipts
 
 
@@ -36,16 +38,61 @@ def latest(receipts: Receipts) -> tuple[str, int]:
     return rollout, epoch
 
 
+def is_rebuilt(plan: Plan) -> bool:
+    return plan.names == {WAVE}
+
+
+def is_unused(records: Iterable[Record]) -> bool:
+    """Whether a rebuilt journal has only what ``rebuild`` wrote, so that nothing is lost with it."""
+    return all(record.phase in _WRITTEN and record.detail for record in records)
+
+
+def unlike(plan: Plan, records: Iterable[Record], receipts: Receipts) -> list[str]:
+    """Who does not hold what a rebuilt rollout brought, one sentence each: then there is nothing to judge."""
+    found = []
+    for one in state.hosts(plan, records):
+        receipt = (receipts.get(one.host) or {}).get(one.policy) or {}
+        active, label = receipt.get("active"), plan.label(one.host, one.policy)
+        if active is None or receipt.get("pending"):
+            found.append(f"{label} does not answer" if active is None else f"{label} is being changed")
+        elif active != one.to_digest or not active:
+            wanted = one.to_digest[:12] or "nobody knows what"
+            found.append(f"{label} holds '{active[:12]}', not '{wanted}'")
+    return found
+
+
+def silent(result: Any, policies: Iterable[str]) -> list[str]:
+    """The policies of which a host did not say what it holds; those that it does not take are none of them."""
+    if not isinstance(result, Mapping) or not isinstance(result.get("policies"), Mapping):
+        return list(policies)
+    told = result["policies"]
+    return [one for one in policies if one in told and (told[one] or {}).get("active") is None]
+
+
 def rebuild(
-    rollout: str, epoch: int, policies: Sequence[str], receipts: Receipts, created: str
+    rollout: str,
+    epoch: int,
+    policies: Sequence[str],
+    receipts: Receipts,
+    created: str,
+    silent: Collection[tuple[str, str]] = (),
 ) -> tuple[Plan, list[Record]]:
-    """The plan of the hosts that ``rollout`` touched, and the records that their receipts amount to."""
+    """The plan of the hosts that ``rollout`` touched, and the records that their receipts amount to.
+
+    ``silent``: (host, policy) of those that did not answer. They are planned as unreachable, so that they are owed.
+    """
     hosts: list[PlannedHost] = []
     records = [Record("plan", "made", rollout, epoch)]
     for name in sorted(receipts):
         for policy in policies:
             receipt = receipts[name].get(policy)
             entries = [entry for entry in _entries(receipt) if entry.get("rollout") == rollout]
+            if not entries and (name, policy) in silent:
+                hosts.append(PlannedHost(name, reachable=False, policy=policy))
+                records += [
+                    Record("apply", outcome, rollout, epoch, WAVE, name, policy=policy, detail=SILENT)
+                    for outcome in (state.INTENT, "unreachable")
+                ]
             if not entries:
                 continue
             origin, target = str(entries[0].get("from") or ""), str(entries[0].get("to") or "")

@@ -7,10 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .errors import RolloutError
 from .journal import Record
 from .plan import Plan, PlannedHost
 
 INTENT = "intent"
+# In the exposure of an outcome: False where nobody can have gone to the host.
+TOUCHED = "touched"
 
 # Outcomes of phase "apply" after which the host may hold the new generation: unknown counts as held.
 MAYBE_CHANGED = frozenset({INTENT, "changed", "failed", "unreachable"})
@@ -18,6 +21,8 @@ FAILED = frozenset({INTENT, "failed", "reverted", "refused", "unreachable"})
 # Outcomes of phase "rollback" after which nothing is left to do.
 SETTLED = frozenset({"rolled_back", "not_needed"})
 HELD = frozenset({"changed", "unchanged"})
+# Ends of a rollout whose hosts went back, or were to.
+WENT_BACK = frozenset({"rolled_back", "owed"})
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class HostState:
     detail: str = ""
     policy: str = ""
     held: bool = False  # an earlier try of this rollout may have left the new generation there
+    begun: bool = True  # somebody may have gone there
 
     @property
     def name(self) -> str:
@@ -42,7 +48,7 @@ class HostState:
 
     @property
     def touched(self) -> bool:
-        return self.held or self.apply in MAYBE_CHANGED
+        return self.held or (self.begun and self.apply in MAYBE_CHANGED)
 
     @property
     def owed(self) -> bool:
@@ -62,13 +68,14 @@ def hosts(plan: Plan, records: Iterable[Record]) -> tuple[HostState, ...]:
 def _host(plan: Plan, planned: PlannedHost, lines: Sequence[Record]) -> HostState:
     from_digest, to_digest = planned.from_digest, planned.to_digest
     apply = rollback = detail = ""
-    held = False
+    held = begun = False
     for line in lines:
         if line.phase == "apply":
             # A new try after one whose end is not known, or that changed the host: the way back is the first one's.
             held = held or (apply in MAYBE_CHANGED and line.outcome == INTENT)
             if not held:
                 from_digest = line.from_digest or from_digest
+            begun = begun or line.exposure.get(TOUCHED) is not False
             apply, rollback, detail = line.outcome, "", line.detail
             to_digest = line.to_digest or to_digest
         elif line.phase == "rollback":
@@ -76,7 +83,7 @@ def _host(plan: Plan, planned: PlannedHost, lines: Sequence[Record]) -> HostStat
             held = held and rollback not in SETTLED
     wave = plan.wave_of(planned.name)
     return HostState(
-        planned.name, wave, from_digest, to_digest, apply, rollback, detail, planned.policy, held
+        planned.name, wave, from_digest, to_digest, apply, rollback, detail, planned.policy, held, begun
     )
 
 
@@ -98,7 +105,7 @@ def verdict(plan: Plan, records: Iterable[Record], before: str | None = None) ->
     """
     lines = list(records)
     gates = judged(lines)
-    if "abort" in gates.values() or asked(lines, "abort"):
+    if aborted(lines):
         return "abort"
     stands = "pass"
     for wave in plan.waves:
@@ -132,13 +139,43 @@ def ended(records: Iterable[Record]) -> str:
     return end
 
 
+def aborted(records: Iterable[Record]) -> bool:
+    """Whether a gate or a person has ended it for good."""
+    lines = list(records)
+    return "abort" in judged(lines).values() or asked(lines, "abort") is not None
+
+
+def closed(records: Iterable[Record]) -> bool:
+    """Whether somebody took the rollout back, or began to: it does not go on, and what it left is no version to keep.
+
+    One that a gate aborted went back by itself; it is closed once a rollback was asked for and ended.
+    """
+    lines = list(records)
+    if any(record.phase == "end" and record.outcome in WENT_BACK for record in lines):
+        return True
+    return any(record.phase == "rollback" for record in lines) and not aborted(lines)
+
+
+def refuse_closed(plan: Plan, records: Iterable[Record]) -> None:
+    """Raises RolloutError where the rollout was taken back."""
+    lines = list(records)
+    if closed(lines):
+        owed = any(one.owed for one in hosts(plan, lines))
+        rest = "; hosts are still owed" if owed else ""
+        raise RolloutError(
+            f"'{plan.rollout}' was rolled back{rest}: it does not go on.",
+            f"{'Run the rollback again until nothing is owed. ' if owed else ''}Plan a new rollout.",
+        )
+
+
 def judged(records: Iterable[Record]) -> dict[str, str]:
-    """Wave -> outcome of its last gate. One whose hosts were touched since then has not been judged; an abort stays."""
+    """Wave -> outcome of its last gate. One whose hosts were touched since then, to go forth or back, has not been
+    judged; an abort stays."""
     gates: dict[str, str] = {}
     for record in records:
         if record.phase == "gate":
             gates[record.wave] = record.outcome
-        elif record.phase == "apply" and gates.get(record.wave) != "abort":
+        elif record.phase in ("apply", "rollback") and gates.get(record.wave) != "abort":
             gates.pop(record.wave, None)
     return gates
 

@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from . import journal, state
+from . import bound, journal, state
 from .errors import RolloutError
 from .plan import JOINED, Plan, from_data, to_data
 
@@ -68,12 +68,16 @@ class Store:
         wanted = {_checked(name) for name in policy.split(JOINED)}
         found = sorted(((n, name) for n, name, own in self._rollouts() if wanted <= own), reverse=True)
         for _epoch, name in found:
-            path = self.journal(name)
-            if path.exists() and state.ended(journal.read(path).records) == "pass":
+            if self.journal(name).exists() and self.is_promoted(name):
                 return name
         raise RolloutError(
             f"No rollout of '{policy}' in '{self.root}' has passed, so there is nothing to catch up to."
         )
+
+    def is_promoted(self, rollout: str) -> bool:
+        """Whether it passed, and nobody took it back since."""
+        records = journal.read(self.journal(rollout)).records
+        return state.ended(records) == "pass" and not state.closed(records)
 
     def _rollouts(self) -> Iterator[tuple[int, str, set[str]]]:
         """(epoch, id, policies) of every folder of a rollout."""
@@ -92,6 +96,15 @@ class Store:
             _write(folder / "plan.json", content + "\n", os.O_EXCL)
             _sync(folder)
             _sync(self.root)
+
+    def set_aside(self, rollout: str) -> Path:
+        """Move a rollout's folder out of the way; where it is now."""
+        folder = self.folder(rollout)
+        aside = self.root / f".{rollout}.{journal.now()}"
+        with _faults(folder):
+            folder.rename(aside)
+            _sync(self.root)
+        return aside
 
     def read_plan(self, rollout: str) -> Plan:
         """The plan, checked against its hash."""
@@ -182,10 +195,15 @@ class Store:
             yield
 
 
-def opened(given: Mapping[str, Any]) -> tuple[Store, Plan]:
-    """The folder ``rollout_dir`` and the plan in it that ``rollout`` names, else that of the latest rollout."""
-    place = Store(given["rollout_dir"])
-    return place, place.read_plan(given["rollout"] or place.latest(policy_names(given["policies"])))
+def opened(given: Mapping[str, Any], part: bool = False) -> tuple[Store, Plan]:
+    """The folder ``rollout_dir`` and the plan in it that ``rollout`` names, else that of the latest rollout.
+
+    Raises RolloutError where that is a rollout of other ``policies``; with ``part`` some of its own are enough.
+    """
+    place, policy = Store(given["rollout_dir"]), policy_names(given["policies"])
+    plan = place.read_plan(given["rollout"] or place.latest(policy))
+    bound.refuse_names(plan, policy.split(JOINED), part)
+    return place, plan
 
 
 def policy_name(policy: str) -> str:

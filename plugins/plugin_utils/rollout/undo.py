@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from . import state
+from . import state, witness
 from .errors import RolloutError
 from .journal import Record
 from .plan import Plan
@@ -33,9 +33,19 @@ def hosts(
             continue
         to_digest = active if ours else one.to_digest
         shown = not to_digest and isinstance(receipt.get("active"), str)
-        entry = {"from": one.from_digest, "to": to_digest, "shown": shown}
+        entry = {"from": one.from_digest or _origin(receipt, active), "to": to_digest, "shown": shown}
         back.setdefault(one.host, {})[one.policy] = entry
     return back
+
+
+def _origin(receipt: Receipt, active: str) -> str:
+    """The generation that ``active`` replaced, by the host's own receipts: of a host that nobody could read when the
+    rollout was planned, or rebuilt, nobody else knows it."""
+    recent = receipt.get("recent")
+    if not active or not isinstance(recent, list) or witness.fault(receipt):
+        return ""
+    own = [one for one in recent if isinstance(one, Mapping) and one.get("rollout") == receipt.get("rollout")]
+    return next((str(one.get("from") or "") for one in own if one.get("to") == active), "")
 
 
 def lines(plan: Plan, back: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:

@@ -168,13 +168,13 @@ class Host:
         own["pending"] = None
         return {"state": "CONFIRMED", "active": own["active"], "service": self._service(own)}
 
-    def revert(self, request: dict[str, Any], _check: bool) -> dict[str, Any]:
+    def revert(self, request: dict[str, Any], check: bool) -> dict[str, Any]:
         own = self.of(request["policy"])
         if request["to"] and own["active"] != request["to"]:
             return {"changed": False, "state": "unchanged", "digest": own["active"], "from": own["active"]}
         if request["epoch"] < own["epoch"]:
             return {"failed": True, "state": "refused", "msg": f"epoch {request['epoch']} is refused."}
-        if self.has("stuck"):
+        if self.has("stuck") and not check:
             return {"failed": True, "state": "revert_failed", "msg": "a file is read-only."}
         answer = {
             "changed": True,
@@ -182,6 +182,8 @@ class Host:
             "from": own["active"],
             "digest": request["from"] or "",
         }
+        if check:
+            return answer
         own.update(active=request["from"] or "", pending=None, epoch=request["epoch"])
         fields = {"from": answer["from"], "to": own["active"], "rollout": request["rollout"]}
         for event in ("APPLYING", "CONFIRMED"):

@@ -275,3 +275,166 @@ def test_a_gate_that_cannot_read_an_answer_is_inconclusive(run: Run, malformed: 
     told = run.play(gate, host="b", b={"applied": SEEN, "proof": answer(**{"survey": SURVEY} | malformed)})
     assert (told["verdict"], told.get("failed", False)) == ("inconclusive", False)
     assert "What the hosts answered is malformed: " in told["detail"]
+
+
+def ended(run: Run, **more: Any) -> dict[str, Any]:
+    return run.play({NAME + "result": {**run.rollouts, **ROLLOUT, "epoch": 2, **more}})
+
+
+def reopened(run: Run, **more: Any) -> dict[str, Any]:
+    receipts = {"a": {"seen": SEEN}, "b": {"seen": SEEN}}
+    given = {"policies": ["nginx"], "receipt": "seen", **run.rollouts, **more}
+    return run.play({NAME + "reopen": given}, **receipts)
+
+
+@pytest.mark.parametrize("outcome", ["rolled_back", "owed"])
+def test_a_rollout_that_was_taken_back_does_not_go_on(run: Run, outcome: str) -> None:
+    run.plan(BOTH)
+    applied(run, "b", None)
+    applied(run, "b", LOOK)
+    given = {**run.rollouts, **ROLLOUT, "epoch": 2, "phase": "rollback", "hosts": ["b"], "result": "back"}
+    entries = {"b": {"nginx": {"from": "old", "to": "new", "shown": False}}}
+    result = answer(changed=True) if outcome == "rolled_back" else answer(unreachable=True)
+    run.play({NAME + "journal": given | {"back": entries}}, b={"back": result})
+    assert ended(run, rollback=True)["outcome"] == outcome
+    lines = run.journal()
+    assert "'nginx-e0001' was rolled back" in reopened(run)["msg"]
+    for what in ("pause", "promote"):
+        asked = {"policies": ["nginx"], "what": what, "reason": "x", **run.rollouts}
+        assert "it does not go on" in run.play({NAME + "control": asked})["msg"]
+    assert "there is nothing to catch up to" in reopened(run, catch_up=True)["msg"]
+    assert "no host catches up to it" in reopened(run, catch_up=True, **ROLLOUT)["msg"]
+    assert stands(run, "b")["verdict"] == "inconclusive"
+    # Whoever asks again how it ended hears the same, and the journal stays.
+    told = ended(run)
+    assert (told["outcome"], told["good"]) == (outcome, outcome == "rolled_back")
+    assert run.journal() == lines
+
+
+def test_a_policy_that_was_edited_while_the_rollout_runs_begins_no_wave(run: Run, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[4] / "policies/nginx.yml").read_text()
+    path = tmp_path / "nginx.yml"
+    path.write_text(text)
+    given = {"policies": ["nginx"], "policies_dirs": [str(tmp_path)]}
+    run.plan(BOTH, **given)
+    told = stands(run, "b", hosts=["b"], **given)
+    assert told["verdict"] == "pass"
+    assert (told["planned"]["b"]["nginx"]["digest"], told["planned"]["b"]["nginx"]["fingerprint"]) == (
+        "new",
+        "x",
+    )
+    assert len(told["planned"]["b"]["nginx"]["manifest"]) == 64
+    path.write_text(text.replace("max_open: 4096", "max_open: 4097"))
+    told = stands(run, "b", hosts=["b"], **given)
+    assert told["verdict"] == "inconclusive"
+    assert "is not what 'nginx-e0001' was planned with" in told["detail"]
+    path.write_text(":")
+    assert stands(run, "b", hosts=["b"], **given)["verdict"] == "inconclusive"
+    gates = [line for line in run.journal() if line["phase"] == "gate"]
+    assert [(line["wave"], line["outcome"]) for line in gates] == [("pilot", "inconclusive")] * 2
+    path.write_text(text)
+    assert stands(run, "b", hosts=["b"], **given)["verdict"] == "pass"
+
+
+def test_a_batch_with_a_host_of_another_wave_does_not_begin(run: Run) -> None:
+    run.plan(BOTH)
+    told = stands(run, "b", hosts=["b", "a"])
+    assert (told["verdict"], told["detail"]) == (
+        "inconclusive",
+        "The play has hosts at work that are not of pilot: a.",
+    )
+    assert [(line["wave"], line["outcome"]) for line in run.journal() if line["phase"] == "gate"] == [
+        ("pilot", "inconclusive")
+    ]
+
+
+def test_a_host_that_no_play_can_name_is_planned_nowhere(run: Run) -> None:
+    told = run.plan(BOTH, fleet=["a", "b c"])
+    assert "A play cannot name these hosts: 'b c'." in told["msg"]
+    assert not (run.work / "rollouts").exists()
+
+
+def test_a_host_that_is_gone_shifts_no_wave(run: Run) -> None:
+    facts = {name: {"look": LOOK, "seen": SEEN} for name in ("a", "b", "c")}
+    run.variables = {"hostvars": facts}
+    run.plan({}, fleet=["a", "b", "c"], waves=["1 hosts", 100], max_failed=1)
+    del facts["b"]
+    given = {"policies": ["nginx"], "receipt": "seen", **run.rollouts}
+    told = run.play({NAME + "reopen": given})
+    assert (told["order"], told["serial"]) == (["a", "c"], [1, 1])
+    assert "  b: it is not in the inventory any more" in told["lines"]
+    # Its own wave has no host left, so a person decides whether to go on without it.
+    del facts["a"]
+    run.play({NAME + "reopen": given})
+    gate = [line for line in run.journal() if line["phase"] == "gate"][-1]
+    assert (gate["wave"], gate["outcome"]) == ("pilot", "inconclusive")
+
+
+def test_the_outcome_of_a_host_that_is_gone_is_journaled_with_its_wave(run: Run) -> None:
+    run.variables = {"hostvars": BOTH}
+    run.plan({}, pilot=2)
+    run.variables = {"hostvars": {"b": {"result": LOOK}}}
+    given = {**run.rollouts, **ROLLOUT, "epoch": 1, "phase": "apply", "hosts": ["b"], "result": "result"}
+    told = run.play({NAME + "journal": given | {"wave": "pilot"}})
+    assert told["outcomes"] == {"b": "changed", "a": "unreachable"}
+
+
+@pytest.mark.parametrize("task", ["reopen", "undo", "status", "control", "approve"])
+def test_a_rollout_of_another_policy_is_left_alone(run: Run, task: str) -> None:
+    run.plan(BOTH)
+    more = {"control": {"what": "abort", "reason": "x"}, "approve": {"by": "alice"}}.get(task, {})
+    given = {"policies": ["redis"], **run.rollouts, **ROLLOUT, **more}
+    lines = run.journal()
+    assert "is a rollout of 'nginx', and redis was named" in run.play({NAME + task: given})["msg"]
+    assert run.journal() == lines
+
+
+HELD = answer(
+    active="new",
+    rollout="nginx-e0001",
+    recent=[
+        {"event": event, "from": "old", "to": "new", "rollout": "nginx-e0001", "epoch": 1}
+        for event in ("APPLYING", "CONFIRMED")
+    ],
+)
+
+
+def rebuilt(run: Run, **facts: Any) -> dict[str, Any]:
+    given = {"policies": ["nginx"], "fleet": ["a", "b"], "receipt": "seen", **run.rollouts}
+    return run.play({NAME + "rebuild": given}, **facts)
+
+
+def test_a_folder_that_was_lost_is_rebuilt_with_those_who_did_not_answer(run: Run) -> None:
+    away = {"unreachable": True, "msg": "away"}
+    told = rebuilt(run, a={"seen": HELD}, b={"seen": away})
+    assert (told["hosts"], told["silent"]) == ({"a": "changed", "b": "unreachable"}, ["b"])
+    assert not (run.work / "rollouts/nginx.lock").exists()
+    assert ended(run, rollback=False)["outcome"] == "inconclusive"
+    assert ended(run, rollback=True)["outcome"] == "owed"
+    assert "has been worked with since" in rebuilt(run, a={"seen": HELD}, b={"seen": HELD})["msg"]
+
+
+def test_rebuilding_again_replaces_what_nobody_has_used(run: Run) -> None:
+    rebuilt(run, a={"seen": HELD})
+    told = rebuilt(run, a={"seen": HELD}, b={"seen": HELD})
+    assert (told["hosts"], told["silent"]) == ({"a": "changed", "b": "changed"}, [])
+    assert len(list((run.work / "rollouts").glob(".nginx-e0001.*/plan.json"))) == 1
+
+
+def test_a_rollout_that_is_still_there_is_not_rebuilt(run: Run) -> None:
+    run.plan(BOTH)
+    lines = run.journal()
+    assert "'nginx-e0001' is still in " in rebuilt(run, a={"seen": HELD})["msg"]
+    (run.work / "rollouts/nginx-e0001/plan.json").write_text("{}")
+    assert "is no plan" in rebuilt(run, a={"seen": HELD})["msg"]
+    assert run.journal() == lines
+
+
+def test_a_rebuilt_rollout_is_judged_where_every_host_has_it(run: Run) -> None:
+    rebuilt(run, a={"seen": HELD}, b={"seen": HELD})
+    given = {"policies": ["nginx"], "receipt": "seen", **run.rollouts}
+    old = answer(active="old", rollout="nginx-e0000")
+    told = run.play({NAME + "reopen": given}, a={"seen": HELD}, b={"seen": old})
+    assert "resuming only judges it: b holds 'old', not 'new'." in told["msg"]
+    told = run.play({NAME + "reopen": given}, a={"seen": HELD}, b={"seen": HELD})
+    assert (told["order"], told["serial"]) == (["a", "b"], [2])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,10 @@ class Talk:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str]] = []
         self.late = False
+
+    def present(self, _manifest: Any, planned: str = "", fingerprint: str = "") -> dict[str, Any]:
+        self.asked.append(("present", planned, fingerprint))
+        return {"changed": True, "digest": "another" if fingerprint == "then" else planned}
 
     def leased(self, policy: str, nonce: str, state: str) -> dict[str, Any]:
         self.asked.append((policy, nonce, state))
@@ -75,3 +80,55 @@ def test_the_end_of_a_soak(talk: Talk) -> None:
     talk.late = True
     late = step("promote", SOAKS)
     assert (late["failed"], late["policies"]["nginx"]["state"]) == (True, "reverted")
+
+
+NGINX = {"digest": "new", "manifest": "as planned", "fingerprint": ""}
+
+
+@pytest.fixture
+def policy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    made = SimpleNamespace(policy="nginx", version="1.0.0", digest="as planned")
+    monkeypatch.setattr(rollout_host.compiled, "load", lambda *_given: made)
+    return made
+
+
+def test_what_was_planned_is_applied(talk: Talk, policy: SimpleNamespace) -> None:
+    step("apply", {}, planned={"nginx": NGINX})
+    assert talk.asked == [("present", "new", "")]
+
+
+def test_a_policy_that_was_edited_since_is_applied_nowhere(talk: Talk, policy: SimpleNamespace) -> None:
+    """Not even on a host that could not be read when the rollout was planned."""
+    policy.digest = "edited"
+    for digest in ("new", ""):
+        done = step("apply", {}, planned={"nginx": NGINX | {"digest": digest}})["policies"]["nginx"]
+        assert (done["failed"], done["state"]) == (True, "refused")
+        assert "nginx 1.0.0 is not the one that was planned (digest as planned)" in done["msg"]
+    assert talk.asked == []
+
+
+def test_a_host_of_another_kind_says_that_it_got_another_generation(
+    talk: Talk, policy: SimpleNamespace
+) -> None:
+    done = step("apply", {}, planned={"nginx": NGINX | {"fingerprint": "then"}})
+    assert "generation 'another', not 'new'" in done["policies"]["nginx"]["note"]
+    assert done["warnings"] == [f"nginx: {done['policies']['nginx']['note']}"]
+
+
+def test_what_is_not_in_the_plan_is_not_applied(talk: Talk, policy: SimpleNamespace) -> None:
+    assert step("apply", {}, planned={})["policies"] == {}
+    assert talk.asked == []
+
+
+@pytest.mark.parametrize(("digest", "state"), [("new", "unchanged"), ("other", "refused"), ("", "refused")])
+def test_where_nobody_knows_the_policy_nothing_is_applied(talk: Talk, digest: str, state: str) -> None:
+    """As of a rollout that was rebuilt: the host has it (it says that it holds 'new'), or it is refused."""
+    done = step("apply", {}, planned={"nginx": {"digest": digest, "manifest": "", "fingerprint": ""}})
+    assert done["policies"]["nginx"]["state"] == state
+    assert talk.asked == []
+
+
+def test_policies_are_applied_in_the_order_of_the_plan() -> None:
+    planned = {"redis": {}, "nginx": {}}
+    assert rollout_host._ordered(["x/nginx.yml", "redis"], planned) == ["redis", "x/nginx.yml"]
+    assert rollout_host._ordered(["nginx", "redis"], {}) == ["nginx", "redis"]

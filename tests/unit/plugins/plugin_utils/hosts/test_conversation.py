@@ -199,3 +199,31 @@ def test_a_lease_that_is_over_is_told(host: Host, tmp_path: Path) -> None:
         talk(host, tmp_path, settings={"confirm_within": 60}).leased("nginx", "n1", "promoted")
     with pytest.raises(HostsError, match="'state: renewed' needs the nonce that the apply gave, and a lease"):
         talk(host, tmp_path, settings={"confirm_within": 60}).leased("nginx", "n1", "renewed")
+
+
+def generation(host: Host, home: Path) -> tuple[str, str]:
+    """(digest, fingerprint) that a look in check mode gives."""
+    result = talk(host, home, check=True).present(MANIFEST)
+    return host.digest, str(result["fingerprint"])
+
+
+def test_another_generation_than_planned_is_refused(host: Host, tmp_path: Path) -> None:
+    planned, fingerprint = generation(host, tmp_path)
+    assert talk(host, tmp_path).present(MANIFEST, planned, fingerprint)["digest"] == planned
+    host.asked.clear()
+    with pytest.raises(
+        HostsError, match="and 'ffffffffffff' was planned: the policy or the host has changed"
+    ):
+        talk(host, tmp_path).present(MANIFEST, "f" * 64, fingerprint)
+    assert host.asked == ["features"]  # what was remembered might have been old
+
+
+def test_a_host_of_another_kind_gets_another_generation_unless_people_agreed(
+    host: Host, tmp_path: Path
+) -> None:
+    planned, fingerprint = generation(host, tmp_path)
+    host.facts["apparmor"] = {**host.facts["apparmor"], "enabled": False}
+    with pytest.raises(HostsError, match="was planned"):
+        talk(host, tmp_path).present(MANIFEST, planned)
+    done = talk(host, tmp_path).present(MANIFEST, planned, fingerprint)
+    assert done["digest"] != planned and done["fingerprint"] != fingerprint

@@ -199,3 +199,11 @@ def test_an_open_debug_overlay_is_seen_and_named_by_the_plan() -> None:
         observe.diff_lines({"debug": debug}) == observe.note_lines({"debug": debug})
         and observe.note_lines({}) == []
     )
+
+
+def test_a_gate_holds_the_host_against_the_plan() -> None:
+    held = HostState("a", "pilot", "old", "other", "changed")
+    assert observe.observation(held, {"changed": True}, None, planned="new").wanted == "new"
+    assert observe.observation(held, {"note": "another kind"}, None, planned="new").wanted == "other"
+    assert observe.observation(held, {}, None).wanted == "other"
+    assert observe.outcome({"changed": True, "note": "another kind"}).detail == "another kind"

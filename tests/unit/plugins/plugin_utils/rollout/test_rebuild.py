@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import rebuild, state
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.journal import Record
 
 OLD, NEW = "a" * 64, "b" * 64
 
@@ -74,3 +75,44 @@ def test_entries_that_are_no_entries_are_left_out() -> None:
     told = {"a": {"web": {"recent": ["text", None, entry("CONFIRMED")]}}, "b": {"web": {"recent": "text"}}}
     made, _records = rebuild.rebuild("web-e0003", 3, ["web"], told, "now")
     assert made.order == ("a",)
+
+
+def test_who_did_not_answer_is_owed() -> None:
+    asked = {"a": {"web": receipt(entry("APPLYING"), entry("CONFIRMED"))}, "b": {"web": {"failed": True}}}
+    made, records = rebuild.rebuild("web-e0003", 3, ["web"], asked, "now", silent=[("b", "web")])
+    assert made.order == ("a", "b") and not made.of("b")[0].reachable
+    assert [(one.host, one.name, one.owed) for one in state.hosts(made, records)] == [
+        ("a", "changed", True),
+        ("b", "unreachable", True),
+    ]
+    assert rebuild.is_rebuilt(made) and rebuild.is_unused(records)
+    assert not rebuild.is_unused([*records, Record("rollback", "intent", host="a")])
+    assert not rebuild.is_unused([*records, Record("end", "owed")])
+
+
+@pytest.mark.parametrize(
+    ("result", "silent"),
+    [
+        (None, ["web", "db"]),
+        ({"unreachable": True}, ["web", "db"]),
+        ({"policies": {"web": {"unreachable": True}, "db": {"active": ""}}}, ["web"]),
+        ({"policies": {"db": {"active": "x"}}}, []),  # it does not take web
+    ],
+)
+def test_who_did_not_answer(result: Any, silent: list[str]) -> None:
+    assert rebuild.silent(result, ["web", "db"]) == silent
+
+
+def test_only_what_every_host_holds_can_be_judged() -> None:
+    asked = {"a": {"web": receipt(entry("APPLYING"), entry("CONFIRMED"))}, "b": {"web": None}}
+    made, records = rebuild.rebuild("web-e0003", 3, ["web"], asked, "now", silent=[("b", "web")])
+    holds = {"web": {"active": NEW}}
+    assert rebuild.unlike(made, records, {"a": holds}) == ["b does not answer"]
+    assert rebuild.unlike(made, records, {"a": {"web": {"active": OLD}}, "b": holds}) == [
+        f"a holds '{OLD[:12]}', not '{NEW[:12]}'",
+        f"b holds '{NEW[:12]}', not 'nobody knows what'",
+    ]
+    pending = {"web": {"active": NEW, "pending": {"to": NEW}}}
+    assert rebuild.unlike(made, records, {"a": pending})[0] == "a is being changed"
+    alone, records = rebuild.rebuild("web-e0003", 3, ["web"], {"a": asked["a"]}, "now")
+    assert rebuild.unlike(alone, records, {"a": holds}) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import state
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.journal import Record
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import (
     Options,
@@ -154,3 +155,43 @@ def test_several_policies_of_a_host_are_kept_apart() -> None:
         ("redis", "failed"),
     ]
     assert [s.policy for s in state.failures(made, records)] == ["redis"]
+
+
+END, BACK = Record("end", "rolled_back"), Record("rollback", "rolled_back", wave="pilot", host="a")
+PASSES = [gate(wave, "pass") for wave in ("pilot", "wave 1", "wave 2")]
+
+
+def test_a_wave_whose_hosts_went_back_is_not_judged_any_more(plan: Plan) -> None:
+    assert state.passed([*PASSES, BACK]) == {"wave 1", "wave 2"}
+    assert state.verdict(plan, [*PASSES, BACK]) == "inconclusive"
+    assert state.verdict(plan, [*PASSES, gate("pilot", "abort"), BACK]) == "abort"
+
+
+@pytest.mark.parametrize(
+    ("records", "closed"),
+    [
+        (PASSES, False),
+        ([*PASSES, BACK, END], True),
+        ([*PASSES, BACK, Record("end", "owed")], True),
+        ([*PASSES, BACK], True),  # begun, and nobody ended it
+        ([END], True),
+        # What a gate aborted goes back by itself, and resume may end that.
+        ([gate("pilot", "abort"), BACK, Record("end", "abort")], False),
+        ([gate("pilot", "abort"), BACK, Record("end", "abort"), BACK, END], True),
+        # A journal of before, where somebody resumed all the same.
+        ([*PASSES, BACK, END, Record("resume", "begun"), *PASSES, Record("end", "pass")], True),
+    ],
+)
+def test_a_rollout_that_was_taken_back_is_closed(plan: Plan, records: list[Record], closed: bool) -> None:
+    assert state.closed(records) is closed
+    if closed:
+        with pytest.raises(RolloutError, match="'nginx-e0001' was rolled back: it does not go on") as caught:
+            state.refuse_closed(plan, records)
+        assert caught.value.help_text == "Plan a new rollout."
+
+
+def test_one_that_still_owes_hosts_says_so(plan: Plan) -> None:
+    records = [*apply("a", "intent", "changed"), Record("rollback", "owed", host="a"), Record("end", "owed")]
+    with pytest.raises(RolloutError, match="hosts are still owed: it does not go on") as caught:
+        state.refuse_closed(plan, records)
+    assert caught.value.help_text.startswith("Run the rollback again")

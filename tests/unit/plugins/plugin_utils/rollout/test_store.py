@@ -219,3 +219,17 @@ def test_names_of_several_policies() -> None:
         policy_names([])
     with pytest.raises(RolloutError, match="too long for one rollout"):
         rollout_id("+".join("x" * 60 + str(n) for n in range(5)), 1)
+
+
+def test_what_was_taken_back_is_not_promoted(store: Store) -> None:
+    names = [planned(store).rollout for _ in range(2)]
+    for name in names:
+        journal.append(store.journal(name), journal.Record("end", "pass", name))
+    assert store.promoted("nginx") == names[1]
+    journal.append(store.journal(names[1]), journal.Record("rollback", "intent", names[1], host="h1"))
+    assert store.promoted("nginx") == names[0]
+    for name in names:
+        journal.append(store.journal(name), journal.Record("end", "rolled_back", name))
+        journal.append(store.journal(name), journal.Record("end", "pass", name))  # as resume wrote it once
+    with pytest.raises(RolloutError, match="has passed, so there is nothing to catch up to"):
+        store.promoted("nginx")

@@ -84,3 +84,19 @@ def test_a_limit_is_refused_by_naming_the_hosts_left_out() -> None:
 def test_a_limit_that_covers_all_is_refused_too() -> None:
     with pytest.raises(RolloutError, match="The limit 'a' cannot be part of a rollback"):
         undo.refuse_limit(PLAN, [applied("a", "changed")], "a", ["a"])
+
+
+@pytest.mark.parametrize(("fault", "origin"), [("", "before"), ("line 2 was changed", "")])
+def test_a_host_that_nobody_could_read_knows_itself_what_it_had(fault: str, origin: str) -> None:
+    told = {"rollout": "nginx-e0003", "event": "APPLYING", "epoch": 3}
+    receipt = {
+        "active": "new",
+        "rollout": "nginx-e0003",
+        "receipts": {"fault": fault},
+        "recent": [
+            {**told, "rollout": "nginx-e0001", "from": "", "to": "new"},
+            {**told, "from": "before", "to": "new"},
+        ],
+    }
+    back = undo.hosts(PLAN, [applied("b", "unreachable")], {"b": {"": receipt}})
+    assert back == {"b": {"": {"from": origin, "to": "new", "shown": False}}}
