@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -173,6 +175,31 @@ def test_a_gate_reads_the_hosts_and_the_next_wave_obeys_it(run: Run) -> None:
     told = run.play(gate, host="b", b=seen | {"proof": answer(survey=SICK, proof=PROOF)})
     assert (told["verdict"], told["findings"]) == ("abort", ["b: health: health: health[0]: status 502"])
     assert stands(run, "a")["verdict"] == "abort"
+
+
+def test_an_abort_is_seen_while_a_gate_of_ones_own_runs(run: Run) -> None:
+    """The command asks for it itself, in the journal, as another terminal would; then it hangs."""
+    run.plan(
+        BOTH, gates=[{"command": ["/bin/sh", "-c", f"echo go > {run.work}/asked; sleep 30"], "within": 60}]
+    )
+    applied(run, "b", LOOK)
+    given = {**run.rollouts, "policies": ["nginx"], "what": "abort", "by": "eve", "reason": "no"}
+
+    def ask() -> None:
+        while not (run.work / "asked").exists():
+            time.sleep(0.05)
+        run.play({NAME + "control": given})
+
+    thread = Thread(target=ask)
+    thread.start()
+    names = {"apply": "applied", "probe": "proof"}
+    gate = {NAME + "gate": {**run.rollouts, **ROLLOUT, "epoch": 1, "wave": "pilot", **names}}
+    began = time.monotonic()
+    told = run.play(gate, host="b", b={"applied": SEEN, "proof": answer(survey=SURVEY, proof=PROOF)})
+    thread.join()
+    assert time.monotonic() - began < 15
+    assert (told["verdict"], told["detail"]) == ("abort", "abort by eve: no.")
+    assert run.journal()[-1]["outcome"] == "abort"
 
 
 def test_a_wave_is_lost_once_a_host_of_it_failed(run: Run) -> None:
