@@ -173,6 +173,15 @@ class ActionModule(ControllerAction):
 
 def _options(given: dict[str, Any]) -> tuple[plan.Options, approval.Rules | None]:
     values = {name: given[name] for name in OPTIONS}
-    rules = approval.rules(Path(given["approvers"])) if given["approvers"] else None
-    values["approvals"] = max(given["approvals"], rules.approvals if rules else 0)
+    rules = None
+    if given["approvers"]:
+        # Whole, because resume and approve may be run elsewhere: there another file may have its name.
+        path = Path(given["approvers"]).absolute()
+        rules = approval.rules(path)
+        values |= {"approvers": str(path), "approvers_digest": approval.digest(path, rules)}
+        if given["approvals"] > (there := len(set(rules.approvers))):
+            raise RolloutError(
+                f"rollout_approvals is '{given['approvals']}'; '{path}' names {there} approvers."
+            )
+    values["approvals"] = max(given["approvals"], rules.approvals if rules else given["approvals"])
     return plan.Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}), rules

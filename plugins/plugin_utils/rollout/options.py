@@ -51,15 +51,20 @@ class Options:
     expected: float = 0.1
     gates: tuple[dict[str, Any], ...] = ()
     approvals: int = 0
-    approvers: str = ""  # file that says who may approve
+    approvers: str = (
+        ""  # file that says who may approve, and what it and its signers were: see approval.digest
+    )
+    approvers_digest: str = ""
 
     def __hash__(self) -> int:
         return hash(json.dumps(asdict(self), sort_keys=True))
 
 
+MOST_LOOKS = 100_000  # at one wave
 # A lease survives so many looks that did not come through.
 LOOKS_IN_A_LEASE = 3
 LAPSES = ("revert", "hold")
+_LATER = frozenset({"approvers_digest"})
 _AT_LEAST_ZERO = {
     "pilot": "0 or more",
     "max_failed": "0 or more",
@@ -68,6 +73,7 @@ _AT_LEAST_ZERO = {
     "health_timeout": "seconds, 0 or more",
     "health_retries": "0 or more",
     "lease": "seconds, 0 for none",
+    "approvals": "0 or more",
 }
 
 
@@ -98,6 +104,13 @@ def faults(options: Options, groups: Collection[str]) -> Iterator[str]:
     for gate in options.gates:
         yield from _gate_faults(gate)
     yield from windows.faults(options.windows, options.timezone)
+
+
+def to_data(options: Options) -> dict[str, Any]:
+    """For the plan. What came later stands there only where it says something, so that the hash of a plan that was
+    written before stays what it was."""
+    data = asdict(options)
+    return {key: value for key, value in data.items() if value or key not in _LATER}
 
 
 def from_data(data: Mapping[str, Any]) -> Options:

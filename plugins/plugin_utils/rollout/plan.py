@@ -195,7 +195,8 @@ def canonical(data: Mapping[str, Any]) -> bytes:
 
 def to_data(plan: Plan) -> dict[str, Any]:
     """Plain JSON data of the plan, without its digest."""
-    return {"format": FORMAT, **json.loads(json.dumps(asdict(plan)))}
+    data = asdict(plan) | {"options": options.to_data(plan.options)}
+    return {"format": FORMAT, **json.loads(json.dumps(data))}
 
 
 def from_data(data: Mapping[str, Any]) -> Plan:

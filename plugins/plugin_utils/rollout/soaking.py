@@ -1,15 +1,14 @@
 # Copyright: The Bulkhead authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a wave is looked at: until its soak is over by a clock that nobody can set, or so many looks were taken."""
+"""How long a wave is looked at: until its soak is over by a clock that nobody can set, or so often."""
 
 from __future__ import annotations
 
-from .options import Options
+from .options import MOST_LOOKS, Options
 
-# Includes that hold one another, see roles/rollout/tasks/looks.yml, and how many looks there may be: each of the includes
-# then includes itself 47 times, and all together are far from what Python's recursion limit allows (some 245).
+# Includes that hold one another, see roles/rollout/tasks/looks.yml. With the most looks that there may be each of them
+# holds itself 47 times, and all together are far from what Python's recursion limit allows (some 245).
 LEVELS = 3
-MOST = 100_000
 
 
 def looks(options: Options) -> int:
@@ -19,7 +18,7 @@ def looks(options: Options) -> int:
 
 def deep(options: Options, taken: int) -> int:
     """Which of the includes goes on after so many looks: 0 for the innermost one, until it has had its turns."""
-    turns = next(number for number in range(1, MOST) if number**LEVELS >= looks(options))
+    turns = next(number for number in range(1, MOST_LOOKS) if number**LEVELS >= looks(options))
     return next(level for level in range(LEVELS) if level == LEVELS - 1 or taken % turns ** (level + 1))
 
 

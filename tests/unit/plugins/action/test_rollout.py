@@ -246,6 +246,18 @@ def test_a_host_that_shows_it_was_never_changed_is_not_owed(run: Run) -> None:
     assert told["outcomes"] == {"b": "not_needed"}
 
 
+def test_a_file_of_approvers_is_the_same_one_everywhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run.work / "approvers.yml").write_text("{allowed_signers: signers, approvers: [alice]}")
+    monkeypatch.chdir(run.work)
+    assert "signers' cannot be read" in run.plan(BOTH, approvers="approvers.yml")["msg"]
+    (run.work / "signers").write_text("")
+    assert "names 1 approvers." in run.plan(BOTH, approvers="approvers.yml", approvals=2)["msg"]
+    run.plan(BOTH, approvers="approvers.yml")
+    made = json.loads((run.work / "rollouts/nginx-e0001/plan.json").read_text())["plan"]["options"]
+    assert (made["approvers"], made["approvals"]) == (str(run.work / "approvers.yml"), 1)
+    assert len(made["approvers_digest"]) == 64
+
+
 def test_a_slice_of_a_job_is_refused(run: Run) -> None:
     run.variables = {"awx_job_slice_count": 2}
     assert "a rollout cannot be sliced" in run.plan(BOTH)["msg"]

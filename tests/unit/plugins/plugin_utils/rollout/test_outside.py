@@ -172,8 +172,7 @@ def raw(answer: Callable[[socket.socket], None]) -> Iterator[str]:
         def serve() -> None:
             with suppress(OSError):
                 while True:
-                    one = listening.accept()[0]
-                    Thread(target=lambda: answer(one), daemon=True).start()
+                    Thread(target=answer, args=(listening.accept()[0],), daemon=True).start()
 
         Thread(target=serve, daemon=True).start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import soaking
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.options import Options
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.options import MOST_LOOKS, Options
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ def test_as_many_looks_as_the_soak_has_room_for(soak: int, poll: int, looks: int
     assert soaking.looks(Options(soak=soak, poll=poll)) == looks
 
 
-@pytest.mark.parametrize("soak", [1, 2, 9, 1440, soaking.MOST])
+@pytest.mark.parametrize("soak", [1, 2, 9, 1440, MOST_LOOKS])
 def test_no_include_holds_itself_too_often(soak: int) -> None:
     """As the files of tasks do it: each include goes on with itself where it is the one that ``deep`` names."""
     options = Options(soak=soak, poll=1)
