@@ -37,10 +37,17 @@ class ActionModule(ControllerAction):
     arguments = ARGUMENTS
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        if not given["reason"].strip():
+            raise RolloutError(
+                f"No reason is given to {given['what']}.", "Write -e reason='the shop has a sale'."
+            )
         place, plan = store.opened(given)
         path, what = place.journal(plan.rollout), given["what"]
         records = journal.read(path).records
-        running = bool(place.holder(plan.policy)) and not state.ended(records)
+        holder = place.holder(plan.policy)
+        # A lock of an earlier version does not say whose it is.
+        other = holder.get("rollout") not in (None, "", plan.rollout)
+        running = bool(holder) and not other and not state.ended(records)
         if state.verdict(plan, records) == "abort" and what != "abort":
             raise RolloutError(
                 f"'{plan.rollout}' was aborted, and an aborted rollout never starts again.",
@@ -67,4 +74,6 @@ class ActionModule(ControllerAction):
         if not self._task.check_mode:
             journal.extend(path, news)
         lines = [f"{plan.rollout}: {said}.", THEN[what, running]]
+        if other:
+            lines.append(f"It is not what runs now; that is {holder.get('what')}, '{holder['rollout']}'.")
         return {"changed": True, "rollout": plan.rollout, "running": running, "lines": lines}

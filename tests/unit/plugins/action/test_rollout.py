@@ -18,6 +18,9 @@ from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.loader import connection_loader
 
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import store
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+
 NAME = "bulkhead.fleet.rollout_"
 
 LOOK = {"policies": {"nginx": {"fingerprint": "x", "from": "old", "digest": "new", "changed": True}}}
@@ -256,6 +259,58 @@ def test_a_file_of_approvers_is_the_same_one_everywhere(run: Run, monkeypatch: p
     made = json.loads((run.work / "rollouts/nginx-e0001/plan.json").read_text())["plan"]["options"]
     assert (made["approvers"], made["approvals"]) == (str(run.work / "approvers.yml"), 1)
     assert len(made["approvers_digest"]) == 64
+
+
+def test_all_mistakes_are_told_at_once_and_leave_no_lock(run: Run) -> None:
+    refused = {"failed": True, "msg": "unit 'x' does not exist.", "state": "refused"}
+    facts = BOTH | {
+        "a": {"look": {"policies": {"nginx": refused}}},
+        "b": {"look": LOOK, "bulkhead_policies": "nginx-edge", "bulkhead_risk": "huge"},
+    }
+    told = run.plan(facts, soak=-1, confirm_within=0, probe_method="fast", approvers=f"{run.work}/none")
+    for fault in (
+        "Nothing was changed. ",
+        "a: unit 'x' does not exist.",
+        "Host 'b' has bulkhead_policies 'nginx-edge'; write a list of names, such as [nginx].",
+        "Host 'b' has bulkhead_risk 'huge'; write one of critical, high, medium, low.",
+        "rollout_soak is '-1'; write seconds, 0 or more.",
+        "rollout_confirm_within is '0'; write 5 to 86400 seconds.",
+        "rollout_probe_method is 'fast'; write one of auto, reload, clone, none.",
+        "/none' cannot be read: No such file or directory.",
+    ):
+        assert fault in told["msg"]
+    assert not (run.work / "rollouts").exists()
+
+
+def test_a_plan_that_cannot_be_written_gives_the_lock_back(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_store: store.Store, _plan: Any) -> None:
+        raise RolloutError("the disk is full.")
+
+    monkeypatch.setattr(store.Store, "write_plan", full)
+    assert "the disk is full." in run.plan(BOTH)["msg"]
+    assert not (run.work / "rollouts/nginx.lock").exists()
+
+
+def test_an_abort_tells_which_rollout_runs(run: Run) -> None:
+    run.plan(BOTH)
+    run.plan(BOTH)
+    control = {**run.rollouts, "policies": ["nginx"], "what": "abort", "by": "eve", "reason": "no"}
+    told = run.play({NAME + "control": control | ROLLOUT})
+    assert told["lines"] == [
+        "nginx-e0001: abort by eve: no.",
+        "Nobody runs it: the touched hosts go back now.",
+        "It is not what runs now; that is a rollout to 2 hosts, 'nginx-e0002'.",
+    ]
+    assert not told["running"]
+    assert run.play({NAME + "control": control})["running"]
+
+
+@pytest.mark.parametrize("what", ["abort", "pause", "promote"])
+def test_who_asks_for_something_gives_a_reason(run: Run, what: str) -> None:
+    run.plan(BOTH)
+    control = {**run.rollouts, "policies": ["nginx"], "what": what, "reason": "  "}
+    assert f"No reason is given to {what}." in run.play({NAME + "control": control})["msg"]
+    assert len(run.journal()) == 1
 
 
 def test_a_slice_of_a_job_is_refused(run: Run) -> None:

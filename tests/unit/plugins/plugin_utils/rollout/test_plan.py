@@ -217,6 +217,27 @@ def test_faults_of_the_other_options() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (
+            {"pause_after": ("canry",)},
+            "rollout_pause_after has 'canry'; write pilot, canary, unchanged or wave 1 to wave 3.",
+        ),
+        ({"pause_after": ("wave 4",)}, "rollout_pause_after has 'wave 4'; write pilot, canary,"),
+        (
+            {"poll": 1, "soak": 100001},
+            "rollout_poll is '1'; write more, so that a wave is looked at 100000 times",
+        ),
+        ({"approvals": -1}, "rollout_approvals is '-1'; write 0 or more."),
+    ],
+)
+def test_faults_of_waves_and_looks(given: dict[str, Any], fault: str) -> None:
+    with pytest.raises(RolloutError, match=re.escape(fault)):
+        plan(FLEET, **given)
+    assert plan(FLEET, pause_after=("canary", "wave 3", "unchanged")).options.pause_after
+
+
+@pytest.mark.parametrize(
     ("options", "fault"),
     [
         ({"lease": 300}, "rollout_lease needs rollout_poll: each look renews it."),
