@@ -73,7 +73,9 @@ class ActionModule(ControllerAction):
             news.append(journal.Record("gate", "pass", plan.rollout, plan.epoch, wave, detail=detail))
         if not self._task.check_mode:
             journal.extend(path, news)
-        lines = [f"{plan.rollout}: {said}.", THEN[what, running]]
+        then = THEN[what, running]
         if other:
-            lines.append(f"It is not what runs now; that is {holder.get('what')}, '{holder['rollout']}'.")
+            then = f"It is not what runs now: that is {holder.get('what')}, '{holder['rollout']}'."
+            then += " Its hosts go back by the rollback once that has ended." if what == "abort" else ""
+        lines = [f"{plan.rollout}: {said}.", then]
         return {"changed": True, "rollout": plan.rollout, "running": running, "lines": lines}

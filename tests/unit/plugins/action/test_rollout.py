@@ -298,8 +298,8 @@ def test_an_abort_tells_which_rollout_runs(run: Run) -> None:
     told = run.play({NAME + "control": control | ROLLOUT})
     assert told["lines"] == [
         "nginx-e0001: abort by eve: no.",
-        "Nobody runs it: the touched hosts go back now.",
-        "It is not what runs now; that is a rollout to 2 hosts, 'nginx-e0002'.",
+        "It is not what runs now: that is a rollout to 2 hosts, 'nginx-e0002'."
+        " Its hosts go back by the rollback once that has ended.",
     ]
     assert not told["running"]
     assert run.play({NAME + "control": control})["running"]
