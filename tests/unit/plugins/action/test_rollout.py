@@ -18,7 +18,7 @@ from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.loader import connection_loader
 
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import store
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import store, telling
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 NAME = "bulkhead.fleet.rollout_"
@@ -311,6 +311,42 @@ def test_who_asks_for_something_gives_a_reason(run: Run, what: str) -> None:
     control = {**run.rollouts, "policies": ["nginx"], "what": what, "reason": "  "}
     assert f"No reason is given to {what}." in run.play({NAME + "control": control})["msg"]
     assert len(run.journal()) == 1
+
+
+def test_metrics_are_written_whatever_becomes_of_a_webhook(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_given: Any) -> list[str]:
+        raise RuntimeError("http://x/S3CRET")
+
+    monkeypatch.setattr(telling, "send", broken)
+    run.plan(BOTH)
+    given = {**run.rollouts, **ROLLOUT, "webhooks": ["http://x/S3CRET"], "metrics": str(run.work)}
+    told = run.play({NAME + "tell": given})
+    assert told["warnings"] == ["nobody was told: RuntimeError."]
+    assert (run.work / "bulkhead_nginx.prom").exists()
+
+
+def polled(run: Run, **more: Any) -> dict[str, Any]:
+    given = {**run.rollouts, **ROLLOUT, "epoch": 1, "wave": "pilot", "hosts": ["b"], **more}
+    return run.play({NAME + "watch": given | {"seen": "seen", "base": "base"}}, host="b", b={"seen": SEEN})
+
+
+def test_a_soak_ends_however_the_clock_is_set(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without a reading of the clock that nobody can set."""
+    run.plan(BOTH, soak=120, poll=60)
+    applied(run, "b", LOOK)
+    began = time.monotonic() - 50
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    looks = [polled(run), polled(run, began=began, last=began + 20)]
+    assert [look["done"] for look in looks] == [False, True]
+    found = [line["exposure"]["seconds"] for line in run.journal() if line["phase"] == "poll"]
+    assert found == [0, pytest.approx(30, abs=1)]
+    assert looks[1]["clock"] == pytest.approx(time.monotonic(), abs=5)
+
+
+def test_a_soak_ends_when_its_time_is_over(run: Run) -> None:
+    run.plan(BOTH, soak=120, poll=1)
+    applied(run, "b", LOOK)
+    assert [polled(run, began=time.monotonic() - age)["done"] for age in (60, 121)] == [False, True]
 
 
 def test_a_slice_of_a_job_is_refused(run: Run) -> None:
