@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "key": {"type": "path"},
     "hours": {"type": "int", "default": 24},
 }
+MOST_HOURS = 24 * 366
 
 
 class ActionModule(ControllerAction):
@@ -40,6 +41,8 @@ class ActionModule(ControllerAction):
         answer = {"changed": False, "rollout": plan.rollout, "digest": plan.digest, "lines": lines}
         if not given["key"] or self._task.check_mode:
             return answer
+        if not 1 <= given["hours"] <= MOST_HOURS:
+            raise RolloutError(f"rollout_approve_hours is '{given['hours']}'; write 1 to {MOST_HOURS}.")
         now = datetime.now(UTC)
         said = approval.statement(plan, given["by"], now + timedelta(hours=given["hours"]))
         signature = signatures.sign(said, Path(given["key"]), signatures.APPROVAL)

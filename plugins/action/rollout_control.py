@@ -38,11 +38,16 @@ class ActionModule(ControllerAction):
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         what = given["what"]
+        if not given["reason"].strip():
+            raise RolloutError(f"No reason is given to {what}.", "Write -e reason='the shop has a sale'.")
         # A denial of one policy may pause the rollout of several; see the rulebook.
         place, plan = store.opened(given, part=what == "pause")
         path = place.journal(plan.rollout)
         records = journal.read(path).records
-        running = bool(place.holder(plan.policy)) and not state.ended(records)
+        holder = place.holder(plan.policy)
+        # A lock of an earlier version does not say whose it is.
+        other = holder.get("rollout") not in (None, "", plan.rollout)
+        running = bool(holder) and not other and not state.ended(records)
         if state.verdict(plan, records) == "abort" and what != "abort":
             raise RolloutError(
                 f"'{plan.rollout}' was aborted, and an aborted rollout never starts again.",
@@ -70,5 +75,9 @@ class ActionModule(ControllerAction):
             news.append(journal.Record("gate", "pass", plan.rollout, plan.epoch, wave, detail=detail))
         if not self._task.check_mode:
             journal.extend(path, news)
-        lines = [f"{plan.rollout}: {said}.", THEN[what, running]]
+        then = THEN[what, running]
+        if other:
+            then = f"It is not what runs now: that is {holder.get('what')}, '{holder['rollout']}'."
+            then += " Its hosts go back by the rollback once that has ended." if what == "abort" else ""
+        lines = [f"{plan.rollout}: {said}.", then]
         return {"changed": True, "rollout": plan.rollout, "running": running, "lines": lines}

@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
@@ -46,10 +50,9 @@ class ActionModule(ControllerAction):
         except Exception as error:
             # A gate that failed its hosts would take them out of the rollback. Without its line in the journal
             # the wave was not judged, and what was not judged does not pass.
-            what = (
-                "" if isinstance(error, RolloutError) else f"What the hosts answered is malformed: {error!r}."
-            )
-            gate = gates.Gate("inconclusive", what or str(error))
+            # Of what is no error of ours only the type is told: its text may quote what a host or an address holds.
+            what = f"What the hosts answered is malformed: {type(error).__name__}."
+            gate = gates.Gate("inconclusive", str(error) if isinstance(error, RolloutError) else what)
         found = [f"{f.host}: {f.check}: {f.detail}" for f in gate.findings if not f.good]
         return {
             "verdict": gate.outcome,
@@ -64,7 +67,8 @@ class ActionModule(ControllerAction):
         # Hosts that catch up are in no wave of the plan; those of the plan are judged even where the play lost them.
         catching_up = given["wave"] not in plan.names and given["wave"] == resume.CATCH_UP
         wave = Wave(given["wave"], tuple(given["hosts"])) if catching_up else plan.wave(given["wave"])
-        records = journal.read(place.journal(plan.rollout)).records
+        path = place.journal(plan.rollout)
+        records = journal.read(path).records
         failed = {one.host for one in state.failures(plan, records)} - set(wave.hosts)
         results = {
             name: [answers.result(hostvars, name, given[look]) for look in ("apply", "probe")]
@@ -88,17 +92,23 @@ class ActionModule(ControllerAction):
         stop = wave.name in plan.options.pause_after and not paused
         pause = f"Asked to pause after {wave.name}." if stop else said["pause"]
         about = {"rollout": plan.rollout, "wave": wave.name, "hosts": " ".join(wave.hosts)}
-        gate = gates.judge(
+        judge = partial(
+            gates.judge,
             wave.name,
             seen,
             failed_before=len(failed),
             max_failed=plan.options.max_failed,
-            pause=pause,
-            abort=said["abort"],
             watched=watch.judge(plan, records, wave.name) if plan.options.poll else None,
             looks=bool(plan.options.poll),
-            ask=lambda: outside.ask(plan.options.gates, about),
         )
+        aborted = _aborted(path)
+        gate = judge(
+            pause=pause,
+            abort=said["abort"],
+            ask=lambda: outside.ask(plan.options.gates, about, aborted),
+        )
+        if not said["abort"] and (late := aborted()):
+            gate = judge(abort=f"{late}.")
         if catching_up and gate.outcome == "abort":
             # The hosts of a rollout that has passed do not go back for one that was away.
             gate = replace(gate, outcome="inconclusive")
@@ -106,5 +116,20 @@ class ActionModule(ControllerAction):
             "gate", gate.outcome, plan.rollout, given["epoch"], wave.name, detail=gate.detail
         )
         record = replace(record, exposure=gate.exposure)
-        journal.append(place.journal(plan.rollout), record)
+        journal.append(path, record)
         return gate
+
+
+def _aborted(path: Path) -> Callable[[], str]:
+    """Who asked for an abort until now, or nothing; a journal that has not grown is not read again."""
+    size, said = -1, ""
+
+    def look() -> str:
+        nonlocal size, said
+        with suppress(OSError, RolloutError):
+            if (now := path.stat().st_size) != size:
+                found = state.asked(journal.read(path).records, "abort")
+                size, said = now, found.detail if found else ""
+        return said
+
+    return look

@@ -7,10 +7,12 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import library
@@ -22,6 +24,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     knowledge,
     observe,
     plan,
+    preflight,
     present,
     review,
     slices,
@@ -65,6 +68,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "fleet": {"type": "list", "elements": "str", "required": True},
     "look": {"type": "str", "required": True},
     "author": {"type": "str", "default": ""},
+    # What the waves are run with, to be checked before one begins.
+    "confirm_within": {"type": "int", "default": arguments.SANDBOX["confirm_within"]["default"]},
+    "probe_method": {"type": "str", "default": "auto"},
+    "probe_waves": {"type": "list", "elements": "str", "default": []},
     **OPTIONS,
 }
 Look = Mapping[str, Any] | None
@@ -81,30 +88,39 @@ class ActionModule(ControllerAction):
         risks, looks = self._looks(given, policy.split(plan.JOINED), variables["hostvars"])
         several = plan.JOINED in policy
         named = {pair: f"{pair[0]} {pair[1]}" if several else pair[0] for pair in looks}
-        if faults := observe.refusals((named[pair], look) for pair, look in looks.items()):
+        hosts = [observe.planned(name, risks[name], look, own) for (name, own), look in looks.items()]
+        groups = {name: frozenset(members) for name, members in variables.get("groups", {}).items()}
+        options, rules, faults = _options(given)
+        faults += observe.refusals((named[pair], look) for pair, look in looks.items())
+        faults += preflight.hosts(_listed(given["fleet"], variables["hostvars"]))
+        faults += preflight.settings(given, options)
+        faults += plan.faults(hosts, options, groups)
+        if faults:
             raise RolloutError("Nothing was changed. " + " ".join(faults))
         manifests = self._manifests(given, variables)
-        options, rules = _options(given)
         versions = self._versions(given, variables, manifests, rules)
-        if not check:
-            place.lock(policy, os.getppid(), f"a rollout to {len(risks)} hosts")
+        widens = review.widens(hosts, manifests, place.generations)
         seen = max((int(look.get("epoch") or 0) for look in looks.values() if look), default=0)
-        epoch = place.next_epoch(policy, peek=check, seen=seen)
-        hosts = [observe.planned(name, risks[name], look, own) for (name, own), look in looks.items()]
-        made = plan.make(
-            rollout=store.rollout_id(policy, epoch),
-            epoch=epoch,
-            policy=policy,
-            created=journal.now(),
-            hosts=hosts,
-            options=options,
-            groups={name: frozenset(members) for name, members in variables.get("groups", {}).items()},
-            versions=versions,
-            author=given["author"] or getpass.getuser(),
-            widens=review.widens(hosts, manifests, place.generations),
-        )
-        if not check:
-            self._write(place, made, manifests)
+        next_one = store.rollout_id(policy, place.next_epoch(policy, peek=True, seen=seen))
+        what = f"a rollout to {len(risks)} hosts"
+        with nullcontext() if check else place.locked(policy, os.getppid(), what, next_one):
+            epoch = place.next_epoch(policy, peek=check, seen=seen)
+            made = plan.make(
+                rollout=store.rollout_id(policy, epoch),
+                epoch=epoch,
+                policy=policy,
+                created=journal.now(),
+                hosts=hosts,
+                options=options,
+                groups=groups,
+                versions=versions,
+                author=given["author"] or getpass.getuser(),
+                widens=widens,
+            )
+            if not check:
+                # Again with its name: somebody may have taken the one that was next before there was a lock.
+                place.lock(policy, os.getppid(), what, made.rollout)
+                self._write(place, made, manifests)
         notes = {named[pair]: look.get("notes") or () for pair, look in looks.items() if look}
         gaps = {pair: look.get("gaps") or {} for pair, look in looks.items() if look}
         told = review.lines(made, notes, gaps if check or made.options.approvals else None)
@@ -173,8 +189,26 @@ class ActionModule(ControllerAction):
                 knowledge.remember(place.generations, host.to_digest, manifests[host.policy])
 
 
-def _options(given: dict[str, Any]) -> tuple[plan.Options, approval.Rules | None]:
-    values = {name: given[name] for name in OPTIONS}
-    rules = approval.rules(Path(given["approvers"])) if given["approvers"] else None
-    values["approvals"] = max(given["approvals"], rules.approvals if rules else 0)
-    return plan.Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}), rules
+def _options(given: dict[str, Any]) -> tuple[plan.Options, approval.Rules | None, list[str]]:
+    """The plan's options, who may approve it, and what is wrong with the file that says so."""
+    values, rules, faults = {name: given[name] for name in OPTIONS}, None, []
+    # Whole, because resume and approve may be run elsewhere: there another file may have its name.
+    path = Path(given["approvers"]).absolute()
+    try:
+        if given["approvers"]:
+            rules = approval.rules(path)
+            values |= {"approvers": str(path), "approvers_digest": approval.digest(path, rules)}
+    except RolloutError as problem:
+        faults.append(str(problem))
+    if rules:
+        if given["approvals"] > (there := len(set(rules.approvers))):
+            faults.append(f"rollout_approvals is '{given['approvals']}'; '{path}' names {there} approvers.")
+        values["approvals"] = max(given["approvals"], rules.approvals) if given["approvals"] >= 0 else -1
+    made = plan.Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    return made, rules, faults
+
+
+def _listed(fleet: list[str], hostvars: Any) -> dict[str, object]:
+    """By host what the variable bulkhead_policies is, where there is one."""
+    found = {name: hostvars[name].get("bulkhead_policies") for name in fleet}
+    return {name: value for name, value in found.items() if value is not None}

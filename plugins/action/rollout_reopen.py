@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -96,12 +98,13 @@ class ActionModule(ControllerAction):
             self._holds(made, [*records, *news], receipts)
         elif left:
             self._same_policies(made, given, variables)
-        epoch = self._take(made, place, receipts, "resuming")
-        if not self._task.check_mode:
-            begun = journal.Record("resume", "begun", made.rollout, epoch, detail=f"left: {', '.join(left)}")
-            told = [begun, *resume.reconcile(made, records, receipts, epoch)]
-            told += present.empty(made, left[0], there, epoch) if left else []
-            journal.extend(path, told)
+        with self._taken(made, place, receipts, "resuming") as epoch:
+            if not self._task.check_mode:
+                detail = f"left: {', '.join(left)}"
+                begun = journal.Record("resume", "begun", made.rollout, epoch, detail=detail)
+                told = [begun, *resume.reconcile(made, records, receipts, epoch)]
+                told += present.empty(made, left[0], there, epoch) if left else []
+                journal.extend(path, told)
         waves = [made.wave(name) for name in left]
         lines = [f"{made.rollout} goes on with {review.count(len(waves), 'wave')}, epoch {epoch}"]
         lines += [f"  {wave.name}: {review.named(wave.hosts)}" for wave in waves]
@@ -128,17 +131,20 @@ class ActionModule(ControllerAction):
         if not ready:
             return self._told(made, path, made.epoch, [], lines)
         self._same_policies(made, given, variables)
-        epoch = self._take(made, place, receipts, "catching up with")
         waves = [plan.Wave(resume.CATCH_UP, tuple(ready))]
-        return self._told(made, path, epoch, waves, lines) | {"wave": resume.CATCH_UP}
+        with self._taken(made, place, receipts, "catching up with") as epoch:
+            return self._told(made, path, epoch, waves, lines) | {"wave": resume.CATCH_UP}
 
-    def _take(self, made: plan.Plan, place: store.Store, receipts: resume.Receipts, what: str) -> int:
+    @contextmanager
+    def _taken(
+        self, made: plan.Plan, place: store.Store, receipts: resume.Receipts, what: str
+    ) -> Iterator[int]:
         """A lock, and an epoch that shuts out what an earlier controller still has under way."""
         check = bool(self._task.check_mode)
-        if not check:
-            place.lock(made.policy, os.getppid(), f"{what} {made.rollout}")
         epochs = [int((one or {}).get("epoch") or 0) for own in receipts.values() for one in own.values()]
-        return place.next_epoch(made.policy, peek=check, seen=max([made.epoch, *epochs]))
+        held = place.locked(made.policy, os.getppid(), f"{what} {made.rollout}", made.rollout)
+        with nullcontext() if check else held:
+            yield place.next_epoch(made.policy, peek=check, seen=max([made.epoch, *epochs]))
 
     def _same_policies(self, made: plan.Plan, given: dict[str, Any], variables: dict[str, Any]) -> None:
         groups, today = GroupAddresses.of(variables), date.today()

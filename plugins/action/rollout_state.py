@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -107,6 +108,7 @@ class ActionModule(ControllerAction):
             "wave": wave,
             "soak": plan.options.soak,
             "poll": plan.options.poll,
+            "clock": time.monotonic(),
             "timeout": plan.options.health_timeout,
             "retries": plan.options.health_retries,
             "lease": plan.options.lease,

@@ -31,17 +31,36 @@ class ActionModule(ControllerAction):
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         try:
             troubles = self._tell(given)
+        except RolloutError as error:
+            troubles = [str(error)]
         except Exception as error:
             # A report that cannot be sent must not decide what becomes of the hosts.
-            troubles = [str(error) if isinstance(error, RolloutError) else f"nobody was told: {error!r}"]
+            troubles = [_untold(error)]
         return {"told": not troubles, "warnings": troubles}
 
     def _tell(self, given: dict[str, Any]) -> list[str]:
         place = store.Store(given["rollout_dir"])
         plan = place.read_plan(given["rollout"])
         records, now = journal.read(place.journal(plan.rollout)).records, time.time()
-        troubles = telling.send(given["webhooks"], telling.event(plan, records, now))
-        if given["metrics"]:
-            trouble = telling.write(Path(given["metrics"]), plan, telling.metrics(plan, records, now))
-            troubles += [trouble] if trouble else []
-        return troubles
+
+        def write() -> list[str]:
+            if not given["metrics"]:
+                return []
+            return [telling.write(Path(given["metrics"]), plan, telling.metrics(plan, records, now))]
+
+        def send() -> list[str]:
+            return telling.send(given["webhooks"], telling.event(plan, records, now))
+
+        troubles = []
+        # Each by itself, the files first: a webhook may take its time.
+        for tell in (write, send):
+            try:
+                troubles += tell()
+            except Exception as error:
+                troubles.append(_untold(error))
+        return [text for text in troubles if text]
+
+
+def _untold(error: Exception) -> str:
+    """Its type only: the text may quote an address, and addresses often hold a secret."""
+    return f"nobody was told: {type(error).__name__}."

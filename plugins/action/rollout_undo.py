@@ -44,8 +44,8 @@ class ActionModule(ControllerAction):
         epoch = max([plan.epoch, *(record.epoch for record in records)])
         if given["take_over"] and not self._task.check_mode:
             # A higher epoch on the hosts shuts out whatever a killed controller still has under way.
-            place.lock(plan.policy, os.getppid(), f"a rollback of {rollout}")
-            epoch = place.next_epoch(plan.policy)
+            with place.locked(plan.policy, os.getppid(), f"a rollback of {rollout}", rollout):
+                epoch = place.next_epoch(plan.policy)
         told = {
             "rollout": rollout,
             "policy": plan.policy,

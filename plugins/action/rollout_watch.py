@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
@@ -17,6 +18,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     gates,
     journal,
     plan,
+    soaking,
     state,
     store,
     watch,
@@ -31,6 +33,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "hosts": {"type": "list", "elements": "str", "required": True},
     "seen": {"type": "str", "required": True},
     "base": {"type": "str", "required": True},
+    # Readings of the monotonic clock: when the soak began, and when the wave was last looked at.
+    "began": {"type": "float"},
+    "last": {"type": "float"},
 }
 
 
@@ -49,14 +54,13 @@ class ActionModule(ControllerAction):
         made = place.read_plan(given["rollout"])
         path, wave = place.journal(made.rollout), given["wave"]
         records = journal.read(path).records
-        now, begin = time.time(), watch.began(records, wave)
+        begin = watch.began(records, wave)
         if begin is None:
             raise RolloutError(f"No host of '{wave}' has changed yet.")
-        polls = [watch.stamp(r.time) for r in records if r.phase == "poll" and r.wave == wave]
-        last = max([begin, *polls])
+        soaked, between = self._times(given, records, begin)
         since = next(r.time for r in records if r.phase == "apply" and r.wave == wave)
         seen, base = (self._answers(made, given["hosts"], hostvars, given[side]) for side in ("seen", "base"))
-        told = watch.exposure(seen, base, now - last, since)
+        told = watch.exposure(seen, base, between, since)
         record = journal.Record("poll", "seen", made.rollout, given["epoch"], wave, exposure=told)
         found = watch.judge(made, (*records, record), wave)
         if found.line:
@@ -65,11 +69,25 @@ class ActionModule(ControllerAction):
         over = gates.lost(made, records, wave, found)
         asked = next((what for what in ("abort", "pause", "promote") if state.asked(records, what)), "")
         return {
-            "done": bool(over or asked or now - begin >= made.options.soak),
+            "done": bool(over or asked or soaking.over(made.options, found.looks, soaked)),
+            "deep": soaking.deep(made.options, found.looks),
+            "clock": time.monotonic(),
             "detail": found.detail,
             "sick": dict(found.sick),
             "e_value": round(found.value, 3),
         }
+
+    def _times(
+        self, given: dict[str, Any], records: Sequence[journal.Record], begin: float
+    ) -> tuple[float, float]:
+        """Seconds since the soak began, and since the last look. By the clock of the journal only where there is no
+        other: that one can be set, and what it says must at least not be negative."""
+        if given["began"] is not None:
+            now, last = time.monotonic(), given["last"]
+            return now - given["began"], now - (given["began"] if last is None else last)
+        now = time.time()
+        polls = [watch.stamp(r.time) for r in records if r.phase == "poll" and r.wave == given["wave"]]
+        return now - begin, max(0.0, now - max([begin, *polls]))
 
     def _answers(
         self, made: plan.Plan, hosts: list[str], hostvars: Any, variable: str

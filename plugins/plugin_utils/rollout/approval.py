@@ -8,6 +8,7 @@ names the rollout and the hash of its plan, so it is good for nothing else. It i
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,10 +73,11 @@ def rules(path: Path) -> Rules:
     faults += [
         f"has '{key}' that is no {kind.__name__}"
         for key, kind in known.items()
-        if key in data and (not isinstance(data[key], kind) or (kind is int and data[key] is True))
+        # A bool is an int for Python: 'approvals: no' would let everybody through.
+        if key in data and (not isinstance(data[key], kind) or (kind is int and isinstance(data[key], bool)))
     ]
-    if not faults and data.get("hours", 1) < 1:
-        faults.append("has 'hours' below 1")
+    if not faults:
+        faults = _number_faults(data)
     if faults:
         raise RolloutError(f"'{path}' {', '.join(faults)}.", "docs/rollout.md has an example.")
     return Rules(
@@ -86,6 +88,27 @@ def rules(path: Path) -> Rules:
         hours=data.get("hours", 72),
         sign_policies=data.get("sign_policies", False),
     )
+
+
+def _number_faults(data: Mapping[str, Any]) -> list[str]:
+    faults = [f"has '{key}' below 1" for key in ("hours", "approvals") if data.get(key, 1) < 1]
+    there = len(set(map(str, data["approvers"])))
+    if data.get("approvals", 1) > there:
+        faults.append(f"has 'approvals' {data['approvals']}, more than the approvers that it names ({there})")
+    return faults
+
+
+def digest(path: Path, wanted: Rules) -> str:
+    """SHA-256 of who may approve: of the file of approvers and of the allowed signers that it names."""
+    found = hashlib.sha256()
+    for one in (path, wanted.signers):
+        try:
+            found.update(hashlib.sha256(one.read_bytes()).digest())
+        except OSError as error:
+            raise RolloutError(
+                f"'{one}' cannot be read: {error.strerror}.", "Set rollout_approvers."
+            ) from error
+    return found.hexdigest()
 
 
 def statement(plan: Plan, by: str, until: datetime) -> bytes:
@@ -103,19 +126,24 @@ def statement(plan: Plan, by: str, until: datetime) -> bytes:
 
 def check(plan: Plan, folder: Path, wanted: Rules, now: datetime) -> Approvals:
     """Judge every approval in ``folder``. Never raises for what lies there: a bad one is refused with the reason."""
-    by: list[str] = []
+    by: dict[bytes, str] = {}  # by key: one person under two names is one
     refused: dict[str, str] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.suffix == ".sig" or path.name.startswith("."):
             continue
         try:
-            by.append(_approver(plan, path, wanted, now))
+            name, key = _approver(plan, path, wanted, now)
+            if by.setdefault(key, name) != name:
+                raise RolloutError(
+                    f"'{name}' signed with the key of '{by[key]}', whose approval counts already."
+                )
         except RolloutError as problem:
             refused[path.name] = str(problem)
-    return Approvals(tuple(dict.fromkeys(by)), refused)
+    return Approvals(tuple(dict.fromkeys(by.values())), refused)
 
 
-def _approver(plan: Plan, path: Path, wanted: Rules, now: datetime) -> str:
+def _approver(plan: Plan, path: Path, wanted: Rules, now: datetime) -> tuple[str, bytes]:
+    """(name, key) of whose approval it is. Raises RolloutError where it does not count."""
     try:
         content = path.read_bytes()
         match = _LINES.fullmatch(content.decode("ascii")) if len(content) <= _LONGEST else None
@@ -136,11 +164,12 @@ def _approver(plan: Plan, path: Path, wanted: Rules, now: datetime) -> str:
     signature = path.with_name(f"{path.name}.sig")
     if trouble := signatures.verify(content, signature, by, wanted.signers, signatures.APPROVAL):
         raise RolloutError(f"It is not by '{by}': {trouble}.")
-    names = signatures.names_of(signatures.key_of(signature), wanted.signers)
+    key = signatures.key_of(signature)
+    names = signatures.names_of(key, wanted.signers)
     for author in authors(plan):
         if author == by or signatures.is_named(author, names):
             raise RolloutError(f"'{by}' is the author '{author}', who cannot approve what is his own.")
-    return by
+    return by, key
 
 
 def authors(plan: Plan) -> tuple[str, ...]:
@@ -171,7 +200,11 @@ def state(plan: Plan, folder: Path, now: datetime, path: str) -> tuple[Approvals
     """(approvals, how many are missing, a sentence about it): what a wave waits for."""
     if not plan.options.approvals:
         return Approvals(), 0, ""
-    found = check(plan, folder, rules(Path(path)), now)
+    wanted, known = rules(Path(path)), plan.options.approvers_digest
+    if known and digest(Path(path), wanted) != known:
+        text = f"'{path}' or its allowed signers are not what they were when '{plan.rollout}' was planned."
+        return Approvals(), plan.options.approvals, text
+    found = check(plan, folder, wanted, now)
     missing = max(0, plan.options.approvals - len(found.by))
     text = f"{len(found.by)} of {plan.options.approvals} approvals"
     text += f" ({', '.join(found.by)})" if found.by else ""

@@ -6,24 +6,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from . import windows
+from . import gate_options, windows
 from .errors import RolloutError
 
 DEFAULT_WAVES: tuple[int | str, ...] = (25, 100)
 SHARE = re.compile(r"(?P<number>\d{1,9})\s*(?P<unit>%|hosts?)?|group\s+(?P<group>\S.*)")
-# What a gate of its own may say, and what it has to say: (all keys, keys that are needed).
-GATES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "command": (frozenset({"command", "within", "retries"}), frozenset()),
-    "url": (frozenset({"url", "status", "within", "retries", "token_file"}), frozenset()),
-    "prometheus": (
-        frozenset({"prometheus", "query", "below", "above", "within", "retries", "token_file"}),
-        frozenset({"query"}),
-    ),
-}
+# Waves that a plan may have besides the numbered ones.
+NAMED_WAVES = ("pilot", "canary", "unchanged")
 
 
 @dataclass(frozen=True)
@@ -51,15 +44,20 @@ class Options:
     expected: float = 0.1
     gates: tuple[dict[str, Any], ...] = ()
     approvals: int = 0
-    approvers: str = ""  # file that says who may approve
+    approvers: str = (
+        ""  # file that says who may approve, and what it and its signers were: see approval.digest
+    )
+    approvers_digest: str = ""
 
     def __hash__(self) -> int:
         return hash(json.dumps(asdict(self), sort_keys=True))
 
 
+MOST_LOOKS = 100_000  # at one wave
 # A lease survives so many looks that did not come through.
 LOOKS_IN_A_LEASE = 3
 LAPSES = ("revert", "hold")
+_LATER = frozenset({"approvers_digest"})
 _AT_LEAST_ZERO = {
     "pilot": "0 or more",
     "max_failed": "0 or more",
@@ -68,6 +66,7 @@ _AT_LEAST_ZERO = {
     "health_timeout": "seconds, 0 or more",
     "health_retries": "0 or more",
     "lease": "seconds, 0 for none",
+    "approvals": "0 or more",
 }
 
 
@@ -86,6 +85,8 @@ def faults(options: Options, groups: Collection[str]) -> Iterator[str]:
         yield "rollout_denials needs rollout_poll: write the seconds between two looks, such as 60."
     if options.lease > 0 and not options.poll:
         yield "rollout_lease needs rollout_poll: each look renews it."
+    if options.poll > 0 and options.soak > MOST_LOOKS * options.poll:
+        yield f"rollout_poll is '{options.poll}'; write more, so that a wave is looked at {MOST_LOOKS} times at most."
     least = LOOKS_IN_A_LEASE * options.poll
     if options.poll and 0 < options.lease < least:
         yield f"rollout_lease is '{options.lease}'; write {least} or more, so that one look may fail."
@@ -93,11 +94,28 @@ def faults(options: Options, groups: Collection[str]) -> Iterator[str]:
         yield f"rollout_lapse is '{options.lapse}'; write one of {', '.join(LAPSES)}."
     if options.approvals and not options.approvers:
         yield "rollout_approvals needs rollout_approvers: write the path of the file that says who may approve."
+    yield from wave_faults("rollout_pause_after", options.pause_after, options)
     for item in options.waves:
         yield from _share_faults(item, groups)
     for gate in options.gates:
-        yield from _gate_faults(gate)
+        yield from gate_options.faults(gate)
     yield from windows.faults(options.windows, options.timezone)
+
+
+def wave_faults(name: str, waves: Iterable[str], options: Options) -> Iterator[str]:
+    """Of names of waves that no plan with these options can have. A wave more than there are shares: of the rest."""
+    most = len(options.waves) + 1
+    possible = (*NAMED_WAVES, *(f"wave {number}" for number in range(1, most + 1)))
+    for wave in waves:
+        if wave not in possible:
+            yield f"{name} has '{wave}'; write {', '.join(NAMED_WAVES)} or wave 1 to wave {most}."
+
+
+def to_data(options: Options) -> dict[str, Any]:
+    """For the plan. What came later stands there only where it says something, so that the hash of a plan that was
+    written before stays what it was."""
+    data = asdict(options)
+    return {key: value for key, value in data.items() if value or key not in _LATER}
 
 
 def from_data(data: Mapping[str, Any]) -> Options:
@@ -124,22 +142,3 @@ def _share_faults(item: object, groups: Collection[str]) -> Iterator[str]:
         fine = number > 0 and (unit != "%" or number <= 100)
     if not fine:
         yield f"rollout_waves has '{item}'; write a percentage (25), a count ('5 hosts') or a group ('group web')."
-
-
-def _gate_faults(gate: object) -> Iterator[str]:
-    kinds = [kind for kind in GATES if isinstance(gate, Mapping) and kind in gate]
-    if not isinstance(gate, Mapping) or len(kinds) != 1:
-        yield f"rollout_gates has '{gate}'; write a mapping with one of {', '.join(GATES)}."
-        return
-    allowed, needed = GATES[kinds[0]]
-    for key in sorted(set(gate) - allowed):
-        yield f"rollout_gates has '{key}' for {kinds[0]}; write one of {', '.join(sorted(allowed))}."
-    for key in sorted(needed - set(gate)):
-        yield f"rollout_gates has no '{key}' for {kinds[0]}."
-    if kinds[0] == "prometheus" and ("below" in gate) == ("above" in gate):
-        yield "rollout_gates needs 'below' or 'above' for prometheus, one of the two."
-    value = gate[kinds[0]]
-    if kinds[0] == "command" and not (isinstance(value, list) and value and all(str(x) for x in value)):
-        yield f"rollout_gates has the command '{value}'; write a list, such as [/usr/local/bin/check, --all]."
-    if kinds[0] != "command" and not str(value).startswith(("http://", "https://")):
-        yield f"rollout_gates has the address '{value}'; write one that begins with http:// or https://."

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -153,7 +153,8 @@ def make(
     Raises RolloutError with every fault at once: no hosts, unknown risk, options that make no sense.
     """
     found, groups = list(hosts), groups or {}
-    _check(found, options, groups)
+    if wrong := faults(found, options, groups):
+        raise RolloutError(" ".join(wrong))
     names = policy.split(JOINED)
     by_name: dict[str, list[PlannedHost]] = {}
     for host in sorted(found, key=lambda one: names.index(one.policy) if one.policy in names else -1):
@@ -172,21 +173,20 @@ def _to_cut(name: str, hosts: list[PlannedHost]) -> cut.Host:
     return cut.Host(name, kinds, all(host.current for host in hosts))
 
 
-def _check(found: list[PlannedHost], wanted: Options, groups: Mapping[str, Collection[str]]) -> None:
-    faults = [
+def faults(found: Sequence[PlannedHost], wanted: Options, groups: Mapping[str, Collection[str]]) -> list[str]:
+    """One sentence for each thing for which ``make`` would refuse to plan."""
+    wrong = [
         f"Host '{host.name}' has bulkhead_risk '{host.risk}'; write one of {', '.join(RISKS)}."
         for host in found
         if host.risk not in RISKS
     ]
     if not found:
-        faults.append("No host to change.")
+        wrong.append("No host to change.")
     pairs = [(host.name, host.policy) for host in found]
     seen: set[tuple[str, str]] = set()
     twice = sorted({name for name, policy in pairs if (name, policy) in seen or seen.add((name, policy))})  # type: ignore[func-returns-value]
-    faults += [f"Host '{name}' is listed twice." for name in twice]
-    faults += options.faults(wanted, groups)
-    if faults:
-        raise RolloutError(" ".join(faults))
+    wrong += [f"Host '{name}' is listed twice." for name in twice]
+    return [*wrong, *options.faults(wanted, groups)]
 
 
 def canonical(data: Mapping[str, Any]) -> bytes:
@@ -195,7 +195,8 @@ def canonical(data: Mapping[str, Any]) -> bytes:
 
 def to_data(plan: Plan) -> dict[str, Any]:
     """Plain JSON data of the plan, without its digest."""
-    return {"format": FORMAT, **json.loads(json.dumps(asdict(plan)))}
+    data = asdict(plan) | {"options": options.to_data(plan.options)}
+    return {"format": FORMAT, **json.loads(json.dumps(data))}
 
 
 def from_data(data: Mapping[str, Any]) -> Plan:

@@ -14,7 +14,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +141,14 @@ class Store:
 
     # --- the controller's lock ---
 
-    def lock(self, policy: str, pid: int, what: str) -> None:
-        """Take the lock for the controller process ``pid``; refused while another one lives.
+    def lock(self, policy: str, pid: int, what: str, rollout: str = "") -> None:
+        """Take the lock for the controller process ``pid``, which runs ``rollout``; refused while another one lives.
 
         A lock whose process is gone is taken over. That of another machine cannot be checked and stands.
         """
         policies = [_checked(name) for name in policy.split(JOINED)]
         mine = {"host": socket.gethostname(), "pid": pid, "started": _started(pid), "what": what}
+        mine |= {"rollout": rollout}
         with self._guard(policies):
             for path in (self.root / f"{name}.lock" for name in policies):
                 with _faults(path):
@@ -162,8 +163,20 @@ class Store:
                 with _faults(self.root):
                     _replace(self.root / f"{name}.lock", json.dumps(mine) + "\n")
 
+    @contextmanager
+    def locked(self, policy: str, pid: int, what: str, rollout: str = "") -> Iterator[None]:
+        """The lock, for what is to follow: it stays where the body ends well, and is given back where it raises.
+        A process on another machine could never tell that this one has ended."""
+        self.lock(policy, pid, what, rollout)
+        try:
+            yield
+        except BaseException:
+            with suppress(RolloutError):
+                self.unlock(policy, pid)
+            raise
+
     def holder(self, policy: str) -> dict[str, Any]:
-        """Who changes ``policy`` at the moment: {"host", "pid", "what"}; empty where nobody does."""
+        """Who changes ``policy`` at the moment: {"host", "pid", "what", "rollout"}; empty where nobody does."""
         for path in (self.root / f"{_checked(name)}.lock" for name in policy.split(JOINED)):
             with _faults(path):
                 found = _json(path) if path.exists() else {}
@@ -174,10 +187,13 @@ class Store:
     def unlock(self, policy: str, pid: int) -> None:
         """Give the lock back; a lock that ``pid`` does not hold stays."""
         policies = [_checked(name) for name in policy.split(JOINED)]
+        # Two containers have the same process ids.
+        mine = (socket.gethostname(), pid)
         with self._guard(policies):
             for path in (self.root / f"{name}.lock" for name in policies):
                 with _faults(path):
-                    if path.exists() and _json(path).get("pid") == pid:
+                    holder = _json(path) if path.exists() else {}
+                    if (holder.get("host"), holder.get("pid")) == mine:
                         path.unlink()
 
     @contextmanager

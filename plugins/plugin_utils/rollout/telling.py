@@ -15,10 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.urls import ConnectionError as NoConnection
 from ansible.module_utils.urls import open_url
 
-from . import progress, state
+from . import deadline, progress, state
 from .journal import Record
 from .plan import Plan
 
@@ -48,28 +47,47 @@ def event(plan: Plan, records: Sequence[Record], now: float) -> dict[str, Any]:
     }
 
 
-def send(addresses: Iterable[str], told: Mapping[str, Any]) -> list[str]:
+def send(addresses: Iterable[object], told: Mapping[str, Any]) -> list[str]:
     """Post ``told`` to each address at once. What went wrong, without what may be secret in an address."""
     body = json.dumps(told).encode()
     wanted = list(addresses)
     if not wanted:
         return []
     with ThreadPoolExecutor(len(wanted)) as pool:
-        return [text for text in pool.map(lambda one: _post(one, body), wanted) if text]
+        return [text for text in pool.map(lambda one: _told(one, body), wanted) if text]
 
 
-def _post(address: str, body: bytes) -> str:
+def _told(address: object, body: bytes) -> str:
+    """What went wrong. Of an error only the type, or what a system or a server says: its text may quote the address."""
+    if not isinstance(address, str) or not address.startswith(("http://", "https://")):
+        return "a webhook was not told: its address does not begin with http:// or https://."
+    try:
+        deadline.within(deadline.Deadline(WITHIN), lambda: _post(address, body))
+    except deadline.Late as late:
+        why = str(late)
+    except urllib.error.HTTPError as error:
+        why = f"{error.reason}"
+    except Exception as error:
+        reason = getattr(error, "reason", error)
+        why = str(reason) if isinstance(reason, OSError) else type(error).__name__
+    else:
+        return ""
+    return f"the webhook on '{_host(address)}' was not told: {' '.join(why.split())[:100]}."
+
+
+def _post(address: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    with open_url(address, body, headers, "POST", timeout=WITHIN, http_agent="bulkhead", use_netrc=False):
+        return
+
+
+def _host(address: str) -> str:
+    """Of an address that is whole; one that is not may have its secret anywhere."""
     try:
         parts = urllib.parse.urlsplit(address)
-        if parts.scheme not in ("http", "https"):
-            return "a webhook was not told: its address does not begin with http:// or https://."
-        headers = {"Content-Type": "application/json"}
-        with open_url(address, body, headers, "POST", timeout=WITHIN, http_agent="bulkhead", use_netrc=False):
-            return ""
-    except (OSError, ValueError, NoConnection) as error:
-        host = urllib.parse.urlsplit(address).hostname if "://" in address else "?"
-        reason = getattr(error, "reason", None) or type(error).__name__
-        return f"the webhook on '{host}' was not told: {' '.join(str(reason).split())[:100]}."
+        return parts.hostname if parts.hostname and parts.port != 0 and "@" not in parts.path else "?"
+    except ValueError:
+        return "?"
 
 
 def metrics(plan: Plan, records: Sequence[Record], now: float) -> str:
@@ -114,6 +132,7 @@ def metrics(plan: Plan, records: Sequence[Record], now: float) -> str:
 def write(folder: Path, plan: Plan, text: str) -> str:
     """Put the metrics where the collector finds them, whole or not at all; what went wrong."""
     path = folder / f"bulkhead_{plan.policy.replace('+', '_')}.prom"
+    name = ""
     try:
         handle, name = tempfile.mkstemp(dir=folder, prefix=".bulkhead-")
         with os.fdopen(handle, "w") as stream:
@@ -121,5 +140,7 @@ def write(folder: Path, plan: Plan, text: str) -> str:
             os.fchmod(stream.fileno(), 0o644)  # the collector is another user
         Path(name).replace(path)
     except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
         return f"the metrics were not written to '{folder}': {error.strerror}."
     return ""

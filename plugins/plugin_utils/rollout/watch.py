@@ -94,7 +94,7 @@ def exposure(
         "asked": len(answers),
         "answered": sum(1 for answer in answers.values() if answer and answer.get("active") is not None),
         "unhealthy": unhealthy(answers),
-        "seconds": round(seconds, 1),
+        "seconds": round(max(0.0, seconds), 1),
         "hosts": hosts,
         "events": events,
         "base_hosts": base_hosts,

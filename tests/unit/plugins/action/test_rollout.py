@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,6 +17,9 @@ from ansible.errors import AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.loader import connection_loader
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import store, telling
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 NAME = "bulkhead.fleet.rollout_"
 
@@ -175,6 +180,31 @@ def test_a_gate_reads_the_hosts_and_the_next_wave_obeys_it(run: Run) -> None:
     assert stands(run, "a")["verdict"] == "abort"
 
 
+def test_an_abort_is_seen_while_a_gate_of_ones_own_runs(run: Run) -> None:
+    """The command asks for it itself, in the journal, as another terminal would; then it hangs."""
+    run.plan(
+        BOTH, gates=[{"command": ["/bin/sh", "-c", f"echo go > {run.work}/asked; sleep 30"], "within": 60}]
+    )
+    applied(run, "b", LOOK)
+    given = {**run.rollouts, "policies": ["nginx"], "what": "abort", "by": "eve", "reason": "no"}
+
+    def ask() -> None:
+        while not (run.work / "asked").exists():
+            time.sleep(0.05)
+        run.play({NAME + "control": given})
+
+    thread = Thread(target=ask)
+    thread.start()
+    names = {"apply": "applied", "probe": "proof"}
+    gate = {NAME + "gate": {**run.rollouts, **ROLLOUT, "epoch": 1, "wave": "pilot", **names}}
+    began = time.monotonic()
+    told = run.play(gate, host="b", b={"applied": SEEN, "proof": answer(survey=SURVEY, proof=PROOF)})
+    thread.join()
+    assert time.monotonic() - began < 15
+    assert (told["verdict"], told["detail"]) == ("abort", "abort by eve: no.")
+    assert run.journal()[-1]["outcome"] == "abort"
+
+
 def test_a_wave_is_lost_once_a_host_of_it_failed(run: Run) -> None:
     run.plan(BOTH)
     assert not stands(run, "b")["lost"]
@@ -217,6 +247,106 @@ def test_a_host_that_shows_it_was_never_changed_is_not_owed(run: Run) -> None:
     entries = {"b": {"nginx": {"from": "old", "to": "", "shown": True}}}
     told = run.play({NAME + "journal": back | {"back": entries}}, b={"back": answer(skipped=True)})
     assert told["outcomes"] == {"b": "not_needed"}
+
+
+def test_a_file_of_approvers_is_the_same_one_everywhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run.work / "approvers.yml").write_text("{allowed_signers: signers, approvers: [alice]}")
+    monkeypatch.chdir(run.work)
+    assert "signers' cannot be read" in run.plan(BOTH, approvers="approvers.yml")["msg"]
+    (run.work / "signers").write_text("")
+    assert "names 1 approvers." in run.plan(BOTH, approvers="approvers.yml", approvals=2)["msg"]
+    run.plan(BOTH, approvers="approvers.yml")
+    made = json.loads((run.work / "rollouts/nginx-e0001/plan.json").read_text())["plan"]["options"]
+    assert (made["approvers"], made["approvals"]) == (str(run.work / "approvers.yml"), 1)
+    assert len(made["approvers_digest"]) == 64
+
+
+def test_all_mistakes_are_told_at_once_and_leave_no_lock(run: Run) -> None:
+    refused = {"failed": True, "msg": "unit 'x' does not exist.", "state": "refused"}
+    facts = BOTH | {
+        "a": {"look": {"policies": {"nginx": refused}}},
+        "b": {"look": LOOK, "bulkhead_policies": "nginx-edge", "bulkhead_risk": "huge"},
+    }
+    told = run.plan(facts, soak=-1, confirm_within=0, probe_method="fast", approvers=f"{run.work}/none")
+    for fault in (
+        "Nothing was changed. ",
+        "a: unit 'x' does not exist.",
+        "Host 'b' has bulkhead_policies 'nginx-edge'; write a list of names, such as [nginx].",
+        "Host 'b' has bulkhead_risk 'huge'; write one of critical, high, medium, low.",
+        "rollout_soak is '-1'; write seconds, 0 or more.",
+        "rollout_confirm_within is '0'; write 5 to 86400 seconds.",
+        "rollout_probe_method is 'fast'; write one of auto, reload, clone, none.",
+        "/none' cannot be read: No such file or directory.",
+    ):
+        assert fault in told["msg"]
+    assert not (run.work / "rollouts").exists()
+
+
+def test_a_plan_that_cannot_be_written_gives_the_lock_back(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_store: store.Store, _plan: Any) -> None:
+        raise RolloutError("the disk is full.")
+
+    monkeypatch.setattr(store.Store, "write_plan", full)
+    assert "the disk is full." in run.plan(BOTH)["msg"]
+    assert not (run.work / "rollouts/nginx.lock").exists()
+
+
+def test_an_abort_tells_which_rollout_runs(run: Run) -> None:
+    run.plan(BOTH)
+    run.plan(BOTH)
+    control = {**run.rollouts, "policies": ["nginx"], "what": "abort", "by": "eve", "reason": "no"}
+    told = run.play({NAME + "control": control | ROLLOUT})
+    assert told["lines"] == [
+        "nginx-e0001: abort by eve: no.",
+        "It is not what runs now: that is a rollout to 2 hosts, 'nginx-e0002'."
+        " Its hosts go back by the rollback once that has ended.",
+    ]
+    assert not told["running"]
+    assert run.play({NAME + "control": control})["running"]
+
+
+@pytest.mark.parametrize("what", ["abort", "pause", "promote"])
+def test_who_asks_for_something_gives_a_reason(run: Run, what: str) -> None:
+    run.plan(BOTH)
+    control = {**run.rollouts, "policies": ["nginx"], "what": what, "reason": "  "}
+    assert f"No reason is given to {what}." in run.play({NAME + "control": control})["msg"]
+    assert len(run.journal()) == 1
+
+
+def test_metrics_are_written_whatever_becomes_of_a_webhook(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_given: Any) -> list[str]:
+        raise RuntimeError("http://x/S3CRET")
+
+    monkeypatch.setattr(telling, "send", broken)
+    run.plan(BOTH)
+    given = {**run.rollouts, **ROLLOUT, "webhooks": ["http://x/S3CRET"], "metrics": str(run.work)}
+    told = run.play({NAME + "tell": given})
+    assert told["warnings"] == ["nobody was told: RuntimeError."]
+    assert (run.work / "bulkhead_nginx.prom").exists()
+
+
+def polled(run: Run, **more: Any) -> dict[str, Any]:
+    given = {**run.rollouts, **ROLLOUT, "epoch": 1, "wave": "pilot", "hosts": ["b"], **more}
+    return run.play({NAME + "watch": given | {"seen": "seen", "base": "base"}}, host="b", b={"seen": SEEN})
+
+
+def test_a_soak_ends_however_the_clock_is_set(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without a reading of the clock that nobody can set."""
+    run.plan(BOTH, soak=120, poll=60)
+    applied(run, "b", LOOK)
+    began = time.monotonic() - 50
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    looks = [polled(run), polled(run, began=began, last=began + 20)]
+    assert [look["done"] for look in looks] == [False, True]
+    found = [line["exposure"]["seconds"] for line in run.journal() if line["phase"] == "poll"]
+    assert found == [0, pytest.approx(30, abs=1)]
+    assert looks[1]["clock"] == pytest.approx(time.monotonic(), abs=5)
+
+
+def test_a_soak_ends_when_its_time_is_over(run: Run) -> None:
+    run.plan(BOTH, soak=120, poll=1)
+    applied(run, "b", LOOK)
+    assert [polled(run, began=time.monotonic() - age)["done"] for age in (60, 121)] == [False, True]
 
 
 def test_a_slice_of_a_job_is_refused(run: Run) -> None:

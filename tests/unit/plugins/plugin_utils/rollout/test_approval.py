@@ -87,6 +87,35 @@ def test_good_ones_count_once_and_bad_ones_say_why(people: Path, tmp_path: Path)
     assert found.refused["note"] == "It is no approval."
 
 
+def test_one_key_under_two_names_counts_once(people: Path, tmp_path: Path) -> None:
+    folder, signers = tmp_path / "approvals", tmp_path / "allowed_signers"
+    signers.write_text(f"alice,bob {(people / 'alice.pub').read_text()}")
+    approve(folder, people, "alice")
+    approve(folder, people, "bob", key="alice")
+    found = approval.check(PLAN, folder, replace(rules(people), signers=signers), NOW)
+    assert found.by == ("alice",)
+    assert found.refused == {"bob": "'bob' signed with the key of 'alice', whose approval counts already."}
+
+
+@pytest.mark.parametrize("changed", ["approvers.yml", "allowed_signers"])
+def test_who_may_approve_is_what_it_was_when_the_rollout_was_planned(
+    people: Path, tmp_path: Path, changed: str
+) -> None:
+    path, folder = tmp_path / "approvers.yml", tmp_path / "approvals"
+    path.write_text("allowed_signers: allowed_signers\napprovers: [alice, bob]\n")
+    (tmp_path / "allowed_signers").write_text((people / "allowed_signers").read_text())
+    known = approval.digest(path, approval.rules(path))
+    made = replace(PLAN, options=replace(PLAN.options, approvers_digest=known))
+    for name in ("alice", "bob"):
+        approve(folder, people, name, plan=made)
+    assert approval.state(made, folder, NOW, str(path))[1] == 0
+    with (tmp_path / changed).open("a") as stream:
+        stream.write("# mallory\n")
+    _found, missing, text = approval.state(made, folder, NOW, str(path))
+    assert missing == 2
+    assert text.endswith("are not what they were when 'nginx-e0003' was planned.")
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -145,6 +174,13 @@ def test_a_policy_is_signed_by_an_author_or_not_at_all(people: Path, tmp_path: P
         ("{allowed_signers: x, approvers: a}", "has 'approvers' that is no list."),
         ("{allowed_signers: x, approvers: [a], approvals: yes}", "has 'approvals' that is no int."),
         ("{allowed_signers: x, approvers: [a], colour: red}", "has 'colour', which is not known."),
+        ("{allowed_signers: x, approvers: [a], approvals: 0}", "has 'approvals' below 1."),
+        ("{allowed_signers: x, approvers: [a], approvals: -1}", "has 'approvals' below 1."),
+        ("{allowed_signers: x, approvers: [a], approvals: false}", "has 'approvals' that is no int."),
+        (
+            "{allowed_signers: x, approvers: [a, a], approvals: 2}",
+            "has 'approvals' 2, more than the approvers that it names (1).",
+        ),
         ("{allowed_signers: x, approvers: [a], hours: 0}", "has 'hours' below 1."),
     ],
 )

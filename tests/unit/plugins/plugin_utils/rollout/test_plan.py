@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import options
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import (
     Options,
@@ -216,6 +217,27 @@ def test_faults_of_the_other_options() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (
+            {"pause_after": ("canry",)},
+            "rollout_pause_after has 'canry'; write pilot, canary, unchanged or wave 1 to wave 3.",
+        ),
+        ({"pause_after": ("wave 4",)}, "rollout_pause_after has 'wave 4'; write pilot, canary,"),
+        (
+            {"poll": 1, "soak": 100001},
+            "rollout_poll is '1'; write more, so that a wave is looked at 100000 times",
+        ),
+        ({"approvals": -1}, "rollout_approvals is '-1'; write 0 or more."),
+    ],
+)
+def test_faults_of_waves_and_looks(given: dict[str, Any], fault: str) -> None:
+    with pytest.raises(RolloutError, match=re.escape(fault)):
+        plan(FLEET, **given)
+    assert plan(FLEET, pause_after=("canary", "wave 3", "unchanged")).options.pause_after
+
+
+@pytest.mark.parametrize(
     ("options", "fault"),
     [
         ({"lease": 300}, "rollout_lease needs rollout_poll: each look renews it."),
@@ -287,3 +309,10 @@ def test_unknown_options_of_a_plan_are_refused() -> None:
     data["options"]["colour"] = "red"
     with pytest.raises(RolloutError, match="options that this version does not know: colour"):
         from_data(data)
+
+
+def test_what_came_later_changes_no_hash_where_it_says_nothing() -> None:
+    """Else a rollout that an earlier version planned could not be resumed."""
+    assert "approvers_digest" not in options.to_data(Options())
+    given = Options(approvers_digest="d")
+    assert options.from_data(options.to_data(given)) == given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -94,3 +95,45 @@ def test_metrics_in_the_exposition_format(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     trouble = telling.write(tmp_path / "x", PLAN, "")
     assert trouble == f"the metrics were not written to '{tmp_path / 'x'}': No such file or directory."
+
+
+def test_a_folder_without_room_keeps_nothing_of_the_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_handle: int, _mode: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(telling.os, "fchmod", full)
+    trouble = telling.write(tmp_path, PLAN, "x")
+    assert trouble == f"the metrics were not written to '{tmp_path}': No space left on device."
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://127.0.0.1:9/hooks/S3CRET x", "the webhook on '127.0.0.1' was not told: InvalidURL."),
+        ("http://u:S3CRET/x@127.0.0.1/", "the webhook on '?' was not told: InvalidURL."),
+        ("http://[S3CRET/", "the webhook on '?' was not told: ValueError."),
+        ("http://127.0.0.1:S3CRET/", "the webhook on '?' was not told: InvalidURL."),
+        ({"url": "http://127.0.0.1/S3CRET"}, "a webhook was not told: its address does not begin with"),
+    ],
+)
+def test_no_error_quotes_an_address(address: object, said: str) -> None:
+    [trouble] = telling.send([address], {})
+    assert trouble.startswith(said)
+    assert "S3CRET" not in trouble
+
+
+def test_a_webhook_that_answers_byte_by_byte_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "WITHIN", 0.4)
+
+    def slow(*_given: Any, **_more: Any) -> None:
+        time.sleep(3)
+
+    monkeypatch.setattr(telling, "open_url", slow)
+    began = time.monotonic()
+    assert telling.send(["http://127.0.0.1/x"], {}) == [
+        "the webhook on '127.0.0.1' was not told: no answer within 0.4 s."
+    ]
+    assert time.monotonic() - began < 2
