@@ -58,7 +58,9 @@ class World:
     def soaking(self, *arguments: str, seconds: int = 600) -> Iterator[subprocess.Popen[bytes]]:
         """A rollout whose pilot has changed and soaks, beside what the fault does."""
         with self.fleet.playing("rollout", "-e", f"rollout_soak={seconds}", *arguments) as process:
-            if not self.fleet.wait_for(process, lambda lines: lines[-1:] and lines[-1]["outcome"] == "changed"):
+            if not self.fleet.wait_for(
+                process, lambda lines: lines[-1:] and lines[-1]["outcome"] == "changed"
+            ):
                 raise Shortfall("the pilot did not change")
             yield process
 
