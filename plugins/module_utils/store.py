@@ -89,6 +89,15 @@ class Store:
                 os.mkdir(path, 0o700)
                 files.sync_directory(os.path.dirname(path))
 
+    def recorded(self):
+        """Whether any record or receipt is there, whole or torn."""
+        names = [name + ".json" for name in RECORDS] + ["receipts.jsonl"]
+        return any(os.path.lexists(self.at(name)) for name in names)
+
+    def untouched(self):
+        """Whether no change of this policy ever began here, as far as anything that is left can tell."""
+        return not (self.recorded() or os.path.lexists(self.at("active")) or self.generations())
+
     @contextmanager
     def lock(self, wait=60.0):
         """Hold the policy's lock. HostError after ``wait`` seconds: somebody else is changing this policy."""

@@ -9,7 +9,6 @@ lock says so), when its deadline passes, or when the host reboots.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import namedtuple
 
@@ -63,12 +62,12 @@ def apply(wish):
     with footprint.alone():  # the last other policy may just be going
         place.create()
     with place.lock():
-        # Without a receipt no change of this policy ever began here: one that comes to nothing leaves nothing.
-        fresh = not os.path.exists(place.at("receipts.jsonl"))
+        fresh = place.untouched()
         try:
             return _apply_locked(place, wish, facts)
-        except (HostError, OSError) as problem:
-            if fresh and getattr(problem, "state", "unchanged") in ("unchanged", "refused"):
+        except (HostError, OSError):
+            # A first change that comes to nothing leaves nothing. What was switched is the guard's to take back.
+            if fresh and place.state().phase == machine.IDLE and not place.active() and not place.recorded():
                 from . import removal
 
                 removal.forget(place)
@@ -241,14 +240,14 @@ def _change(place, bundle, planned, wish, facts, step):
     place.sign()
     change = Apply(place, wish, planned, facts)
     change.carry_out(step)
-    state = machine.NOTHING
     try:
-        change.carry_out(machine.step(state._replace(phase=step.phase), "staged"))
+        # Until the record says that it waits, and a receipt too, nobody knows the nonce: whatever fails, it goes back.
+        for phase, event in ((step.phase, "staged"), (machine.ARMED, "healthy")):
+            change.carry_out(machine.step(machine.NOTHING._replace(phase=phase), event))
     except (HostError, OSError) as problem:
         if place.state().phase == machine.IDLE:
             raise
         raise undo(change, problem) from None
-    change.carry_out(machine.step(state._replace(phase=machine.ARMED), "healthy"))
     return _answer(place, bundle, planned, "pending", nonce=change.fields["nonce"], origin=old, diff=diff)
 
 
@@ -323,7 +322,9 @@ def _smoke_test(bundle, planned):
 def undo(change, problem):
     """Go back at once; the HostError that tells why and how it ended."""
     change.carry_out(machine.step(machine.NOTHING._replace(phase=machine.ARMED), "failed"))
-    place, text = change.place, getattr(problem, "strerror", None) or str(problem)
+    place, text = change.place, str(problem)
+    if isinstance(problem, OSError):
+        text = "%s: %s." % (problem.filename or "the host could not do it", problem.strerror or problem)
     if not change.went_back:
         return HostError(
             "%s The way back failed too: see %s." % (text, place.at("receipts.jsonl")),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from host_fixtures import data, state_below
 from ansible_collections.bulkhead.fleet.plugins.module_utils import (
     bundles,
     footprint,
+    machine,
     removal,
     store,
     transaction,
@@ -74,3 +76,56 @@ def test_who_waits_in_vain_for_the_lock_forgets_nothing(
     with waited(place), pytest.raises(HostError, match=r"another run holds the lock of policy web\."):
         transaction.apply(wish())
     assert Path(place.path).is_dir()
+
+
+@pytest.mark.parametrize("left", ["active", "confirmed.json", "reverting.json", "generations/" + "a" * 64])
+def test_a_refused_run_forgets_nothing_where_only_the_receipts_are_lost(
+    place: store.Store, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    Path(place.at(left)).write_text("x")
+    monkeypatch.setattr(removal, "forget", lambda _place: pytest.fail("the sandbox is installed"))
+    monkeypatch.setattr(transaction, "_apply_locked", fail("refused"))
+    with pytest.raises(HostError, match=r"no\."):
+        transaction.apply(wish())
+
+
+@pytest.fixture
+def planned(place: store.Store, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Nothing of the host is touched: guard, parsers, files and health checks are not there."""
+    found = SimpleNamespace(write=[], remove=[], restart=[], reasons=[], facts={}, units=[])
+    for name in ("install", "arm", "validate", "switch", "test", "dismiss"):
+        monkeypatch.setattr(transaction.Apply, name, lambda _change: None)
+    return found
+
+
+def changed(place: store.Store, planned: SimpleNamespace) -> dict[str, Any]:
+    step = machine.step(machine.NOTHING, "apply")
+    with place.lock():
+        answer: dict[str, Any] = transaction._change(place, wish().bundle, planned, wish(), {}, step)
+        return answer
+
+
+@pytest.mark.parametrize("lost", ["record pending", "receipt PENDING"])
+@pytest.mark.parametrize("error", [HostError("no room."), OSError(28, "no room")])
+def test_what_fails_after_the_switch_goes_back_and_is_told_so(
+    place: store.Store, planned: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, lost: str, error: Exception
+) -> None:
+    verb, _space, name = lost.partition(" ")
+    real = getattr(transaction.Apply, verb)
+
+    def failing(change: transaction.Apply, argument: str) -> None:
+        if argument == name:
+            raise error
+        real(change, argument)
+
+    def back(change: transaction.Apply) -> None:
+        Path(place.at("pending.json")).rename(place.at("reverted.json"))
+        place.set_active("")
+        change.went_back = True
+
+    monkeypatch.setattr(transaction.Apply, verb, failing)
+    monkeypatch.setattr(transaction.Apply, "revert", back)
+    with pytest.raises(HostError, match="The host is back on what it had before") as told:
+        changed(place, planned)
+    assert told.value.state == "reverted"
+    assert place.active() == "" and place.record("reverted")["nonce"]
