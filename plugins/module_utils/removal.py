@@ -206,9 +206,7 @@ def _withdraw(place, planned):
 def _tidy():
     """Directories that we made go with their last file; with the last policy everything else of ours goes too."""
     if store.policies():
-        others = [
-            item.path for bundle in transaction.installed_bundles().values() for item in bundle.artifacts
-        ]
+        others = [item.path for _name, bundle in transaction.installed_bundles() for item in bundle.artifacts]
         footprint.withdraw(others + guard_files.paths())
         return
     if guard_files.uninstall():

@@ -49,7 +49,7 @@ def apply(wish):
     if fingerprint != bundle.fingerprint:
         return {"changed": False, "state": "stale_features", "features": facts, "fingerprint": fingerprint}
     place = store.Store(bundle.policy)
-    plan.check_owner(bundle.policy, bundle.unit, facts["unit"].get("names", ()), installed_bundles())
+    _check_owner(bundle, facts)
     if place.active() != bundle.digest:
         files.check_writable([place.at("lock")] + [item.path for item in bundle.artifacts])
     if wish.check:
@@ -191,17 +191,23 @@ def _restore_generation(place, bundle, facts):
     return {"changed": True, "reasons": [fault + ": written again"]}
 
 
+def _check_owner(bundle, facts):
+    plan.check_owner(bundle.policy, bundle.unit, facts["unit"].get("names", ()), installed_bundles())
+
+
 def installed_bundles():
-    """{policy: Bundle} of all policies with an active generation."""
-    found = {}
+    """[(policy, Bundle)] of what each policy has installed, is about to install, or may go back to."""
+    found = []
     for name in store.policies():
         place = store.Store(name)
-        try:
-            bundle = place.load(place.active())
-        except HostError:  # damaged: its own next run tells, others go on
-            continue
-        if bundle:
-            found[name] = bundle
+        change = place.open_change()
+        for digest in sorted(filter(None, {place.active(), change.get("to"), change.get("from")})):
+            try:
+                bundle = place.load(digest)
+            except HostError:  # damaged: its own next run tells, others go on
+                continue
+            if bundle:
+                found.append((name, bundle))
     return found
 
 
@@ -268,6 +274,14 @@ class Apply(Forward):
 
     def prepare(self):
         self.place.lay_back(self.fields, self.old, self.bundle, self.planned)
+
+    def record(self, name):
+        if name != machine.ARMED:
+            return super().record(name)
+        # Another policy may have taken the unit while this one was staged: with its record this one has it.
+        with footprint.alone():
+            _check_owner(self.bundle, self.facts)
+            return super().record(name)
 
     def activate(self):
         # From here on the guard counts the new generation as installed and takes all of it back.

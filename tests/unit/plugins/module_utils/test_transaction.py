@@ -101,7 +101,9 @@ def planned(place: store.Store, monkeypatch: pytest.MonkeyPatch) -> SimpleNamesp
 def changed(place: store.Store, planned: SimpleNamespace) -> dict[str, Any]:
     step = machine.step(machine.NOTHING, "apply")
     with place.lock():
-        answer: dict[str, Any] = transaction._change(place, wish().bundle, planned, wish(), {}, step)
+        answer: dict[str, Any] = transaction._change(
+            place, wish().bundle, planned, wish(), {"unit": {}}, step
+        )
         return answer
 
 
@@ -129,3 +131,40 @@ def test_what_fails_after_the_switch_goes_back_and_is_told_so(
         changed(place, planned)
     assert told.value.state == "reverted"
     assert place.active() == "" and place.record("reverted")["nonce"]
+
+
+@pytest.mark.parametrize("has", ["active", "to", "from"])
+def test_of_two_policies_for_one_unit_at_the_same_time_one_is_refused(
+    place: store.Store, planned: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, has: str
+) -> None:
+    """The other one was not there at the first look: it came while this one was staged."""
+    facts = {"unit": {"names": []}}
+    theirs = bundles.build(data(policy="other"))
+    other = store.Store("other")
+
+    def comes(_change: transaction.Apply) -> None:
+        other.create()
+        other.stage(theirs)
+        if has == "active":
+            other.set_active(theirs.digest)
+        else:
+            ways = {"from": "", "to": "", has: theirs.digest}
+            other.write_pending({**ways, "nonce": "n", "phase": "armed", "boot_id": "", "deadline": 0})
+
+    monkeypatch.setattr(transaction.Apply, "validate", comes)
+    monkeypatch.setattr(transaction.Apply, "switch", lambda _change: pytest.fail("it was switched"))
+    step = machine.step(machine.NOTHING, "apply")
+    with place.lock(), pytest.raises(HostError, match="is confined by policy other already") as told:
+        transaction._change(place, wish().bundle, planned, wish(), facts, step)
+    assert told.value.state == "refused"
+    assert place.state().phase == machine.IDLE and place.active() == ""
+
+
+def test_what_a_policy_may_go_back_to_counts_as_installed(place: store.Store) -> None:
+    old, new = bundles.build(data()), bundles.build(data(mode="audit"))
+    for bundle in (old, new):
+        place.stage(bundle)
+    place.set_active(new.digest)
+    assert [found.mode for _name, found in transaction.installed_bundles()] == ["audit"]
+    place.write_pending({"from": old.digest, "to": new.digest, "nonce": "n", "phase": "pending"})
+    assert {found.mode for _name, found in transaction.installed_bundles()} == {"enforce", "audit"}
