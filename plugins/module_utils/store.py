@@ -7,7 +7,8 @@
         active                    digest of the generation whose files are installed
         pending.json              see records.py; there while a change is not confirmed
         reverting.json            the same, renamed: from then on nobody can confirm it
-        back                      the way back of this change, in lines for the guard; see ``lay_back``
+        back                      the way back of this change, in lines for the guard; see way_back.py
+        active.new, restarted     for that way: what ``active`` will be, and whether applications have restarted
         confirmed.json            the pending.json of the last confirmed change: a rename is the confirmation
         reverted.json             the same of the last change that went back; also revert_failed.json, abandoned.json
         receipts.jsonl            see receipts.py
@@ -25,13 +26,16 @@ import shutil
 import time
 from contextlib import contextmanager
 
-from . import bundles, files, machine, receipts, records
+from . import bundles, files, machine, receipts, records, way_back
 from .errors import HostError
 
 BASE = "/var/lib/bulkhead"
 KEEP = 3
 NOTES = ("features.json", "seen.json")  # what drift.py remembers beside a generation
 RECORDS = ("pending", "reverting") + receipts.FINAL
+# What the record of an open change has, and of which kind: where that is not so it counts as torn.
+CHANGE = dict.fromkeys(("boot_id", "from", "lapse", "nonce", "phase", "to"), str)
+CHANGE.update(deadline=int, epoch=int)
 
 
 def boot_id():
@@ -63,10 +67,9 @@ def unsealed(content):
     return rest.decode() if first == b"sum %s" % files.sha256(rest).encode() else None
 
 
-def manifest_line(number, item):
-    """sha256 mode owner group number path"""
-    names = (files.sha256(item.content), item.mode, item.owner, item.group, number, item.path)
-    return "%s %04o %s %s %d %s" % names
+def number(value):
+    """A whole number out of what a record, a receipt or the way back says; 0 for anything else."""
+    return int(value) if str(value).isascii() and str(value).isdigit() else 0
 
 
 class Store:
@@ -142,11 +145,10 @@ class Store:
             files.remove(self.at("active"))
 
     def epoch(self):
-        """The highest epoch that changed something here. A torn record has lost its own: then the receipts tell."""
-        found = [records.read(self.at(name + ".json")) for name in RECORDS]
-        if None in found:
-            found += receipts.load(self.at("receipts.jsonl"))[0]
-        return max(int(fields.get("epoch") or 0) for fields in found if fields is not None)
+        """The highest epoch that changed something here. A record that is torn or lost left it in the receipts."""
+        found = [self.record(name) for name in RECORDS] + [self.way_back() if self.open_change() else {}]
+        found += receipts.load(self.at("receipts.jsonl"))[0]
+        return max(number(fields.get("epoch")) for fields in found)
 
     def record(self, name):
         """One of ``RECORDS`` as a dict; {} where there is none or it is torn."""
@@ -157,28 +159,36 @@ class Store:
 
     def note_epoch(self, fields):
         """Whoever takes a change back leaves his epoch in it, so that nobody older can act after him."""
-        for name in ("pending", "reverting"):
-            if self.record(name):
-                records.write(self.at(name + ".json"), fields)
+        noted = [name for name in ("pending", "reverting") if self.record(name)]
+        for name in noted:
+            records.write(self.at(name + ".json"), fields)
+        if not noted:  # torn: it has no place for an epoch
+            self.receipt("RETURNING", **receipts.named(fields))
 
     def open_change(self):
         """The fields of the change that is under way; what a torn record has lost stands in the way back."""
         for name in ("reverting", "pending"):
             if os.path.exists(self.at(name + ".json")):
-                return {**self.way_back(), **self.record(name)}
+                return self._change(name)[1]
         return {}
+
+    def _change(self, name):
+        """(phase, fields) of what ``pending`` or ``reverting`` says; the same is torn here and for the guard."""
+        fields = self.record(name)
+        whole = all(isinstance(fields.get(key), kind) for key, kind in CHANGE.items())
+        if whole and fields["phase"] in machine.OPEN and fields["phase"] != machine.TORN:
+            return fields["phase"], fields
+        return machine.TORN, {"phase": machine.TORN, **self.way_back()}
 
     def state(self, nonce=None, **known):
         """What the records say now, as ``machine.State``. ``nonce``: the asker's; None for whoever is there."""
-        pending = records.read(self.at("pending.json"))
         last = self._last(nonce)
         if os.path.exists(self.at("reverting.json")):
             phase, pending = machine.REVERTING, self.open_change()
-        elif pending == {}:
+        elif records.read(self.at("pending.json")) == {}:
             return machine.NOTHING._replace(last=last, **known)
         else:
-            phase = pending["phase"] if pending else machine.TORN
-            pending = pending or self.way_back()
+            phase, pending = self._change("pending")
         origin = pending.get("from", "")
         return machine.State(
             phase=phase,
@@ -204,26 +214,25 @@ class Store:
         files.sync_directory(self.path)
 
     def lay_back(self, fields, old, new, planned):
-        """Write down how the guard gets from ``new`` to ``old`` (Bundles or None), before anything is changed."""
-        kept = {item.path for item in old.artifacts} if old else set()
-        gone = [item for item in (new.artifacts if new else ()) if item.path not in kept]
-        units = old.units if old else ()
-        words = [(key, fields[key]) for key in ("nonce", "from", "to")]
-        words += [("put", manifest_line(*pair)) for pair in enumerate(old.artifacts if old else ())]
-        words += [("dropin", item.path) for item in gone if item.kind == "systemd_dropin"]
-        words += [("remove", item.path) for item in gone]
-        words += [("profile", os.path.basename(item.path)) for item in gone if item.kind == "apparmor"]
-        words += [("stop", os.path.basename(item.path)) for item in gone if item.kind == "systemd_unit"]
-        words += [("reload" if name.endswith(".service") else "start", name) for name in units]
-        words += [("restart", name) for name in planned.restart] + [("application", (new or old).unit)]
-        text = "".join("%s %s\n" % word for word in words)
-        files.write(self.at("back"), sealed(text).encode())
+        """Write down how the guard gets from ``new`` to ``old`` (Bundles or None), before anything is changed.
+
+        ``active.new`` is there as well, so that at the end it has only to rename: the disk may be full by then.
+        """
+        files.remove(self.at("restarted"))
+        files.write(self.at("active.new"), fields["from"].encode() + b"\n")
+        files.write(self.at("back"), sealed(way_back.text(fields, old, new, planned)).encode())
+
+    def pass_back(self, fields):
+        """The way back of the change that is adopted is that of ``fields`` now; False where it is torn."""
+        before = unsealed(files.read(self.at("back")))
+        if before:
+            files.write(self.at("back"), sealed(way_back.passed_on(before, fields)).encode())
+        return bool(before)
 
     def way_back(self):
-        """nonce, from and to of the way back; {} where it is torn."""
-        lines = (unsealed(files.read(self.at("back"))) or "").splitlines()
-        found = dict(line.split(" ", 1) for line in lines)
-        return {key: found[key] for key in ("nonce", "from", "to") if key in found}
+        """nonce, epoch, from and to of the way back; {} where it is torn."""
+        found = way_back.names(unsealed(files.read(self.at("back"))) or "")
+        return {**found, "epoch": number(found.get("epoch"))} if found else {}
 
     def receipt(self, event, **fields):
         receipts.append(self.at("receipts.jsonl"), event, boot_id=boot_id(), **fields)
@@ -262,15 +271,15 @@ class Store:
             os.mkdir(staged, 0o700)
             os.mkdir(os.path.join(staged, "files"), 0o700)
             lines = []
-            for number, item in enumerate(bundle.artifacts):
-                files.write(os.path.join(staged, "files", str(number)), item.content)
-                lines.append(manifest_line(number, item) + "\n")
+            for place, item in enumerate(bundle.artifacts):
+                files.write(os.path.join(staged, "files", str(place)), item.content)
+                lines.append(way_back.manifest_line(place, item) + "\n")
             texts = {
                 "bundle.json": json.dumps(bundle.data, sort_keys=True),
                 "manifest": "".join(lines),
             }
             sums = "".join("%s  %s\n" % (files.sha256(text.encode()), name) for name, text in texts.items())
-            sums += "".join("%s  files/%d\n" % (line[:64], number) for number, line in enumerate(lines))
+            sums += "".join("%s  files/%d\n" % (line[:64], place) for place, line in enumerate(lines))
             texts["sums"] = sealed(sums)
             for name, text in texts.items():
                 files.write(os.path.join(staged, name), text.encode())

@@ -175,7 +175,11 @@ def _adopt(place, wish, step):
     change = Change(place, begun(before["from"], bundle.digest, wish), wish.confirm_within)
     planned = _plan(place, bundle, wish)
     place.sign()
-    place.lay_back(change.fields, place.load(before["from"]), bundle, planned)
+    if not place.pass_back(change.fields):
+        # Nobody knows any more what that run restarted: the application, in doubt.
+        place.lay_back(
+            change.fields, place.load(before["from"]), bundle, planned._replace(restart=[bundle.unit])
+        )
     change.carry_out(step)
     return _answer(place, bundle, planned, "pending", nonce=change.fields["nonce"], origin=before["from"])
 

@@ -23,7 +23,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Store:
 
 def pend(place: store.Store, **changes: Any) -> None:
     fields = {"from": "", "to": "b" * 64, "nonce": NONCE, "rollout": "", "epoch": 0, "phase": "pending"}
-    times = {"boot_id": store.boot_id(), "deadline": store.uptime() + 60}
+    times = {"boot_id": store.boot_id(), "deadline": store.uptime() + 60, "lapse": "revert"}
     place.write_pending({**fields, **times, **changes})
 
 

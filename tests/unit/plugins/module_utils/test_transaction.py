@@ -35,6 +35,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Store:
     return state_below(monkeypatch, tmp_path)
 
 
+def record(**changes: Any) -> dict[str, Any]:
+    fields = {"from": "", "to": "", "nonce": "n", "phase": "armed", "lapse": "revert", "boot_id": "", "deadline": 0}
+    return {**fields, "epoch": 0, "rollout": "", **changes}
+
+
 def fail(state: str) -> Any:
     def failing(*_given: object) -> None:
         raise HostError("no.", state=state)
@@ -149,7 +154,7 @@ def test_of_two_policies_for_one_unit_at_the_same_time_one_is_refused(
             other.set_active(theirs.digest)
         else:
             ways = {"from": "", "to": "", has: theirs.digest}
-            other.write_pending({**ways, "nonce": "n", "phase": "armed", "boot_id": "", "deadline": 0})
+            other.write_pending(record(**ways))
 
     monkeypatch.setattr(transaction.Apply, "validate", comes)
     monkeypatch.setattr(transaction.Apply, "switch", lambda _change: pytest.fail("it was switched"))
@@ -166,5 +171,5 @@ def test_what_a_policy_may_go_back_to_counts_as_installed(place: store.Store) ->
         place.stage(bundle)
     place.set_active(new.digest)
     assert [found.mode for _name, found in transaction.installed_bundles()] == ["audit"]
-    place.write_pending({"from": old.digest, "to": new.digest, "nonce": "n", "phase": "pending"})
+    place.write_pending(record(**{"from": old.digest, "to": new.digest}))
     assert {found.mode for _name, found in transaction.installed_bundles()} == {"enforce", "audit"}
