@@ -36,7 +36,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Store:
 
 
 def record(**changes: Any) -> dict[str, Any]:
-    fields = {"from": "", "to": "", "nonce": "n", "phase": "armed", "lapse": "revert", "boot_id": "", "deadline": 0}
+    fields = {
+        "from": "",
+        "to": "",
+        "nonce": "n",
+        "phase": "armed",
+        "lapse": "revert",
+        "boot_id": "",
+        "deadline": 0,
+    }
     return {**fields, "epoch": 0, "rollout": "", **changes}
 
 
