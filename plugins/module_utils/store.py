@@ -31,6 +31,7 @@ from .errors import HostError
 
 BASE = "/var/lib/bulkhead"
 KEEP = 3
+UNREADABLE = "unreadable"  # names no generation
 NOTES = ("features.json", "seen.json")  # what drift.py remembers beside a generation
 RECORDS = ("pending", "reverting") + receipts.FINAL
 # What the record of an open change has, and of which kind: where that is not so it counts as torn.
@@ -67,9 +68,21 @@ def unsealed(content):
     return rest.decode() if first == b"sum %s" % files.sha256(rest).encode() else None
 
 
+def _built(content):
+    """The ``Bundle`` of a bundle.json (bytes), None where it is not of the shape that this version writes."""
+    try:
+        return bundles.build(json.loads(content.decode()))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
 def number(value):
     """A whole number out of what a record, a receipt or the way back says; 0 for anything else."""
     return int(value) if str(value).isascii() and str(value).isdigit() else 0
+
+
+class Gone(HostError):
+    """The policy has no state here any more: it was removed while we waited for its lock."""
 
 
 class Store:
@@ -85,6 +98,16 @@ class Store:
 
     def exists(self):
         return os.path.isdir(self.path)
+
+    def vanish(self):
+        """Take the whole state away. Who waits for its lock finds either all of it or nothing."""
+        gone = os.path.join(BASE, ".%s.gone" % self.policy)
+        shutil.rmtree(gone, ignore_errors=True)
+        if os.path.isdir(self.path):
+            os.rename(self.path, gone)
+            files.sync_directory(BASE)
+        shutil.rmtree(gone)
+        files.sync_directory(BASE)
 
     def create(self):
         for path in (BASE, self.path, self.at("generations")):
@@ -103,13 +126,19 @@ class Store:
 
     @contextmanager
     def lock(self, wait=60.0):
-        """Hold the policy's lock. HostError after ``wait`` seconds: somebody else is changing this policy."""
+        """Hold the policy's lock, which whoever holds it may take once more. It never makes the policy's folder.
+
+        HostError after ``wait`` seconds: somebody else is changing this policy. ``Gone`` where he has removed it.
+        """
+        if self._lock is not None:
+            yield
+            return
         deadline, descriptor = time.monotonic() + wait, None
         while descriptor is None:
             try:
                 descriptor = files.locked(self.at("lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if descriptor is None:  # a removal took the folder away meanwhile
-                    self.create()
+            except FileNotFoundError:
+                raise Gone("policy %s was removed from this host meanwhile." % self.policy) from None
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise HostError("another run holds the lock of policy %s." % self.policy) from None
@@ -136,7 +165,9 @@ class Store:
     # --- records ---
 
     def active(self):
-        return files.read_text(self.at("active")).removesuffix("\n")
+        """Digest of the generation that is installed, "" for none, ``UNREADABLE`` where the file says neither."""
+        text = files.read_text(self.at("active")).removesuffix("\n")
+        return text if not text or bundles.DIGEST.fullmatch(text) else UNREADABLE
 
     def set_active(self, digest):
         if digest:
@@ -255,7 +286,9 @@ class Store:
     def generations(self):
         """Digests of the stored generations, sorted."""
         try:
-            return sorted(name for name in os.listdir(self.at("generations")) if not name.endswith(".new"))
+            return sorted(
+                name for name in os.listdir(self.at("generations")) if bundles.DIGEST.fullmatch(name)
+            )
         except FileNotFoundError:
             return []
 
@@ -264,9 +297,9 @@ class Store:
         final = self.generation(bundle.digest)
         if self.fault(bundle.digest) == "":
             return final
-        shutil.rmtree(final, ignore_errors=True)
-        staged = final + ".new"
-        shutil.rmtree(staged, ignore_errors=True)
+        staged, aside = final + ".new", final + ".old"
+        for path in (staged, aside):
+            shutil.rmtree(path, ignore_errors=True)
         try:
             os.mkdir(staged, 0o700)
             os.mkdir(os.path.join(staged, "files"), 0o700)
@@ -283,6 +316,8 @@ class Store:
             texts["sums"] = sealed(sums)
             for name, text in texts.items():
                 files.write(os.path.join(staged, name), text.encode())
+            if os.path.lexists(final):  # damaged, and better than none until the new one is in its place
+                os.rename(final, aside)
             os.rename(staged, final)
         except (OSError, HostError) as problem:
             shutil.rmtree(staged, ignore_errors=True)
@@ -290,6 +325,7 @@ class Store:
                 "cannot stage the new files: %s" % (getattr(problem, "strerror", None) or problem)
             ) from None
         files.sync_directory(self.at("generations"))
+        shutil.rmtree(aside, ignore_errors=True)
         return final
 
     def load(self, digest):
@@ -304,7 +340,13 @@ class Store:
                 "generation %s of policy %s is damaged: %s is not what was written. Apply the same version once more."
                 % (digest[:12], self.policy, path)
             )
-        return bundles.build(json.loads(content.decode()))
+        bundle = _built(content)
+        if bundle is None or bundle.digest != digest:
+            raise HostError(
+                "generation %s of policy %s is not what this version reads: %s. Apply the same version once more."
+                % (digest[:12], self.policy, path)
+            )
+        return bundle
 
     def fault(self, digest):
         """ "" where the stored generation is whole, else what is wrong with it, the first bad file by name."""
@@ -318,11 +360,17 @@ class Store:
         sums = unsealed(files.read(os.path.join(directory, "sums")))
         if sums is None:
             return damaged % os.path.join(directory, "sums")
+        bundle = _built(files.read(os.path.join(directory, "bundle.json")) or b"")
+        if bundle is not None and bundle.digest != digest:
+            return "generation %s is damaged: %s is that of another" % (digest[:12], directory)
         for line in sums.splitlines():
             path = os.path.join(directory, line[66:])
             content = files.read(path)
             if content is None or files.sha256(content) != line[:64]:
                 return damaged % path
+        if bundle is None:
+            unread = os.path.join(directory, "bundle.json")
+            return "generation %s is damaged: %s is not what this version reads" % (digest[:12], unread)
         return ""
 
     def prune(self, keep):

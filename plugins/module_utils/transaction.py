@@ -39,8 +39,11 @@ from .forward import Forward
 Wish = namedtuple("Wish", "bundle confirm_within restart rollout epoch check lapse")
 
 
-def apply(wish):
-    """Bring the host to ``wish.bundle``; the answer is plain data for the module's result."""
+def apply(wish, place=None):
+    """Bring the host to ``wish.bundle``; the answer is plain data for the module's result.
+
+    ``place``: the policy's state, where the caller holds its lock.
+    """
     bundle = wish.bundle
     facts = features.collect(bundle.unit, bundles.paths(bundle))
     if facts["unit"]["load_state"] == "not-found":
@@ -48,7 +51,7 @@ def apply(wish):
     fingerprint = features.fingerprint(facts)
     if fingerprint != bundle.fingerprint:
         return {"changed": False, "state": "stale_features", "features": facts, "fingerprint": fingerprint}
-    place = store.Store(bundle.policy)
+    place = place or store.Store(bundle.policy)
     _check_owner(bundle, facts)
     if place.active() != bundle.digest:
         files.check_writable([place.at("lock")] + [item.path for item in bundle.artifacts])
@@ -58,9 +61,17 @@ def apply(wish):
         if planned.write:
             validators.validate(bundle, facts["unit"]["fragment"], check=True)
         return _with_debug(_answer(place, bundle, planned, "unchanged"), place, bundle)
-    footprint.note_base()
-    with footprint.alone():  # the last other policy may just be going
-        place.create()
+    while True:
+        footprint.note_base()
+        with footprint.alone():  # the last other policy may just be going
+            place.create()
+        try:
+            return _apply(place, wish, facts)
+        except store.Gone:  # a removal that we waited for took the folder away
+            continue
+
+
+def _apply(place, wish, facts):
     with place.lock():
         fresh = place.untouched()
         try:
@@ -85,7 +96,7 @@ def _with_debug(answer, place, bundle):
 
 def _apply_locked(place, wish, facts):
     fence(place, wish)
-    mended = mending.mend(place)
+    mended = mending.mend(place, wish.bundle)
     closed = close_debug(place, wish)
     answer = _converge(place, wish, facts)
     reasons = (["was %s; closed" % closed] if closed else []) + mended
@@ -122,7 +133,7 @@ def _converge(place, wish, facts):
         return _adopt(place, wish, step)
     restored = _restore_generation(place, bundle, facts)
     planned = _plan(place, bundle, wish)
-    if plan.empty(planned) and place.active() == bundle.digest:
+    if plan.empty(planned) and place.active() == bundle.digest and _confirmed(place):
         answer = _answer(place, bundle, planned, "unchanged")
         renewed = restored or _renew_guard()
         if drift.of_features(bundle, place, facts):
@@ -130,7 +141,14 @@ def _converge(place, wish, facts):
             renewed = {"changed": True, "reasons": ["the host's features changed, what they ask for did not"]}
         return {**answer, "service": units.service(bundle.unit), **renewed}
     plan.refuse_running_job(planned)
+    if place.active() == bundle.digest and not _confirmed(place):
+        planned = planned._replace(reasons=planned.reasons + ["what is installed was never confirmed"])
     return _change(place, bundle, planned, wish, facts, step)
+
+
+def _confirmed(place):
+    """Whether the active generation was ever confirmed. A way back that failed leaves one that never was."""
+    return place.record("confirmed").get("to") == place.active()
 
 
 def settle(place, wish, event, same=None):
@@ -356,6 +374,7 @@ def undo(change, problem):
 
 def _answer(place, bundle, planned, state, nonce="", origin=None, diff=None):
     changed = state == "pending" or not plan.empty(planned) or place.active() != bundle.digest
+    changed = changed or not _confirmed(place)
     application = planned.facts.get(bundle.unit, {})
     return {
         "changed": changed,

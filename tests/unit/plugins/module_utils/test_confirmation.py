@@ -27,6 +27,12 @@ def pend(place: store.Store, **changes: Any) -> None:
     place.write_pending({**fields, **times, **changes})
 
 
+def test_a_policy_that_is_not_here_is_unknown_and_stays_away(place: store.Store) -> None:
+    place.vanish()
+    assert confirmation.confirm("web", NONCE) == {"changed": False, "state": "UNKNOWN", "active": ""}
+    assert not place.exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "nonce", "state"),
     [

@@ -15,6 +15,7 @@ from ansible_collections.bulkhead.fleet.plugins.module_utils import (
     bundles,
     footprint,
     machine,
+    plan,
     removal,
     store,
     transaction,
@@ -144,6 +145,27 @@ def test_what_fails_after_the_switch_goes_back_and_is_told_so(
         changed(place, planned)
     assert told.value.state == "reverted"
     assert place.active() == "" and place.record("reverted")["nonce"]
+
+
+def test_what_was_never_confirmed_is_not_unchanged(
+    place: store.Store, planned: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A way back that failed has left the new generation: applied once more it waits for its confirmation."""
+    bundle = wish().bundle
+    place.stage(bundle)
+    place.set_active(bundle.digest)
+    unchanged = plan.Plan([], [], [], [], [], [], {}, False)
+    monkeypatch.setattr(transaction, "_plan", lambda *_given: unchanged)
+    monkeypatch.setattr(transaction.units, "service", lambda _unit: None)
+    monkeypatch.setattr(transaction, "_renew_guard", dict)
+    monkeypatch.setattr(transaction.drift, "of_features", lambda *_given: [])
+    monkeypatch.setattr(transaction.drift, "remembered", lambda *_given: {})
+    with place.lock():
+        answer = transaction._converge(place, wish(), {"unit": {}})
+        assert answer["state"] == "pending"
+        assert answer["reasons"] == ["what is installed was never confirmed"]
+        place.confirm()
+        assert transaction._converge(place, wish(), {"unit": {}})["state"] == "unchanged"
 
 
 @pytest.mark.parametrize("has", ["active", "to", "from"])
