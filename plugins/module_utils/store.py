@@ -50,11 +50,27 @@ def uptime():
 
 
 def policies():
-    """Names of the policies that have state here, sorted."""
+    """Names of the policies that have state here, sorted; what others keep beside them is none."""
     try:
-        return sorted(name for name in os.listdir(BASE) if os.path.isdir(os.path.join(BASE, name)))
+        return sorted(name for name in os.listdir(BASE) if bundles.is_name(name) and _is_state(Store(name)))
     except FileNotFoundError:
         return []
+
+
+def _is_state(place):
+    """Whether the folder is what we made for that name: not a link, not somebody's copy of another policy's."""
+    marks = ("generations", "active", "receipts.jsonl")
+    if os.path.islink(place.path) or not any(os.path.lexists(place.at(name)) for name in marks):
+        return False
+    for digest in place.generations():
+        try:
+            return (
+                json.loads(files.read_text(place.at("generations", digest, "bundle.json")))["policy"]
+                == place.policy
+            )
+        except (ValueError, TypeError, KeyError):  # damaged: another one may tell
+            continue
+    return True
 
 
 def sealed(text):

@@ -91,6 +91,43 @@ def test_directories_are_readable_whatever_the_umask(root: Path) -> None:
     assert (root / "etc/bulkhead/nft").stat().st_mode & 0o777 == 0o755
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        '"x"',
+        "\0",
+        '{"/etc": 1}',
+        '{"/etc": {}}',
+        '{"/etc": {"before": "x", "after": 1}}',
+        '{"etc": {"created": true}}',
+    ],
+)
+def test_a_record_of_odd_content_says_nothing(root: Path, text: str) -> None:
+    Path(store.BASE, "directories.json").write_text(text)
+    assert footprint.load() == {}
+    put(root / "etc/web.conf")
+    take(root / "etc/web.conf")
+    footprint.withdraw([])
+
+
+def test_what_others_keep_in_the_base_stays(root: Path) -> None:
+    put(root / "etc/web.conf")
+    for name in ("lost+found/1", "web.bak/generations"):
+        (root / "lib/bulkhead" / name).mkdir(parents=True)
+    for name in (".web.gone", "empty"):
+        (root / "lib/bulkhead" / name).mkdir()
+    footprint.withdraw_base()
+    assert sorted(path.name for path in (root / "lib/bulkhead").iterdir()) == ["lost+found", "web.bak"]
+    assert not (root / "aside").exists()
+
+
+def test_where_the_base_is_there_nothing_is_noted(root: Path) -> None:
+    before = [path.stat().st_mtime_ns for path in (root, root / "lib")]
+    footprint.note_base()
+    assert [path.stat().st_mtime_ns for path in (root, root / "lib")] == before
+
+
 def test_what_a_kill_cut_off_counts_as_ours(root: Path) -> None:
     etc = root / "etc"
     child = os.fork()

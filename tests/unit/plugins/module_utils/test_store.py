@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,19 @@ def test_a_missing_generation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert place.fault("a" * 64) == "generation aaaaaaaaaaaa is not there"
     assert place.load("a" * 64) is None
     assert place.load("") is None
+
+
+def test_only_what_we_made_is_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = state_below(monkeypatch, tmp_path)
+    place.stage(bundles.parse(data()))
+    shutil.copytree(place.path, place.path + ".bak")
+    for name in ("lost+found", "empty", ".web.gone", "notes/deep"):
+        Path(store.BASE, name).mkdir(parents=True)
+    Path(store.BASE, "link").symlink_to(place.path)
+    Path(store.BASE, "guard").write_text("")
+    assert store.policies() == ["web"]
+    Path(place.generation(data()["digest"]), "bundle.json").write_text("[]")
+    assert store.policies() == ["web"]
 
 
 def test_confirming_is_one_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
