@@ -23,7 +23,7 @@ def confirm(policy, nonce, lease=0):
 
 def _confirm(place, nonce, lease):
     with place.lock():
-        step = machine.step(place.state(nonce, lease=bool(lease)), "confirm")
+        step = machine.step(place.state(nonce or "", lease=bool(lease)), "confirm")
         Change(place, place.record("pending"), lease).carry_out(step)
         answer = {"changed": bool(step.effects), "state": step.answer, "active": place.active()}
         if step.answer in ("CONFIRMED", "SOAKING"):

@@ -202,10 +202,12 @@ def withdraw(still_used):
     """
     record = load()
     used = {os.path.dirname(path) for path in still_used}
+    waits = set()  # for its time: what we made in it stays for now
     for path in sorted(record, key=len, reverse=True):
-        if any(name == path or name.startswith(path + "/") for name in used):
-            continue
         parent = os.path.dirname(path)
+        if any(name == path or name.startswith(path + "/") for name in used):
+            waits |= {parent} if "created" in record[path] else set()
+            continue
         if "created" in record[path]:
             before = os.stat(parent).st_mtime_ns if os.path.isdir(parent) else 0
             try:
@@ -218,7 +220,7 @@ def withdraw(still_used):
             del record[path]
     for path in sorted(record):
         entry = record[path]
-        if "before" in entry and path not in used and path != os.path.dirname(store.BASE):
+        if "before" in entry and path not in used | waits and path != os.path.dirname(store.BASE):
             restore_time(path, entry)
             del record[path]
     _save(record)

@@ -242,7 +242,9 @@ def _renew_guard():
 
 def _plan(place, bundle, wish):
     active = place.active()
-    return plan.make(place.load(active), bundle, wish.restart, drift.remembered(place, active))
+    # A digest names one content: a copy of it on the disk that is damaged has nothing to say.
+    old = bundle if active == bundle.digest else place.load(active)
+    return plan.make(old, bundle, wish.restart, drift.remembered(place, active))
 
 
 def fence(place, wish):

@@ -39,12 +39,15 @@ def test_a_policy_that_is_not_here_is_unknown_and_stays_away(place: store.Store)
         ({}, NONCE, "CONFIRMED"),
         ({}, "c" * 32, "UNKNOWN"),
         ({}, "", "UNKNOWN"),
+        ({}, None, "UNKNOWN"),
         ({"deadline": 0}, NONCE, "TOO_LATE"),
         ({"boot_id": "another"}, NONCE, "TOO_LATE"),
         ({"phase": "armed"}, NONCE, "TOO_LATE"),
     ],
 )
-def test_what_a_confirm_is_told(place: store.Store, changes: dict[str, Any], nonce: str, state: str) -> None:
+def test_what_a_confirm_is_told(
+    place: store.Store, changes: dict[str, Any], nonce: str | None, state: str
+) -> None:
     pend(place, **changes)
     answer = confirmation.confirm(place.policy, nonce)
     assert (answer["state"], answer["changed"]) == (state, state == "CONFIRMED")

@@ -77,6 +77,17 @@ def test_what_another_policy_uses_stays_on_record(root: Path) -> None:
     assert not (root / "etc/bulkhead").exists()
 
 
+def test_a_time_waits_for_the_last_directory_that_we_made_there(root: Path) -> None:
+    put(root / "etc/bulkhead/nft/b.nft")
+    put(root / "etc/a.conf")
+    take(root / "etc/a.conf")
+    footprint.withdraw([str(root / "etc/bulkhead/nft/b.nft")])
+    take(root / "etc/bulkhead/nft/b.nft")
+    footprint.withdraw([])
+    assert list((root / "etc").iterdir()) == []
+    assert (root / "etc").stat().st_mtime_ns == 1_000
+
+
 def test_the_guard_may_know_which_directories_are_ours(root: Path) -> None:
     put(root / "etc/bulkhead/nft/web.nft")
     assert Path(store.BASE, "made").read_text() == f"{root}/etc/bulkhead/nft\n{root}/etc/bulkhead\n"
