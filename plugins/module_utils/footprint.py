@@ -185,14 +185,26 @@ def _make(path, record):
     _make(parent, record)
     if "created" not in record.get(parent, {}):
         _observe(parent, record)
-    # Recorded before it is made: a power cut in between must not leave a directory that nobody owns up to.
+    # Recorded before it is made: a power cut in between must not leave a directory that nobody owns up to, nor a time.
     record[path] = {"created": True}
+    with _changing(parent, record):
+        os.mkdir(path, 0o755)
+        os.chmod(path, 0o755)
+        files.sync_directory(parent)
+
+
+@contextmanager
+def _changing(path, record):
+    """Around one change of ours in the directory ``path``: its time after it is ours, also where it is cut off."""
+    entry = record.get(path, {})
+    ours = "before" in entry and ("open" in entry or os.stat(path).st_mtime_ns == entry["after"])
+    if ours:
+        entry["open"] = True
     _save(record)
-    os.mkdir(path, 0o755)
-    os.chmod(path, 0o755)
-    files.sync_directory(parent)
-    if "before" in record.get(parent, {}):
-        record[parent]["after"] = os.stat(parent).st_mtime_ns
+    yield
+    if ours:
+        entry["after"] = os.stat(path).st_mtime_ns
+        del entry["open"]
 
 
 def withdraw(still_used):
@@ -209,14 +221,11 @@ def withdraw(still_used):
             waits |= {parent} if "created" in record[path] else set()
             continue
         if "created" in record[path]:
-            before = os.stat(parent).st_mtime_ns if os.path.isdir(parent) else 0
-            try:
-                os.rmdir(path)
-            except FileNotFoundError:
-                pass
-            except OSError:
-                continue  # somebody else's file is in it now
-            _follow(record, parent, before)
+            if os.path.isdir(path):
+                if os.listdir(path):
+                    continue  # somebody else's file is in it now
+                with _changing(parent, record):
+                    os.rmdir(path)
             del record[path]
     for path in sorted(record):
         entry = record[path]
@@ -255,13 +264,6 @@ def _remove_own(path, name):
 
 def _give(path, status, before):
     os.utime(path, ns=(status.st_atime_ns, before))
-
-
-def _follow(record, path, before):
-    """Our own rmdir changed the parent's time: keep following it, if it was ours to follow."""
-    entry = record.get(path, {})
-    if entry.get("after") == before:
-        entry["after"] = os.stat(path).st_mtime_ns
 
 
 def restore_time(path, entry):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -214,6 +215,34 @@ def test_the_parent_has_its_time_again_wherever_a_run_was_killed(
         if finished:
             break
     assert step > 15
+
+
+def test_a_directory_has_its_time_again_wherever_a_change_in_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    monkeypatch.setattr(store, "BASE", str(tmp_path / "bulkhead"))
+    for step in count():
+        os.utime(etc, ns=(1_000, 1_000))
+        Path(store.BASE).mkdir()
+        finished = False
+        with killed(step):
+            put(etc / "bulkhead/nft/web.nft")
+            take(etc / "bulkhead/nft/web.nft")
+            with footprint.alone():
+                footprint.withdraw([])
+            finished = True
+        monkeypatch.setattr(footprint, "_held", [])
+        if (etc / "bulkhead").is_dir():
+            take(etc / "bulkhead/nft/web.nft")
+        with footprint.alone():
+            footprint.withdraw([])
+        assert (etc.stat().st_mtime_ns, list(etc.iterdir())) == (1_000, []), f"killed at step {step}"
+        shutil.rmtree(store.BASE)
+        if finished:
+            break
+    assert step > 25
 
 
 def test_what_somebody_else_did_meanwhile_stands(root: Path) -> None:
