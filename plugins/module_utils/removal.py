@@ -16,6 +16,7 @@ from . import (
     guard,
     guard_files,
     health,
+    installing,
     machine,
     plan,
     store,
@@ -210,7 +211,7 @@ def _withdraw(place, planned):
 def _tidy():
     """Directories that we made go with their last file; with the last policy everything else of ours goes too."""
     if store.policies():
-        others = [item.path for _name, bundle in transaction.installed_bundles() for item in bundle.artifacts]
+        others = [item.path for _name, bundle in installing.installed_bundles() for item in bundle.artifacts]
         footprint.withdraw(others + guard_files.paths())
         return
     if guard_files.uninstall():

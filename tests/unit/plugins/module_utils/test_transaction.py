@@ -14,6 +14,7 @@ from host_fixtures import data, state_below
 from ansible_collections.bulkhead.fleet.plugins.module_utils import (
     bundles,
     footprint,
+    installing,
     machine,
     plan,
     removal,
@@ -200,6 +201,6 @@ def test_what_a_policy_may_go_back_to_counts_as_installed(place: store.Store) ->
     for bundle in (old, new):
         place.stage(bundle)
     place.set_active(new.digest)
-    assert [found.mode for _name, found in transaction.installed_bundles()] == ["audit"]
+    assert [found.mode for _name, found in installing.installed_bundles()] == ["audit"]
     place.write_pending(record(**{"from": old.digest, "to": new.digest}))
-    assert {found.mode for _name, found in transaction.installed_bundles()} == {"enforce", "audit"}
+    assert {found.mode for _name, found in installing.installed_bundles()} == {"enforce", "audit"}
