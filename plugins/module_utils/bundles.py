@@ -48,10 +48,14 @@ def _need(condition, message, *values):
         raise HostError("refusing the bundle: " + message % values, state="refused")
 
 
+def is_name(name):
+    """Whether ``name`` can be a policy's name and a directory's."""
+    return isinstance(name, str) and bool(NAME.fullmatch(name)) and len(name) <= 64 and name not in RESERVED
+
+
 def check_name(name):
-    """``name`` when it can be a policy's name and a directory's."""
-    good = isinstance(name, str) and NAME.fullmatch(name) and len(name) <= 64 and name not in RESERVED
-    _need(good, "%r is no policy name.", name)
+    """``name`` when it can be a policy's."""
+    _need(is_name(name), "%r is no policy name.", name)
     return name
 
 

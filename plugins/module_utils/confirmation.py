@@ -15,10 +15,15 @@ from .errors import HostError
 def confirm(policy, nonce, lease=0):
     """CONFIRMED, SOAKING, TOO_LATE or UNKNOWN, the digest installed now, and its application."""
     place = store.Store(policy)
-    if not place.exists():
+    try:
+        return _confirm(place, nonce, lease)
+    except store.Gone:
         return {"changed": False, "state": "UNKNOWN", "active": ""}
+
+
+def _confirm(place, nonce, lease):
     with place.lock():
-        step = machine.step(place.state(nonce, lease=bool(lease)), "confirm")
+        step = machine.step(place.state(nonce or "", lease=bool(lease)), "confirm")
         Change(place, place.record("pending"), lease).carry_out(step)
         answer = {"changed": bool(step.effects), "state": step.answer, "active": place.active()}
         if step.answer in ("CONFIRMED", "SOAKING"):

@@ -28,7 +28,7 @@ def locked(path, flags=fcntl.LOCK_EX):
     None where the file was unlinked while we waited: that would be a lock on nothing. BlockingIOError with LOCK_NB
     while somebody else holds it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, flags)
         if os.fstat(descriptor).st_ino == os.stat(path).st_ino:
@@ -111,9 +111,10 @@ def read(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            return None
         return stream.read()
 
 

@@ -15,10 +15,12 @@ import shutil
 import time
 from contextlib import contextmanager
 
-from . import files, store
+from . import bundles, files, store
 
 # Where the time of the base's parent is kept while the base comes or goes, and the record in it with it.
 ASIDE = "/run/bulkhead.parent"
+# What lies beside the policies' folders.
+OWN = ("directories.json", "guard", "lock", "made")
 # Nanoseconds between the note and what it announces, at the most.
 BLUR = 2_000_000_000
 
@@ -28,10 +30,20 @@ def _record_path():
 
 
 def load():
+    """The record. What is damaged in it counts as not noted: those directories stay as they are."""
     try:
-        return json.loads(files.read_text(_record_path()) or "{}")
+        found = json.loads(files.read_text(_record_path()) or "{}")
     except ValueError:
         return {}
+    if not isinstance(found, dict):
+        return {}
+    return {path: entry for path, entry in found.items() if path.startswith("/") and _sound(entry)}
+
+
+def _sound(entry):
+    if not isinstance(entry, dict):
+        return False
+    return entry.get("created") is True or all(isinstance(entry.get(key), int) for key in ("before", "after"))
 
 
 def _save(record):
@@ -46,6 +58,8 @@ def _save(record):
 
 def note_base():
     """Create the base directory and remember the time of the directory it stands in. Of two at once one does."""
+    if os.path.isdir(store.BASE):
+        return
     parent = os.path.dirname(store.BASE)
     before = _kept_aside() or os.stat(parent).st_mtime_ns
     _keep_aside(before)
@@ -73,7 +87,7 @@ def _kept_aside():
         note = json.loads(files.read_text(ASIDE) or "null")
         now = os.stat(os.path.dirname(store.BASE)).st_mtime_ns
         ours = note and (now == note["after"] or -BLUR < now - note["at"] < BLUR)
-        return note["before"] if ours else None
+        return note["before"] if ours and _sound(note) else None
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -171,14 +185,26 @@ def _make(path, record):
     _make(parent, record)
     if "created" not in record.get(parent, {}):
         _observe(parent, record)
-    # Recorded before it is made: a power cut in between must not leave a directory that nobody owns up to.
+    # Recorded before it is made: a power cut in between must not leave a directory that nobody owns up to, nor a time.
     record[path] = {"created": True}
+    with _changing(parent, record):
+        os.mkdir(path, 0o755)
+        os.chmod(path, 0o755)
+        files.sync_directory(parent)
+
+
+@contextmanager
+def _changing(path, record):
+    """Around one change of ours in the directory ``path``: its time after it is ours, also where it is cut off."""
+    entry = record.get(path, {})
+    ours = "before" in entry and ("open" in entry or os.stat(path).st_mtime_ns == entry["after"])
+    if ours:
+        entry["open"] = True
     _save(record)
-    os.mkdir(path, 0o755)
-    os.chmod(path, 0o755)
-    files.sync_directory(parent)
-    if "before" in record.get(parent, {}):
-        record[parent]["after"] = os.stat(parent).st_mtime_ns
+    yield
+    if ours:
+        entry["after"] = os.stat(path).st_mtime_ns
+        del entry["open"]
 
 
 def withdraw(still_used):
@@ -188,48 +214,56 @@ def withdraw(still_used):
     """
     record = load()
     used = {os.path.dirname(path) for path in still_used}
+    waits = set()  # for its time: what we made in it stays for now
     for path in sorted(record, key=len, reverse=True):
-        if any(name == path or name.startswith(path + "/") for name in used):
-            continue
         parent = os.path.dirname(path)
+        if any(name == path or name.startswith(path + "/") for name in used):
+            waits |= {parent} if "created" in record[path] else set()
+            continue
         if "created" in record[path]:
-            before = os.stat(parent).st_mtime_ns if os.path.isdir(parent) else 0
-            try:
-                os.rmdir(path)
-            except FileNotFoundError:
-                pass
-            except OSError:
-                continue  # somebody else's file is in it now
-            _follow(record, parent, before)
+            if os.path.isdir(path):
+                if os.listdir(path):
+                    continue  # somebody else's file is in it now
+                with _changing(parent, record):
+                    os.rmdir(path)
             del record[path]
     for path in sorted(record):
         entry = record[path]
-        if "before" in entry and path not in used and path != os.path.dirname(store.BASE):
+        if "before" in entry and path not in used | waits and path != os.path.dirname(store.BASE):
             restore_time(path, entry)
             del record[path]
     _save(record)
 
 
 def withdraw_base():
-    """Remove the whole state, the record itself at last, and give /var/lib its time back."""
+    """Remove the whole state, and give /var/lib its time back.
+
+    What others keep in it stays, and with it the directory, which may be a file system of its own.
+    """
     parent = os.path.dirname(store.BASE)
     entry = load().get(parent)
     if entry and os.stat(parent).st_mtime_ns == entry["after"]:
         _keep_aside(entry["before"])
-    shutil.rmtree(store.BASE)
+    for name in os.listdir(store.BASE):
+        _remove_own(os.path.join(store.BASE, name), name)
+    try:
+        os.rmdir(store.BASE)
+    except OSError:
+        files.remove(ASIDE)
+        return
     files.sync_directory(parent)
     settle()
 
 
+def _remove_own(path, name):
+    if name in OWN or (name.startswith(".") and name.endswith((".bulkhead", ".gone"))):
+        shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+    elif bundles.is_name(name) and os.path.isdir(path) and not os.listdir(path):
+        os.rmdir(path)  # of a run that was killed right after it had made it
+
+
 def _give(path, status, before):
     os.utime(path, ns=(status.st_atime_ns, before))
-
-
-def _follow(record, path, before):
-    """Our own rmdir changed the parent's time: keep following it, if it was ours to follow."""
-    entry = record.get(path, {})
-    if entry.get("after") == before:
-        entry["after"] = os.stat(path).st_mtime_ns
 
 
 def restore_time(path, entry):

@@ -14,6 +14,7 @@ SCRIPT = r"""#!/bin/sh
 # guard revert POLICY NONCE   now; the caller holds the lock
 # guard rehearse POLICY       could it be put back? Changes nothing
 # guard recover               at boot, before basic.target: whatever is still pending was cut off
+# shellcheck disable=SC2046,SC2086  # neither paths nor names of ours have spaces, and $queued is one option or none
 set -u && umask 077
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 base=${0%/*} kernel=/sys/kernel/security/apparmor queued='' trouble=''
@@ -22,10 +23,9 @@ again() { exit 75; } # systemd starts the guard once more
 in_time() { [ "$boot" = "$booted" ] && [ "$deadline" -gt "$now" ]; }
 unlocked() { [ ! -e "$state/lock" ] || flock -n "$state/lock" true; }
 way() { sed -n "s/^$1 //p" "$back"; } # the way back, which the module laid down before it changed anything
-move() { mv -f "$1" "$2" && sync "$state"; }
-place() { sync "$1" && mv -f "$1" "$2" && sync "${2%/*}"; } # whole on the disk before it takes another's place
+move() { mv -fT "$1" "$2" && sync "$state"; }
+place() { sync "$1" && mv -fT "$1" "$2" && sync "${2%/*}"; } # whole on the disk before it takes another's place
 reload_manager() { trouble=daemon-reload && systemctl daemon-reload 9>&-; }
-
 sealed() { # file, what its first line has before and after the sum of all the others
     IFS= read -r first && sum=$(sha256sum) && [ "$first" = "$2${sum%% *}${3:-}" ]
 } 2>/dev/null <"$1"
@@ -34,39 +34,41 @@ whole() { # generation ("" for none): all files are to the byte what was written
 }
 
 read_pending() {
-    phase=idle boot='' deadline=0 lapse='' nonce=''
+    phase=idle boot='' deadline=0 epoch=0 from='' lapse='' nonce='' to='' record=$pending
     read -r booted </proc/sys/kernel/random/boot_id
     IFS=' .' read -r now _ </proc/uptime # seconds since boot: no change of the clock moves a deadline
-    if [ -f "$reverting" ]; then
-        phase=reverting nonce=$(way nonce)
-    elif [ -f "$pending" ] && sealed "$pending" '{"sum": "' '",'; then
-        # shellcheck disable=SC2046  # one word each, in the order of their names
-        set -- $(sed -nE 's/^ "(boot_id|deadline|lapse|nonce|phase)": "?([^",]+).*/\2/p' "$pending")
-        [ $# -ne 5 ] || { boot=$1 deadline=$2 lapse=$3 nonce=$4 phase=$5; } # none: confirmed meanwhile
-    elif [ -f "$pending" ]; then
-        phase=torn nonce=$(way nonce)
+    [ ! -f "$reverting" ] || record=$reverting
+    if sealed "$record" '{"sum": "' '",'; then
+        # One word each, in the order of their names, behind "=": some are empty.
+        set -- $(sed -nE -e 's/^ "(boot_id|from|lapse|nonce|phase|to)": "([^" ]*)".*/=\2/p' \
+            -e 's/^ "(deadline|epoch)": ([0-9]{1,15}).*/=\2/p' "$record")
+        case $#${7:-} in 8=armed | 8=pending | 8=soaking | 8=reverting)
+            boot=${1#=} deadline=${2#=} epoch=${3#=} from=${4#=} lapse=${5#=} nonce=${6#=} phase=${7#=} to=${8#=} ;;
+        esac
     fi
+    reached=$phase # before it began to go back
+    [ "$phase" != idle ] || [ ! -f "$record" ] || phase=torn # and not confirmed meanwhile
+    [ "$phase" != torn ] || ! sealed "$back" "sum " ||
+        { nonce=$(way nonce) epoch=$(way epoch) from=$(way from) to=$(way to); }
+    [ "$record" = "$pending" ] || phase=reverting
 }
-
 receipt() { # event detail
     log=$state/receipts.jsonl previous=$(printf %064d 0)
     [ ! -s "$log" ] || [ "$(tail -c 1 "$log" | wc -l)" -eq 1 ] || echo >>"$log" # torn by a power cut: stays as it is
     [ ! -s "$log" ] || previous=$(tail -n 1 "$log" | sha256sum)
-    line="{\"time\": \"$(date -u +%FT%TZ)\", \"event\": \"$1\", \"boot_id\": \"$booted\", \"nonce\": \"$nonce\", "
-    line="$line\"from\": \"$from\", \"to\": \"$to\", \"detail\": \"$2\", \"previous\": \"${previous%% *}\", "
+    line="{$(printf '"%s": "%s", ' time "$(date -u +%FT%TZ)" event "$1" boot_id "$booted" nonce "$nonce" from "$from" \
+        to "$to" detail "$2" previous "${previous%% *}")\"epoch\": ${epoch:-0}, "
     sum=$(printf %s "$line" | sha256sum)
     printf '%s"sum": "%s"}\n' "$line" "${sum%% *}" >>"$log" && sync "$log"
     printf 'bulkhead: %s: %s %s\n' "${state##*/}" "$1" "$2" >&2
 }
 
-alone() { # command: policies share directories. Whoever holds their lock for long does not keep us from going back
-    flock -w 10 8
-    "$@"
-} 8>>"$base/lock"
-
+# Policies share directories. Whoever holds their lock for long does not keep us from going back.
+alone() { flock -w 10 8 || true && "$@"; } 8>>"$base/lock"
 keeping_time() { # path command...: its directory has the same time after it, kills or not; footprint.py goes by that
-    trouble=$1 directory=${1%/*} && shift
-    touch -r "$directory" "$state/stamp" && ln -sfn "$directory" "$state/kept" && "$@" && sync "$directory" && give_time
+    trouble=$state/stamp directory=${1%/*}
+    touch -r "$directory" "$trouble" && ln -sfn "$directory" "$state/kept" && trouble=$1 && shift &&
+        "$@" && sync "$directory" && give_time
 }
 give_time() { [ ! -e "$state/kept" ] || touch -cr "$state/stamp" "$state/kept" && rm -f "$state/kept"; }
 put() { # number mode owner group path temporary
@@ -83,7 +85,6 @@ put_all() {
         keeping_time "$path" put "$number" "$mode" "$owner" "$group" "$path" "$temporary" || return 1
     done <"$back"
 }
-
 remove() { # paths
     for path in "$@"; do
         [ ! -d "${path%/*}" ] || keeping_time "$path" rm -f "$path" "${path%/*}/.${path##*/}.bulkhead" || return 1
@@ -94,7 +95,6 @@ remove_made() { # directories that we made, once they are empty
         [ ! -d "$path" ] || [ -n "$(ls -A "$path")" ] || keeping_time "$path" rmdir "$path"
     done <"$base/made"
 }
-
 unload() { # profiles: nothing runs under them any more. What the distribution's service compiled of them goes as well
     for profile in "$@"; do
         if grep -q "^$profile (" "$kernel/profiles" 2>/dev/null; then printf %s "$profile" >"$kernel/.remove"; fi
@@ -102,44 +102,51 @@ unload() { # profiles: nothing runs under them any more. What the distribution's
     done
 }
 
-# shellcheck disable=SC2086  # unit names have no spaces, and $queued is one option or none
-control() { # systemctl command, units
-    [ -z "$2" ] || systemctl $queued "$1" -- $2 9>&-
+control() { [ -z "$2" ] || systemctl $queued "$1" -- $2 9>&-; } # systemctl command, units
+applications() { # to restart: those that the change restarted or that began since, but no one that was stopped since
+    way application | while read -r unit run; do # run: of the unit when nothing was changed yet, or "restarted"
+        case ${run:=restarted}:$reached:$(systemctl show -p ActiveState -p InvocationID -- "$unit" 9>&-) in
+        restarted:pending:*=inactive* | restarted:soaking:*=inactive* | *"InvocationID=$run"*) ;;
+        restarted:* | *State=active* | *State=activating* | *State=re*) echo "$unit" ;;
+        esac
+    done
 }
-
-# The application lets go of our units before they stop, or stopping them would stop it too.
-# shellcheck disable=SC2046  # neither paths nor names of ours have spaces
-all_back() {
-    give_time && alone put_all && alone remove $(way dropin) && reload_manager || return 1
-    # A slice cannot reload, and restarting it would stop what runs in it: it only starts.
-    # What runs may be a unit of the new generation that the old one's reload does not fit: then it starts anew.
+start_all() { # what does not start is told, and keeps nothing else from going back
+    # A slice can only start. A unit that runs as the new generation's may not know the old one's reload.
     control start "$(way start)" && { control reload-or-restart "$(way reload)" || control restart "$(way reload)"; } ||
         failed="our units;"
-    if [ -z "$queued" ]; then
-        control reset-failed "$(way restart)" 2>/dev/null
-        control restart "$(way restart)" || failed="$failed the application;"
-        # Somebody may have started it since: what runs in a slice of ours would stop with the slice.
-        case $from$(systemctl show -p ControlGroup -- "$(way application)") in
-        ControlGroup=/bulkhead.slice/*) control restart "$(way application)" ;;
-        esac
-    fi
+    [ -z "$queued" ] || return 0
+    restart=$(applications)
+    control reset-failed "$restart" 2>/dev/null
+    control restart "$restart" || failed="$failed the application;"
+    printf %s "$failed" >"$state/restarted" || rm -f "$state/restarted"
+}
+# The application lets go of our units before they stop, or stopping them would stop it too.
+all_back() {
+    trouble=$base/lock && give_time && alone put_all && alone remove $(way dropin) || return 1
+    # Once is enough: a later step that fails is tried again every few seconds.
+    { [ -z "$queued" ] && [ -f "$state/restarted" ]; } || { reload_manager && start_all; } || return 1
+    failed=$(cat "$state/restarted" 2>/dev/null || echo "$failed")
     control stop "$(way stop)"
     alone remove $(way remove) || return 1
     unload $(way profile)
     alone remove_made
     [ -z "$(way stop)" ] || reload_manager || return 1 # only units that went are news to systemd now
-    echo "$from" >"$state/active.new" && place "$state/active.new" "$state/active"
+    trouble=$state/active && grep -qsx "$from" "$state/active.new" || echo "$from" >"$state/active.new"
+    place "$state/active.new" "$state/active"
 }
 
 revert() { # nonce; the lock is held
     [ "$phase" != idle ] && [ "$nonce" = "$1" ] || return 0
-    from=$(way from) to=$(way to) failed=''
+    failed=''
     if [ "$phase" = armed ] && [ "$from" != "$to" ] && [ "$(cat "$state/active" 2>/dev/null)" = "$from" ]; then
         move "$pending" "$state/abandoned.json" && receipt ABANDONED ''
         return # nothing was switched yet
     fi
     [ "$phase" = reverting ] || move "$pending" "$reverting" || return 1 # now nobody can confirm it any more
-    if ! sealed "$back" "sum " || ! (whole "$from"); then
+    if ! sealed "$back" "sum " || [ "$(way from)>$(way to)" != "$from>$to" ]; then
+        failed="the way back is damaged;"
+    elif ! (whole "$from"); then
         failed="the generation before is damaged;"
     elif ! all_back; then # a full disk, an immutable file: it stays so, and the guard tries again
         tail -n 1 "$state/receipts.jsonl" | grep -q '"REVERTING"' || receipt REVERTING "stuck at $trouble"
@@ -149,7 +156,8 @@ revert() { # nonce; the lock is held
     [ -z "$failed" ]
 }
 
-lock() {
+act() { # nonce
+    [ ! -L "$state/lock" ] || rm -f "$state/lock" # we write into it, and not into what somebody else points at
     exec 9>>"$state/lock"
     if ! flock -w 20 9; then
         # Who applies past the deadline hangs and must not keep the host from returning. The number may be an old one.
@@ -160,24 +168,15 @@ lock() {
     fi
     echo $$ >"$state/lock"
     read_pending
-}
-
-act() { # nonce
-    lock
     [ "$phase" != idle ] || return 0
     [ "$nonce" = "$1" ] || again
     case $phase in pending | soaking) if in_time; then again; fi ;; esac
-    if [ "$phase$lapse" = soakinghold ]; then
-        from=$(way from) to=$(way to)
-        move "$pending" "$state/confirmed.json" && receipt CONFIRMED "the lease is over: held"
-    else
-        revert "$1" || ! { [ -f "$reverting" ] || [ -f "$pending" ]; }
-    fi
+    [ "$phase$lapse" = soakinghold ] || { revert "$1" || ! { [ -f "$reverting" ] || [ -f "$pending" ]; }; return; }
+    move "$pending" "$state/confirmed.json" && receipt CONFIRMED "the lease is over: held"
 }
-
-wait_for() { # nonce
+wait_for_change() {
     while :; do
-        [ "$phase" = idle ] || [ "$nonce" = "$1" ] || again
+        [ "$phase" = idle ] || [ "$nonce" = "${meant:=$nonce}" ] || again # the first that it sees is the one it minds
         left=$((deadline - now - 1))
         case $phase in
         idle) if unlocked && read_pending && [ "$phase" = idle ]; then return; fi && left=2 ;; # it is about to begin
@@ -189,12 +188,12 @@ wait_for() { # nonce
         if [ $left -lt 1 ]; then sleep 0.3; else sleep $((left < 10 ? left : 10)); fi # the host may sleep meanwhile
         read_pending
     done
-    act "$1" || { exec 9>&- && sleep 4 && again; }
+    act "$meant" || { exec 9>&- && sleep 4 && again; }
 }
 
 use "$base/${2:-none}" && read_pending
 case ${1:-} in
-wait) wait_for "$(way nonce)" ;;
+wait) meant='' && wait_for_change ;;
 revert) revert "$3" ;;
 rehearse) sealed "$back" "sum " && (whole "$(way to)") && (whole "$(way from)") ;;
 recover)

@@ -23,7 +23,7 @@ ANY = (IDLE, STAGED) + OPEN
 SAME = None
 
 # What the one who asks sees. ours: the record has the nonce that he means. in_time: of this boot, its deadline ahead.
-# switched: the active digest is no longer `from`. whole: the generation `from` is whole, or there is none. held:
+# switched: the active digest is no longer `from`. whole: the way back is, and the generation `from` if any. held:
 # another process holds the lock. fenced: his epoch is lower than one seen here. same: he wants what is there already.
 # lease: he asks for one. hold: a lease that lapses holds. last: what became of his nonce by the other records.
 State = namedtuple("State", "phase ours in_time switched whole held fenced same lease hold last")

@@ -28,9 +28,8 @@ def damage(place):
     lost = [event for event, _fields in place.lost_receipts()]
     if lost:
         found.append("%s: the last %s is missing" % (place.at("receipts.jsonl"), lost[0]))
-    active = place.active()
-    if active and not os.path.isdir(place.generation(active)):
-        found.append("%s names no generation" % place.at("active"))
+    if misnamed(place):
+        found.append("%s %s" % (place.at("active"), "names no generation" if place.active() else "is lost"))
     for digest in place.generations():
         fault = place.fault(digest)
         if fault:
@@ -38,8 +37,19 @@ def damage(place):
     return found
 
 
-def mend(place):
-    """Put right what needs nobody's word; sentences about it. The lock is held."""
+def misnamed(place):
+    """Whether ``active`` names no generation that is there, or is lost while one is confirmed."""
+    active = place.active()
+    if active:
+        return not os.path.isdir(place.generation(active))
+    return bool(place.record("confirmed").get("to")) and not place.open_change()
+
+
+def mend(place, bundle=None):
+    """Put right what needs nobody's word; sentences about it. The lock is held.
+
+    ``bundle``: what is to be installed next. Where that is the generation that is lost, it is written anew.
+    """
     told = []
     entries, _fault = receipts.load(place.at("receipts.jsonl"))
     for name in receipts.FINAL:
@@ -51,14 +61,31 @@ def mend(place):
     for event, fields in place.lost_receipts():
         place.receipt(event, detail="written again from its record", **receipts.named(fields))
         told.append("the receipt of %s was lost: written again" % event)
-    active = place.active()
-    if active and not os.path.isdir(place.generation(active)):
-        before = place.record("confirmed").get("to", "")
-        if not before or not os.path.isdir(place.generation(before)):
+    return told + _mend_active(place, bundle)
+
+
+def _mend_active(place, bundle):
+    if not misnamed(place):
+        return []
+    active, path = place.active(), place.at("active")
+    digest = active if bundle and active == bundle.digest else place.record("confirmed").get("to", "")
+    if not digest:
+        raise HostError(
+            "%s names no generation, and no receipt tells which one it was. Remove the policy from this host "
+            "('state: absent') and apply it anew." % path
+        )
+    told = []
+    if not os.path.isdir(place.generation(digest)):
+        if not bundle or bundle.digest != digest:
             raise HostError(
-                "%s names no generation, and no receipt tells which one it was. Remove the policy from this host "
-                "('state: absent') and apply it anew." % place.at("active")
+                "%s names no generation: %s, which was confirmed, is not there any more. Apply that version once more, "
+                "or remove the policy from this host ('state: absent')." % (path, digest[:12])
             )
-        place.set_active(before)
-        told.append("%s was damaged: it names the generation that was confirmed" % place.at("active"))
+        place.stage(bundle)
+        told.append("the generation %s was lost: written again" % digest[:12])
+    if digest != active:
+        place.set_active(digest)
+        told.append(
+            "%s was %s: it names the generation that was confirmed" % (path, "damaged" if active else "lost")
+        )
     return told

@@ -180,9 +180,10 @@ def switch(plan, deadline=180.0):
 def check_owner(policy, unit, names, others):
     """Two policies for one unit would undo each other's drop-in: the second is refused.
 
-    ``names``: all names that systemd has for the unit. A drop-in of an alias counts for the unit itself.
+    ``names``: all names that systemd has for the unit. A drop-in of an alias counts for the unit itself. ``others``:
+    [(policy, Bundle)], several of one policy while it changes.
     """
-    for name, other in others.items():
+    for name, other in others:
         if name != policy and (other.unit == unit or other.unit in names):
             known = unit if other.unit == unit else "%s (here also %s)" % (unit, other.unit)
             raise HostError(

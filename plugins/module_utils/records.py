@@ -23,8 +23,11 @@ def parse(content):
     first, _newline, body = content.partition(b"\n")
     if first != b'{"sum": "%s",' % files.sha256(body).encode():
         return None
-    fields = json.loads(content.decode())
-    del fields["sum"]
+    try:
+        fields = json.loads(content.decode())
+        del fields["sum"]
+    except (ValueError, KeyError):  # sealed, but never by us
+        return None
     return fields
 
 

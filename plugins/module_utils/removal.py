@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections import namedtuple
 
@@ -17,6 +16,7 @@ from . import (
     guard,
     guard_files,
     health,
+    installing,
     machine,
     plan,
     store,
@@ -34,9 +34,15 @@ PARENT_SLICE = "bulkhead.slice"
 Everything = namedtuple("Everything", "unit artifacts units health")
 
 
-def absent(policy, wish):
-    """Remove the policy from this host. Done twice, the second time changes nothing."""
-    place = store.Store(policy)
+def absent(policy, wish, place=None):
+    """Remove the policy from this host. Done twice, the second time changes nothing. ``place``: its lock is held."""
+    try:
+        return _absent(place or store.Store(policy), wish)
+    except store.Gone:  # another run removed it while this one waited
+        return _absent(store.Store(policy), wish)
+
+
+def _absent(place, wish):
     if not place.exists():
         changed = _clear_remains(wish.check)
         return {"changed": changed, "state": "absent", "digest": "", "from": "", "diff": [], "restarted": []}
@@ -98,8 +104,7 @@ class Removal(Forward):
         files.remove(self.place.at("pending.json"))
         guard.dismiss(self.place.policy)
         with footprint.alone():
-            shutil.rmtree(self.place.path)
-            files.sync_directory(store.BASE)
+            self.place.vanish()
             _tidy()
 
 
@@ -121,7 +126,7 @@ def _refuse_to_let_go(switch, everything):
 def forget(place):
     """Take back the state of a first change that failed before anything was installed."""
     with footprint.alone():
-        shutil.rmtree(place.path, ignore_errors=True)
+        place.vanish()
         _tidy()
 
 
@@ -206,9 +211,7 @@ def _withdraw(place, planned):
 def _tidy():
     """Directories that we made go with their last file; with the last policy everything else of ours goes too."""
     if store.policies():
-        others = [
-            item.path for bundle in transaction.installed_bundles().values() for item in bundle.artifacts
-        ]
+        others = [item.path for _name, bundle in installing.installed_bundles() for item in bundle.artifacts]
         footprint.withdraw(others + guard_files.paths())
         return
     if guard_files.uninstall():

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from . import bundles, features, machine, mending, removal, store, transaction
 from .errors import HostError
 
@@ -12,38 +14,63 @@ def revert(policy, wish, origin=None, to=""):
     """Go back from generation ``to`` to ``origin`` ("" for no sandbox); changes nothing where ``to`` is not active.
 
     Without names: take back what is pending, else return to the generation confirmed before. What is pending goes
-    back at once; a confirmed generation is left by a change like any other, pending until it is confirmed.
+    back at once; a confirmed generation is left by a change like any other, pending until it is confirmed. All of it
+    is done under one lock, so that what is active stays what was looked at.
     """
     place = store.Store(policy)
-    nothing = {
-        "changed": False,
-        "state": "unchanged",
-        "digest": place.active(),
-        "from": place.active(),
-        "diff": [],
-    }
-    if not place.exists() or (to and place.active() != to and not _half_back(place)):
-        return nothing
-    with place.lock():
-        transaction.fence(place, wish)
-        if not wish.check:
-            mending.mend(place)
-            transaction.close_debug(place, wish)
-        pending = place.open_change()
-        if pending and origin in (None, pending.get("from")):
-            return _revert_pending(place, pending, wish)
-        confirmed = place.record("confirmed")
-        if origin is None and not pending and confirmed.get("to") != place.active():
-            return nothing
-        before = confirmed.get("from", "") if origin is None else origin
-        bundle = place.load(before)
+    if not place.exists():
+        return _nothing(place)
+    try:
+        # A look leaves no trace, not even a lock.
+        with nullcontext() if wish.check else place.lock():
+            return _revert(place, wish, origin, to)
+    except store.Gone:
+        return _nothing(place)
+
+
+def _nothing(place):
+    active = place.active()
+    return {"changed": False, "state": "unchanged", "digest": active, "from": active, "diff": []}
+
+
+def _revert(place, wish, origin, to):
+    if _left(place, to):
+        return _nothing(place)
+    transaction.fence(place, wish)
+    if not wish.check:
+        mending.mend(place)
+        transaction.close_debug(place, wish)
+        if _left(place, to):  # as far as it could be told before
+            return _nothing(place)
+    pending = place.open_change()
+    if pending and origin in (None, pending.get("from")):
+        return _revert_pending(place, pending, wish)
+    before = _before(place) if origin is None else origin
+    if before is None:
+        return _nothing(place)
+    bundle = place.load(before)
     if before and bundle is None:
-        raise HostError("policy %s has no generation %s on this host any more." % (policy, before[:12]))
+        raise HostError("policy %s has no generation %s on this host any more." % (place.policy, before[:12]))
     if bundle is None:
-        return removal.absent(policy, wish)
+        return removal.absent(place.policy, wish, place)
     # The host itself vouches for what it ran before: the features have no say in going back.
     fingerprint = features.fingerprint(features.collect(bundle.unit, bundles.paths(bundle)))
-    return transaction.apply(wish._replace(bundle=bundle._replace(fingerprint=fingerprint)))
+    return transaction.apply(wish._replace(bundle=bundle._replace(fingerprint=fingerprint)), place)
+
+
+def _before(place):
+    """The generation confirmed before the active one; None without one. What nobody confirmed goes to what was."""
+    confirmed = place.record("confirmed")
+    if not confirmed:
+        return None
+    return confirmed.get("from", "") if confirmed.get("to") == place.active() else confirmed.get("to") or None
+
+
+def _left(place, to):
+    """Whether another generation than ``to`` is active, as far as ``active`` and the last way back can be believed."""
+    active = place.active()
+    unsure = active == store.UNREADABLE or (not active and mending.misnamed(place))
+    return bool(to) and active != to and not unsure and not _half_back(place)
 
 
 def _half_back(place):

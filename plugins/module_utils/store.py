@@ -7,7 +7,8 @@
         active                    digest of the generation whose files are installed
         pending.json              see records.py; there while a change is not confirmed
         reverting.json            the same, renamed: from then on nobody can confirm it
-        back                      the way back of this change, in lines for the guard; see ``lay_back``
+        back                      the way back of this change, in lines for the guard; see way_back.py
+        active.new, restarted     for that way: what ``active`` will be, and whether applications have restarted
         confirmed.json            the pending.json of the last confirmed change: a rename is the confirmation
         reverted.json             the same of the last change that went back; also revert_failed.json, abandoned.json
         receipts.jsonl            see receipts.py
@@ -25,13 +26,16 @@ import shutil
 import time
 from contextlib import contextmanager
 
-from . import bundles, files, machine, receipts, records
+from . import bundles, files, machine, receipts, records, way_back
 from .errors import HostError
+from .generations import Generations, sealed, unsealed
 
 BASE = "/var/lib/bulkhead"
-KEEP = 3
-NOTES = ("features.json", "seen.json")  # what drift.py remembers beside a generation
+UNREADABLE = "unreadable"  # names no generation
 RECORDS = ("pending", "reverting") + receipts.FINAL
+# What the record of an open change has, and of which kind: where that is not so it counts as torn.
+CHANGE = dict.fromkeys(("boot_id", "from", "lapse", "nonce", "phase", "to"), str)
+CHANGE.update(deadline=int, epoch=int)
 
 
 def boot_id():
@@ -45,31 +49,39 @@ def uptime():
 
 
 def policies():
-    """Names of the policies that have state here, sorted."""
+    """Names of the policies that have state here, sorted; what others keep beside them is none."""
     try:
-        return sorted(name for name in os.listdir(BASE) if os.path.isdir(os.path.join(BASE, name)))
+        return sorted(name for name in os.listdir(BASE) if bundles.is_name(name) and _is_state(Store(name)))
     except FileNotFoundError:
         return []
 
 
-def sealed(text):
-    """``text`` below a line with its own SHA-256; the guard checks it in one step."""
-    return "sum %s\n%s" % (files.sha256(text.encode()), text)
+def _is_state(place):
+    """Whether the folder is what we made for that name: not a link, not somebody's copy of another policy's."""
+    marks = ("generations", "active", "receipts.jsonl")
+    if os.path.islink(place.path) or not any(os.path.lexists(place.at(name)) for name in marks):
+        return False
+    for digest in place.generations():
+        try:
+            return (
+                json.loads(files.read_text(place.at("generations", digest, "bundle.json")))["policy"]
+                == place.policy
+            )
+        except (ValueError, TypeError, KeyError):  # damaged: another one may tell
+            continue
+    return True
 
 
-def unsealed(content):
-    """The text of ``sealed`` text (bytes), None where it is not what was written."""
-    first, _newline, rest = (content or b"").partition(b"\n")
-    return rest.decode() if first == b"sum %s" % files.sha256(rest).encode() else None
+def number(value):
+    """A whole number out of what a record, a receipt or the way back says; 0 for anything else."""
+    return int(value) if str(value).isascii() and str(value).isdigit() else 0
 
 
-def manifest_line(number, item):
-    """sha256 mode owner group number path"""
-    names = (files.sha256(item.content), item.mode, item.owner, item.group, number, item.path)
-    return "%s %04o %s %s %d %s" % names
+class Gone(HostError):
+    """The policy has no state here any more: it was removed while we waited for its lock."""
 
 
-class Store:
+class Store(Generations):
     """Paths and records of one policy. Nothing is created before ``create``."""
 
     def __init__(self, policy):
@@ -83,21 +95,46 @@ class Store:
     def exists(self):
         return os.path.isdir(self.path)
 
+    def vanish(self):
+        """Take the whole state away. Who waits for its lock finds either all of it or nothing."""
+        gone = os.path.join(BASE, ".%s.gone" % self.policy)
+        shutil.rmtree(gone, ignore_errors=True)
+        if os.path.isdir(self.path):
+            os.rename(self.path, gone)
+            files.sync_directory(BASE)
+        shutil.rmtree(gone)
+        files.sync_directory(BASE)
+
     def create(self):
         for path in (BASE, self.path, self.at("generations")):
             if not os.path.isdir(path):
                 os.mkdir(path, 0o700)
                 files.sync_directory(os.path.dirname(path))
 
+    def recorded(self):
+        """Whether any record or receipt is there, whole or torn."""
+        names = [name + ".json" for name in RECORDS] + ["receipts.jsonl"]
+        return any(os.path.lexists(self.at(name)) for name in names)
+
+    def untouched(self):
+        """Whether no change of this policy ever began here, as far as anything that is left can tell."""
+        return not (self.recorded() or os.path.lexists(self.at("active")) or self.generations())
+
     @contextmanager
     def lock(self, wait=60.0):
-        """Hold the policy's lock. HostError after ``wait`` seconds: somebody else is changing this policy."""
+        """Hold the policy's lock, which whoever holds it may take once more. It never makes the policy's folder.
+
+        HostError after ``wait`` seconds: somebody else is changing this policy. ``Gone`` where he has removed it.
+        """
+        if self._lock is not None:
+            yield
+            return
         deadline, descriptor = time.monotonic() + wait, None
         while descriptor is None:
             try:
                 descriptor = files.locked(self.at("lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if descriptor is None:  # a removal took the folder away meanwhile
-                    self.create()
+            except FileNotFoundError:
+                raise Gone("policy %s was removed from this host meanwhile." % self.policy) from None
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise HostError("another run holds the lock of policy %s." % self.policy) from None
@@ -124,7 +161,9 @@ class Store:
     # --- records ---
 
     def active(self):
-        return files.read_text(self.at("active")).removesuffix("\n")
+        """Digest of the generation that is installed, "" for none, ``UNREADABLE`` where the file says neither."""
+        text = files.read_text(self.at("active")).removesuffix("\n")
+        return text if not text or bundles.DIGEST.fullmatch(text) else UNREADABLE
 
     def set_active(self, digest):
         if digest:
@@ -133,11 +172,10 @@ class Store:
             files.remove(self.at("active"))
 
     def epoch(self):
-        """The highest epoch that changed something here. A torn record has lost its own: then the receipts tell."""
-        found = [records.read(self.at(name + ".json")) for name in RECORDS]
-        if None in found:
-            found += receipts.load(self.at("receipts.jsonl"))[0]
-        return max(int(fields.get("epoch") or 0) for fields in found if fields is not None)
+        """The highest epoch that changed something here. A record that is torn or lost left it in the receipts."""
+        found = [self.record(name) for name in RECORDS] + [self.way_back() if self.open_change() else {}]
+        found += receipts.load(self.at("receipts.jsonl"))[0]
+        return max(number(fields.get("epoch")) for fields in found)
 
     def record(self, name):
         """One of ``RECORDS`` as a dict; {} where there is none or it is torn."""
@@ -148,28 +186,36 @@ class Store:
 
     def note_epoch(self, fields):
         """Whoever takes a change back leaves his epoch in it, so that nobody older can act after him."""
-        for name in ("pending", "reverting"):
-            if self.record(name):
-                records.write(self.at(name + ".json"), fields)
+        noted = [name for name in ("pending", "reverting") if self.record(name)]
+        for name in noted:
+            records.write(self.at(name + ".json"), fields)
+        if not noted:  # torn: it has no place for an epoch
+            self.receipt("RETURNING", **receipts.named(fields))
 
     def open_change(self):
         """The fields of the change that is under way; what a torn record has lost stands in the way back."""
         for name in ("reverting", "pending"):
             if os.path.exists(self.at(name + ".json")):
-                return {**self.way_back(), **self.record(name)}
+                return self._change(name)[1]
         return {}
+
+    def _change(self, name):
+        """(phase, fields) of what ``pending`` or ``reverting`` says; the same is torn here and for the guard."""
+        fields = self.record(name)
+        whole = all(isinstance(fields.get(key), kind) for key, kind in CHANGE.items())
+        if whole and fields["phase"] in machine.OPEN and fields["phase"] != machine.TORN:
+            return fields["phase"], fields
+        return machine.TORN, {"phase": machine.TORN, **self.way_back()}
 
     def state(self, nonce=None, **known):
         """What the records say now, as ``machine.State``. ``nonce``: the asker's; None for whoever is there."""
-        pending = records.read(self.at("pending.json"))
         last = self._last(nonce)
         if os.path.exists(self.at("reverting.json")):
             phase, pending = machine.REVERTING, self.open_change()
-        elif pending == {}:
+        elif records.read(self.at("pending.json")) == {}:
             return machine.NOTHING._replace(last=last, **known)
         else:
-            phase = pending["phase"] if pending else machine.TORN
-            pending = pending or self.way_back()
+            phase, pending = self._change("pending")
         origin = pending.get("from", "")
         return machine.State(
             phase=phase,
@@ -195,26 +241,25 @@ class Store:
         files.sync_directory(self.path)
 
     def lay_back(self, fields, old, new, planned):
-        """Write down how the guard gets from ``new`` to ``old`` (Bundles or None), before anything is changed."""
-        kept = {item.path for item in old.artifacts} if old else set()
-        gone = [item for item in (new.artifacts if new else ()) if item.path not in kept]
-        units = old.units if old else ()
-        words = [(key, fields[key]) for key in ("nonce", "from", "to")]
-        words += [("put", manifest_line(*pair)) for pair in enumerate(old.artifacts if old else ())]
-        words += [("dropin", item.path) for item in gone if item.kind == "systemd_dropin"]
-        words += [("remove", item.path) for item in gone]
-        words += [("profile", os.path.basename(item.path)) for item in gone if item.kind == "apparmor"]
-        words += [("stop", os.path.basename(item.path)) for item in gone if item.kind == "systemd_unit"]
-        words += [("reload" if name.endswith(".service") else "start", name) for name in units]
-        words += [("restart", name) for name in planned.restart] + [("application", (new or old).unit)]
-        text = "".join("%s %s\n" % word for word in words)
-        files.write(self.at("back"), sealed(text).encode())
+        """Write down how the guard gets from ``new`` to ``old`` (Bundles or None), before anything is changed.
+
+        ``active.new`` is there as well, so that at the end it has only to rename: the disk may be full by then.
+        """
+        files.remove(self.at("restarted"))
+        files.write(self.at("active.new"), fields["from"].encode() + b"\n")
+        files.write(self.at("back"), sealed(way_back.text(fields, old, new, planned)).encode())
+
+    def pass_back(self, fields):
+        """The way back of the change that is adopted is that of ``fields`` now; False where it is torn."""
+        before = unsealed(files.read(self.at("back")))
+        if before:
+            files.write(self.at("back"), sealed(way_back.passed_on(before, fields)).encode())
+        return bool(before)
 
     def way_back(self):
-        """nonce, from and to of the way back; {} where it is torn."""
-        lines = (unsealed(files.read(self.at("back"))) or "").splitlines()
-        found = dict(line.split(" ", 1) for line in lines)
-        return {key: found[key] for key in ("nonce", "from", "to") if key in found}
+        """nonce, epoch, from and to of the way back; {} where it is torn."""
+        found = way_back.names(unsealed(files.read(self.at("back"))) or "")
+        return {**found, "epoch": number(found.get("epoch"))} if found else {}
 
     def receipt(self, event, **fields):
         receipts.append(self.at("receipts.jsonl"), event, boot_id=boot_id(), **fields)
@@ -228,89 +273,3 @@ class Store:
         entries, _fault = receipts.load(self.at("receipts.jsonl"))
         kept = {name: self.record(name) for name in receipts.FINAL}
         return [(name.upper(), kept[name]) for name in receipts.missing(entries, kept)]
-
-    # --- generations ---
-
-    def generation(self, digest):
-        return self.at("generations", digest)
-
-    def generations(self):
-        """Digests of the stored generations, sorted."""
-        try:
-            return sorted(name for name in os.listdir(self.at("generations")) if not name.endswith(".new"))
-        except FileNotFoundError:
-            return []
-
-    def stage(self, bundle):
-        """Write the generation of ``bundle`` beside the others, whole or not at all, and return its directory."""
-        final = self.generation(bundle.digest)
-        if self.fault(bundle.digest) == "":
-            return final
-        shutil.rmtree(final, ignore_errors=True)
-        staged = final + ".new"
-        shutil.rmtree(staged, ignore_errors=True)
-        try:
-            os.mkdir(staged, 0o700)
-            os.mkdir(os.path.join(staged, "files"), 0o700)
-            lines = []
-            for number, item in enumerate(bundle.artifacts):
-                files.write(os.path.join(staged, "files", str(number)), item.content)
-                lines.append(manifest_line(number, item) + "\n")
-            texts = {
-                "bundle.json": json.dumps(bundle.data, sort_keys=True),
-                "manifest": "".join(lines),
-            }
-            sums = "".join("%s  %s\n" % (files.sha256(text.encode()), name) for name, text in texts.items())
-            sums += "".join("%s  files/%d\n" % (line[:64], number) for number, line in enumerate(lines))
-            texts["sums"] = sealed(sums)
-            for name, text in texts.items():
-                files.write(os.path.join(staged, name), text.encode())
-            os.rename(staged, final)
-        except (OSError, HostError) as problem:
-            shutil.rmtree(staged, ignore_errors=True)
-            raise HostError(
-                "cannot stage the new files: %s" % (getattr(problem, "strerror", None) or problem)
-            ) from None
-        files.sync_directory(self.at("generations"))
-        return final
-
-    def load(self, digest):
-        """The ``Bundle`` of a stored generation, None where there is none. HostError where it is damaged."""
-        path = os.path.join(self.generation(digest), "bundle.json")
-        content = files.read(path) if digest else None
-        if content is None:
-            return None
-        sums = files.read_text(os.path.join(self.generation(digest), "sums"))
-        if files.sha256(content) + "  bundle.json\n" not in sums:
-            raise HostError(
-                "generation %s of policy %s is damaged: %s is not what was written. Apply the same version once more."
-                % (digest[:12], self.policy, path)
-            )
-        return bundles.build(json.loads(content.decode()))
-
-    def fault(self, digest):
-        """ "" where the stored generation is whole, else what is wrong with it, the first bad file by name."""
-        directory = self.generation(digest)
-        if not os.path.isdir(directory):
-            return "generation %s is not there" % digest[:12]
-        for name in NOTES:
-            if records.read(os.path.join(directory, name)) is None:
-                return "generation %s is damaged: %s is torn" % (digest[:12], os.path.join(directory, name))
-        damaged = "generation %s is damaged: %%s is not what was written" % digest[:12]
-        sums = unsealed(files.read(os.path.join(directory, "sums")))
-        if sums is None:
-            return damaged % os.path.join(directory, "sums")
-        for line in sums.splitlines():
-            path = os.path.join(directory, line[66:])
-            content = files.read(path)
-            if content is None or files.sha256(content) != line[:64]:
-                return damaged % path
-        return ""
-
-    def prune(self, keep):
-        """Remove all but the ``KEEP`` newest generations and those named in ``keep``."""
-        names = os.listdir(self.at("generations"))
-        newest = sorted(names, key=lambda name: os.stat(self.generation(name)).st_mtime, reverse=True)
-        for name in newest[KEEP:]:
-            if name not in keep:
-                shutil.rmtree(self.generation(name), ignore_errors=True)

@@ -87,7 +87,9 @@ def _bundle(place):
 def _state(place, pending):
     if pending:
         return {"armed": "applying", "reverting": "reverting"}.get(place.state().phase, "pending")
-    return "confirmed" if place.active() else "none"
+    if place.active():
+        return "confirmed" if place.record("confirmed").get("to") == place.active() else "unconfirmed"
+    return "none"
 
 
 def _last(entries, digest):

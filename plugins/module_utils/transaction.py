@@ -9,21 +9,16 @@ lock says so), when its deadline passes, or when the host reboots.
 
 from __future__ import annotations
 
-import os
-import time
 from collections import namedtuple
 
 from . import (
-    apparmor,
     bundles,
     diffing,
     drift,
-    drift_tables,
     features,
     files,
     footprint,
     guard_files,
-    health,
     machine,
     mending,
     overlay_state,
@@ -34,14 +29,17 @@ from . import (
 )
 from .change import Change, begun
 from .errors import HostError
-from .forward import Forward
+from .installing import Apply, check_owner
 
 # lapse: what becomes of a lease (``confirmation``) that nobody renews, "revert" or "hold".
 Wish = namedtuple("Wish", "bundle confirm_within restart rollout epoch check lapse")
 
 
-def apply(wish):
-    """Bring the host to ``wish.bundle``; the answer is plain data for the module's result."""
+def apply(wish, place=None):
+    """Bring the host to ``wish.bundle``; the answer is plain data for the module's result.
+
+    ``place``: the policy's state, where the caller holds its lock.
+    """
     bundle = wish.bundle
     facts = features.collect(bundle.unit, bundles.paths(bundle))
     if facts["unit"]["load_state"] == "not-found":
@@ -49,8 +47,8 @@ def apply(wish):
     fingerprint = features.fingerprint(facts)
     if fingerprint != bundle.fingerprint:
         return {"changed": False, "state": "stale_features", "features": facts, "fingerprint": fingerprint}
-    place = store.Store(bundle.policy)
-    plan.check_owner(bundle.policy, bundle.unit, facts["unit"].get("names", ()), installed_bundles())
+    place = place or store.Store(bundle.policy)
+    check_owner(bundle, facts)
     if place.active() != bundle.digest:
         files.check_writable([place.at("lock")] + [item.path for item in bundle.artifacts])
     if wish.check:
@@ -59,16 +57,24 @@ def apply(wish):
         if planned.write:
             validators.validate(bundle, facts["unit"]["fragment"], check=True)
         return _with_debug(_answer(place, bundle, planned, "unchanged"), place, bundle)
-    footprint.note_base()
-    with footprint.alone():  # the last other policy may just be going
-        place.create()
+    while True:
+        footprint.note_base()
+        with footprint.alone():  # the last other policy may just be going
+            place.create()
+        try:
+            return _apply(place, wish, facts)
+        except store.Gone:  # a removal that we waited for took the folder away
+            continue
+
+
+def _apply(place, wish, facts):
     with place.lock():
-        # Without a receipt no change of this policy ever began here: one that comes to nothing leaves nothing.
-        fresh = not os.path.exists(place.at("receipts.jsonl"))
+        fresh = place.untouched()
         try:
             return _apply_locked(place, wish, facts)
-        except (HostError, OSError) as problem:
-            if fresh and getattr(problem, "state", "unchanged") in ("unchanged", "refused"):
+        except (HostError, OSError):
+            # A first change that comes to nothing leaves nothing. What was switched is the guard's to take back.
+            if fresh and place.state().phase == machine.IDLE and not place.active() and not place.recorded():
                 from . import removal
 
                 removal.forget(place)
@@ -86,7 +92,7 @@ def _with_debug(answer, place, bundle):
 
 def _apply_locked(place, wish, facts):
     fence(place, wish)
-    mended = mending.mend(place)
+    mended = mending.mend(place, wish.bundle)
     closed = close_debug(place, wish)
     answer = _converge(place, wish, facts)
     reasons = (["was %s; closed" % closed] if closed else []) + mended
@@ -123,7 +129,7 @@ def _converge(place, wish, facts):
         return _adopt(place, wish, step)
     restored = _restore_generation(place, bundle, facts)
     planned = _plan(place, bundle, wish)
-    if plan.empty(planned) and place.active() == bundle.digest:
+    if plan.empty(planned) and place.active() == bundle.digest and _confirmed(place):
         answer = _answer(place, bundle, planned, "unchanged")
         renewed = restored or _renew_guard()
         if drift.of_features(bundle, place, facts):
@@ -131,7 +137,14 @@ def _converge(place, wish, facts):
             renewed = {"changed": True, "reasons": ["the host's features changed, what they ask for did not"]}
         return {**answer, "service": units.service(bundle.unit), **renewed}
     plan.refuse_running_job(planned)
+    if place.active() == bundle.digest and not _confirmed(place):
+        planned = planned._replace(reasons=planned.reasons + ["what is installed was never confirmed"])
     return _change(place, bundle, planned, wish, facts, step)
+
+
+def _confirmed(place):
+    """Whether the active generation was ever confirmed. A way back that failed leaves one that never was."""
+    return place.record("confirmed").get("to") == place.active()
 
 
 def settle(place, wish, event, same=None):
@@ -176,7 +189,11 @@ def _adopt(place, wish, step):
     change = Change(place, begun(before["from"], bundle.digest, wish), wish.confirm_within)
     planned = _plan(place, bundle, wish)
     place.sign()
-    place.lay_back(change.fields, place.load(before["from"]), bundle, planned)
+    if not place.pass_back(change.fields):
+        # Nobody knows any more what that run restarted: the application, in doubt.
+        place.lay_back(
+            change.fields, place.load(before["from"]), bundle, planned._replace(restart=[bundle.unit])
+        )
     change.carry_out(step)
     return _answer(place, bundle, planned, "pending", nonce=change.fields["nonce"], origin=before["from"])
 
@@ -192,20 +209,6 @@ def _restore_generation(place, bundle, facts):
     return {"changed": True, "reasons": [fault + ": written again"]}
 
 
-def installed_bundles():
-    """{policy: Bundle} of all policies with an active generation."""
-    found = {}
-    for name in store.policies():
-        place = store.Store(name)
-        try:
-            bundle = place.load(place.active())
-        except HostError:  # damaged: its own next run tells, others go on
-            continue
-        if bundle:
-            found[name] = bundle
-    return found
-
-
 def _renew_guard():
     if guard_files.installed():
         return {}
@@ -215,7 +218,9 @@ def _renew_guard():
 
 def _plan(place, bundle, wish):
     active = place.active()
-    return plan.make(place.load(active), bundle, wish.restart, drift.remembered(place, active))
+    # A digest names one content: a copy of it on the disk that is damaged has nothing to say.
+    old = bundle if active == bundle.digest else place.load(active)
+    return plan.make(old, bundle, wish.restart, drift.remembered(place, active))
 
 
 def fence(place, wish):
@@ -241,89 +246,23 @@ def _change(place, bundle, planned, wish, facts, step):
     place.sign()
     change = Apply(place, wish, planned, facts)
     change.carry_out(step)
-    state = machine.NOTHING
     try:
-        change.carry_out(machine.step(state._replace(phase=step.phase), "staged"))
+        # Until the record says that it waits, and a receipt too, nobody knows the nonce: whatever fails, it goes back.
+        for phase, event in ((step.phase, "staged"), (machine.ARMED, "healthy")):
+            change.carry_out(machine.step(machine.NOTHING._replace(phase=phase), event))
     except (HostError, OSError) as problem:
         if place.state().phase == machine.IDLE:
             raise
         raise undo(change, problem) from None
-    change.carry_out(machine.step(state._replace(phase=machine.ARMED), "healthy"))
     return _answer(place, bundle, planned, "pending", nonce=change.fields["nonce"], origin=old, diff=diff)
-
-
-class Apply(Forward):
-    """From the active generation to the one of ``wish``."""
-
-    def __init__(self, place, wish, planned, facts):
-        super().__init__(place, begun(place.active(), wish.bundle.digest, wish), wish.confirm_within)
-        self.wish, self.planned, self.facts = wish, planned, facts
-        self.bundle, self.old = wish.bundle, place.load(place.active())
-        self.switched = 0
-
-    def stage(self):
-        self.place.stage(self.bundle)
-
-    def validate(self):
-        validators.validate(self.bundle, self.facts["unit"]["fragment"])
-
-    def prepare(self):
-        self.place.lay_back(self.fields, self.old, self.bundle, self.planned)
-
-    def activate(self):
-        # From here on the guard counts the new generation as installed and takes all of it back.
-        self.place.set_active(self.bundle.digest)
-
-    def switch(self):
-        if any(item.kind == "systemd_dropin" for item in self.planned.write + self.planned.remove):
-            self.switched = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        plan.switch(self.planned)
-
-    def test(self):
-        now = _smoke_test(self.bundle, self.planned)
-        seen = drift.remembered(self.place, self.fields["from"])
-        _remember(self.place, self.bundle, self.facts, now, self.switched, seen)
-
-
-def _remember(place, bundle, facts, now, switched, seen):
-    """What later looks at drift compare with; ``switched``: when the application's files changed, 0 for not at all.
-
-    ``now``: the application's properties. ``seen``: what the generation before remembers; its rules are often the same.
-    """
-    tables, profiles = drift_tables.remember(bundle, seen), apparmor.remember(bundle)
-    fields = {"tables": tables, "profiles": profiles, "unread": []}
-    if units.running(now):
-        fields["unread"] = drift.unread(bundle, {bundle.unit: now})
-    if switched:
-        fields.update(switched=switched, boot_id=store.boot_id())
-    drift.remember(place, bundle.digest, facts, **fields)
-
-
-def _smoke_test(bundle, planned):
-    """The application's properties; only a running one can be asked, one that was stopped stays stopped."""
-    began = time.monotonic()
-    wanted = sorted(drift.properties(bundle)[bundle.unit])
-    before = units.show([bundle.unit], wanted)[bundle.unit]
-    if not units.running(before):
-        if bundle.unit in planned.restart:
-            raise HostError(
-                "%s does not run after its restart: %s" % (bundle.unit, units.explain(bundle.unit))
-            )
-        return before
-    health.check_all(bundle.health)
-    if bundle.unit not in planned.restart:
-        return before
-    after = health.settled(bundle.unit, before, began, wanted)
-    wrong = apparmor.wrong_label(bundle, after, apparmor.PATIENCE)
-    if wrong:
-        raise HostError("%s %s." % (bundle.unit, wrong))
-    return after
 
 
 def undo(change, problem):
     """Go back at once; the HostError that tells why and how it ended."""
     change.carry_out(machine.step(machine.NOTHING._replace(phase=machine.ARMED), "failed"))
-    place, text = change.place, getattr(problem, "strerror", None) or str(problem)
+    place, text = change.place, str(problem)
+    if isinstance(problem, OSError):
+        text = "%s: %s." % (problem.filename or "the host could not do it", problem.strerror or problem)
     if not change.went_back:
         return HostError(
             "%s The way back failed too: see %s." % (text, place.at("receipts.jsonl")),
@@ -337,6 +276,7 @@ def undo(change, problem):
 
 def _answer(place, bundle, planned, state, nonce="", origin=None, diff=None):
     changed = state == "pending" or not plan.empty(planned) or place.active() != bundle.digest
+    changed = changed or not _confirmed(place)
     application = planned.facts.get(bundle.unit, {})
     return {
         "changed": changed,

@@ -11,7 +11,8 @@ from .command import must, run
 from .errors import HostError
 
 PROPERTIES = (
-    "Id,Type,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,NeedDaemonReload,ControlGroup,Slice"
+    "Id,Type,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,NeedDaemonReload,ControlGroup,Slice,"
+    "InvocationID"
 )
 
 # A unit that is on its way up counts as running: it was started by somebody and must not be left stopped.

@@ -7,12 +7,16 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+from contextlib import suppress
 
 from . import units
 from .command import run
 from .errors import HostError
 
 UNIT_KINDS = ("systemd_unit", "systemd_dropin")
+
+# Where systemd-analyze reads the new files before they are anywhere else: root's, and gone with a reboot.
+STAGES = "/run/bulkhead-verify"
 
 # Seconds for one parser: a host that is starved is slow, and not one whose parsers refuse something.
 PATIENCE = 100
@@ -60,9 +64,7 @@ def _systemd(bundle, fragment):
     ours = [item for item in bundle.artifacts if item.kind in UNIT_KINDS]
     if not ours:
         return []
-    import tempfile  # only where something changes: every apply imports this file
-
-    stage = tempfile.mkdtemp(prefix="bulkhead-verify-")
+    stage = _stage()
     try:
         names = [os.path.join(stage, bundle.unit)]
         shutil.copyfile(fragment, names[0])
@@ -84,6 +86,19 @@ def _systemd(bundle, fragment):
         return [line.replace(stage + "/", "") for line in lines if not line.startswith(names[0] + ":")]
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        with suppress(OSError):  # another run's is in it
+            os.rmdir(STAGES)
+
+
+def _stage():
+    """A folder of this run alone. Those of runs that were killed go."""
+    for name in os.listdir(STAGES) if os.path.isdir(STAGES) else ():
+        if not os.path.exists("/proc/" + name):
+            shutil.rmtree(os.path.join(STAGES, name), ignore_errors=True)
+    path = os.path.join(STAGES, str(os.getpid()))
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path, mode=0o700)
+    return path
 
 
 def _apparmor(bundle):

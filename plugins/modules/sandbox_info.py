@@ -52,8 +52,8 @@ EXAMPLES = r"""
 RETURN = r"""
 policies:
   description: >-
-    For each policy C(active) (digest), C(version), C(mode), C(unit), C(state) (none, applying, pending, confirmed),
-    C(pending), C(rollout), C(epoch), C(debug), C(drift), C(damage), C(receipts), C(recent) (the last receipts),
+    For each policy C(active) (digest), C(version), C(mode), C(unit), C(state) (none, applying, pending,
+    reverting, confirmed, unconfirmed), C(pending), C(rollout), C(epoch), C(debug), C(drift), C(damage), C(receipts), C(recent) (the last receipts),
     C(service) and C(health). C(debug) says whether the sandbox is open for debugging, what, until when, by whom and why.
     C(damage) names what of the host's records is not to the byte what was written. C(drift) is a list of C(what), C(why), C(clauses) and
     C(repair), which is what the next apply does about it.

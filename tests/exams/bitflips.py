@@ -55,7 +55,12 @@ def place_of(path: Path, content: bytes, byte: int) -> str:
 
 
 def main() -> None:
-    from ansible_collections.bulkhead.fleet.plugins.module_utils import guard_script, mending, store
+    from ansible_collections.bulkhead.fleet.plugins.module_utils import (
+        generations,
+        guard_script,
+        mending,
+        store,
+    )
 
     random.seed(SEED)
     with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +90,11 @@ def main() -> None:
                 short.append(f"{path} byte {byte} bit {bit}: nothing was told")
             elif named not in found[0]:
                 short.append(f"{path} byte {byte} bit {bit}: told was {found[0]}")
-            if kind == "generations" and path.name not in store.NOTES and not guard_sees(base, policy, path):
+            if (
+                kind == "generations"
+                and path.name not in generations.NOTES
+                and not guard_sees(base, policy, path)
+            ):
                 short.append(f"{path} byte {byte} bit {bit}: the guard does not see it")
             path.write_bytes(content)
         figures = {"flips": FLIPS, "state of": source, "files": len(every), "in": dict(sorted(told.items()))}

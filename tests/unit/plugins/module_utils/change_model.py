@@ -3,7 +3,8 @@
 """A host as ``machine`` sees it, with everybody who may act on it: two runs, their confirmations, the guard, time,
 kills, reboots. ``moves`` gives every world that can come next; who decides asks ``machine.step``, nobody else.
 
-Digests are letters: the host has A, run 1 (epoch 1) wants B, run 2 (epoch 2) wants C.
+Digests are letters: the host has A, run 1 (epoch 1) wants B, run 2 (epoch 2) wants C, run 3 (epoch 3) wants B as well
+and adopts what run 1 left pending: then the way back has another nonce than the record, if he dies in between.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from ansible_collections.bulkhead.fleet.plugins.module_utils import machine
 
-WANTED = {1: "B", 2: "C"}
+WANTED = {1: "B", 2: "C", 3: "B"}
 FINAL = {"confirmed": "confirmed", "reverted": "reverted", "abandoned": "reverted"}
 
 
@@ -28,7 +29,8 @@ class Record(NamedTuple):
 
 
 class Process(NamedTuple):
-    """``todo``: effects that are left; ``ours``: the nonce that it means; ``last``: event that follows, if any."""
+    """``todo``: effects that are left; ``ours``: the nonce that it means, 0 for a guard that has not seen one yet;
+    ``then``: event that follows, if any."""
 
     kind: str  # run, child (of a killed run: it goes back), confirm, guard
     ours: int
@@ -51,6 +53,7 @@ class World(NamedTuple):
     kills: int = 0
     reboots: int = 0
     held_files: str = ""  # what was confirmed last
+    way: int = 0  # the nonce in the way back
 
 
 class Broken(AssertionError):
@@ -114,16 +117,19 @@ def moves(world: World, kills: int, reboots: int) -> Iterator[tuple[str, World]]
             yield f"kill {process.kind} {process.ours}", killed(world, process)
     if world.reboots < reboots:
         record = world.record and world.record._replace(in_time=False)
-        guard = (Process("guard", record.nonce),) if record else ()
+        guard = (Process("guard", mind(world)),) if record else ()
         yield "reboot", world._replace(reboots=world.reboots + 1, processes=guard, record=record)
+
+
+def mind(world: World) -> int:
+    """The nonce that a guard means which starts now: that of the record, whatever the way back has."""
+    return world.record.nonce if world.record else 0
 
 
 def killed(world: World, process: Process) -> World:
     world = world._replace(kills=world.kills + 1)
     if process.kind == "guard":  # systemd starts it again
-        return replaced(
-            world, process, Process("guard", world.record.nonce if world.record else process.ours)
-        )
+        return replaced(world, process, Process("guard", mind(world)))
     if process.kind == "run" and process.then in ("again", "end") and process.todo:
         # What it had told the guard's program to do goes on, with the lock.
         return replaced(world, process, Process("child", process.ours, process.todo, "", True))
@@ -158,7 +164,9 @@ def run_decides(world: World, process: Process) -> Iterator[tuple[str, World]]:
             todo, then = (step.effects, "end") if event == "healthy" else (back(world), "end")
             yield event, replaced(world, process, process._replace(todo=(*todo, "leave"), then=then))
         return
-    step = machine.step(view(world, run, fenced=run < epoch(world)), "apply")
+    record = world.record
+    same = record is not None and record.to == WANTED[run] == world.active == world.files
+    step = machine.step(view(world, run, fenced=run < epoch(world))._replace(same=same), "apply")
     if step.answer == "refused":
         yield "refused", replaced(world, process, None)
     elif step.answer == "look again":
@@ -169,6 +177,9 @@ def run_decides(world: World, process: Process) -> Iterator[tuple[str, World]]:
             raise Broken(f"run of epoch {run} acts after epoch {world.seen} was here")
         todo = machine.step(machine.NOTHING._replace(phase=step.phase), "staged").effects
         yield "changes", replaced(world, process, process._replace(todo=todo, then="ARMED"))
+    elif step.answer == "adopted":
+        todo = ("prepare", *step.effects, "leave")
+        yield "adopts", replaced(world, process, process._replace(todo=todo, then="adopts"))
     else:
         raise Broken(f"run {run} is told {step.answer}")
 
@@ -181,12 +192,14 @@ def back(world: World) -> tuple[str, ...]:
 
 
 def guard_looks(world: World, process: Process) -> Iterator[tuple[str, World]]:
+    if not process.ours and mind(world):
+        process, world = learned(world, process)
     if process.holds:
         step = machine.step(view(world, process.ours), "act")
         if step.answer == "begin again":
             yield (
                 "begin again",
-                replaced(world, process, Process("guard", world.record.nonce if world.record else 0)),
+                replaced(world, process, Process("guard", mind(world))),
             )
         elif step.answer == "leave":
             yield "leaves", replaced(world, process, None)
@@ -199,7 +212,7 @@ def guard_looks(world: World, process: Process) -> Iterator[tuple[str, World]]:
     elif step.answer == "begin again":
         yield (
             "begin again",
-            replaced(world, process, Process("guard", world.record.nonce if world.record else 0)),
+            replaced(world, process, Process("guard", mind(world))),
         )
     elif step.answer == "act" and not locked(world):
         yield "lock", replaced(world, process, process._replace(holds=True))
@@ -213,6 +226,12 @@ def guard_looks(world: World, process: Process) -> Iterator[tuple[str, World]]:
         yield "ends who hangs", killed(world._replace(kills=world.kills - 1), holder)
 
 
+def learned(world: World, process: Process) -> tuple[Process, World]:
+    """The first nonce that a guard sees is the one that it minds."""
+    after = process._replace(ours=mind(world))
+    return after, replaced(world, process, after)
+
+
 def effect(world: World, process: Process) -> Iterator[tuple[str, World]]:
     """One durable step, or half of one where files are put in place."""
     name, rest = process.todo[0], process._replace(todo=process.todo[1:])
@@ -223,12 +242,14 @@ def effect(world: World, process: Process) -> Iterator[tuple[str, World]]:
             yield f"half of {name}", replaced(world, process, process, files="mixed")
             return
     changes: dict[str, object] = {}
-    if name == "record armed":
+    if name == "prepare":
+        changes = {"way": process.ours}
+    elif name == "record armed":
         fields = Record(machine.ARMED, process.ours, world.active, WANTED[process.ours], process.ours)
         changes = {"record": fields, "seen": max(world.seen, process.ours)}
     elif name == "arm":
         others = tuple(p for p in world.processes if p.kind != "guard" and p is not process)
-        yield name, world._replace(processes=(*others, rest, Process("guard", process.ours)))
+        yield name, world._replace(processes=(*others, rest, Process("guard", mind(world))))
         return
     elif name == "activate":
         changes = {"active": WANTED[process.ours]}
@@ -237,7 +258,8 @@ def effect(world: World, process: Process) -> Iterator[tuple[str, World]]:
     elif name == "record pending":
         assert record
         confirms = ((process.ours, True), (process.ours, False))
-        changes = {"record": record._replace(phase=machine.PENDING, in_time=True)}
+        fields = record._replace(phase=machine.PENDING, in_time=True, nonce=process.ours, epoch=process.ours)
+        changes = {"record": fields, "seen": max(world.seen, process.ours)}
         changes["pending_confirms"] = (*world.pending_confirms, *confirms)
     elif name == "record soaking":
         assert record

@@ -23,8 +23,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Store:
 
 def pend(place: store.Store, **changes: Any) -> None:
     fields = {"from": "", "to": "b" * 64, "nonce": NONCE, "rollout": "", "epoch": 0, "phase": "pending"}
-    times = {"boot_id": store.boot_id(), "deadline": store.uptime() + 60}
+    times = {"boot_id": store.boot_id(), "deadline": store.uptime() + 60, "lapse": "revert"}
     place.write_pending({**fields, **times, **changes})
+
+
+def test_a_policy_that_is_not_here_is_unknown_and_stays_away(place: store.Store) -> None:
+    place.vanish()
+    assert confirmation.confirm("web", NONCE) == {"changed": False, "state": "UNKNOWN", "active": ""}
+    assert not place.exists()
 
 
 @pytest.mark.parametrize(
@@ -33,12 +39,15 @@ def pend(place: store.Store, **changes: Any) -> None:
         ({}, NONCE, "CONFIRMED"),
         ({}, "c" * 32, "UNKNOWN"),
         ({}, "", "UNKNOWN"),
+        ({}, None, "UNKNOWN"),
         ({"deadline": 0}, NONCE, "TOO_LATE"),
         ({"boot_id": "another"}, NONCE, "TOO_LATE"),
         ({"phase": "armed"}, NONCE, "TOO_LATE"),
     ],
 )
-def test_what_a_confirm_is_told(place: store.Store, changes: dict[str, Any], nonce: str, state: str) -> None:
+def test_what_a_confirm_is_told(
+    place: store.Store, changes: dict[str, Any], nonce: str | None, state: str
+) -> None:
     pend(place, **changes)
     answer = confirmation.confirm(place.policy, nonce)
     assert (answer["state"], answer["changed"]) == (state, state == "CONFIRMED")

@@ -96,3 +96,7 @@ def test_a_read_only_file_system_is_told_by_its_folder(
     with pytest.raises(HostError, match=r"/etc/new/folder/b cannot be written .*/etc is read-only") as told:
         files.check_writable(wanted)
     assert told.value.state == "refused"
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    assert files.read(str(tmp_path)) is None and files.read_text(str(tmp_path)) == ""

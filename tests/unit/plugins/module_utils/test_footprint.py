@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -77,6 +78,17 @@ def test_what_another_policy_uses_stays_on_record(root: Path) -> None:
     assert not (root / "etc/bulkhead").exists()
 
 
+def test_a_time_waits_for_the_last_directory_that_we_made_there(root: Path) -> None:
+    put(root / "etc/bulkhead/nft/b.nft")
+    put(root / "etc/a.conf")
+    take(root / "etc/a.conf")
+    footprint.withdraw([str(root / "etc/bulkhead/nft/b.nft")])
+    take(root / "etc/bulkhead/nft/b.nft")
+    footprint.withdraw([])
+    assert list((root / "etc").iterdir()) == []
+    assert (root / "etc").stat().st_mtime_ns == 1_000
+
+
 def test_the_guard_may_know_which_directories_are_ours(root: Path) -> None:
     put(root / "etc/bulkhead/nft/web.nft")
     assert Path(store.BASE, "made").read_text() == f"{root}/etc/bulkhead/nft\n{root}/etc/bulkhead\n"
@@ -89,6 +101,43 @@ def test_directories_are_readable_whatever_the_umask(root: Path) -> None:
     finally:
         os.umask(old)
     assert (root / "etc/bulkhead/nft").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        '"x"',
+        "\0",
+        '{"/etc": 1}',
+        '{"/etc": {}}',
+        '{"/etc": {"before": "x", "after": 1}}',
+        '{"etc": {"created": true}}',
+    ],
+)
+def test_a_record_of_odd_content_says_nothing(root: Path, text: str) -> None:
+    Path(store.BASE, "directories.json").write_text(text)
+    assert footprint.load() == {}
+    put(root / "etc/web.conf")
+    take(root / "etc/web.conf")
+    footprint.withdraw([])
+
+
+def test_what_others_keep_in_the_base_stays(root: Path) -> None:
+    put(root / "etc/web.conf")
+    for name in ("lost+found/1", "web.bak/generations"):
+        (root / "lib/bulkhead" / name).mkdir(parents=True)
+    for name in (".web.gone", "empty"):
+        (root / "lib/bulkhead" / name).mkdir()
+    footprint.withdraw_base()
+    assert sorted(path.name for path in (root / "lib/bulkhead").iterdir()) == ["lost+found", "web.bak"]
+    assert not (root / "aside").exists()
+
+
+def test_where_the_base_is_there_nothing_is_noted(root: Path) -> None:
+    before = [path.stat().st_mtime_ns for path in (root, root / "lib")]
+    footprint.note_base()
+    assert [path.stat().st_mtime_ns for path in (root, root / "lib")] == before
 
 
 def test_what_a_kill_cut_off_counts_as_ours(root: Path) -> None:
@@ -166,6 +215,34 @@ def test_the_parent_has_its_time_again_wherever_a_run_was_killed(
         if finished:
             break
     assert step > 15
+
+
+def test_a_directory_has_its_time_again_wherever_a_change_in_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    monkeypatch.setattr(store, "BASE", str(tmp_path / "bulkhead"))
+    for step in count():
+        os.utime(etc, ns=(1_000, 1_000))
+        Path(store.BASE).mkdir()
+        finished = False
+        with killed(step):
+            put(etc / "bulkhead/nft/web.nft")
+            take(etc / "bulkhead/nft/web.nft")
+            with footprint.alone():
+                footprint.withdraw([])
+            finished = True
+        monkeypatch.setattr(footprint, "_held", [])
+        if (etc / "bulkhead").is_dir():
+            take(etc / "bulkhead/nft/web.nft")
+        with footprint.alone():
+            footprint.withdraw([])
+        assert (etc.stat().st_mtime_ns, list(etc.iterdir())) == (1_000, []), f"killed at step {step}"
+        shutil.rmtree(store.BASE)
+        if finished:
+            break
+    assert step > 25
 
 
 def test_what_somebody_else_did_meanwhile_stands(root: Path) -> None:

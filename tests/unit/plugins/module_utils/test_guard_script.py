@@ -65,7 +65,8 @@ class Host:
             "rollout": "r-1",
             "lapse": "revert",
         }
-        self.place.lay_back(fields, self.old, self.new, SimpleNamespace(restart=restart))
+        found = SimpleNamespace(restart=restart, facts={"web.service": {"InvocationID": "run1"}})
+        self.place.lay_back(fields, self.old, self.new, found)
         self.place.write_pending({**fields, **changes})
 
 
@@ -210,7 +211,7 @@ def test_a_first_change_is_taken_away_altogether(first: Host) -> None:
 
 def test_an_application_started_meanwhile_is_moved_out_of_our_slice(first: Host) -> None:
     first.pend(restart=())
-    (first.root / "bin/group").write_text("ControlGroup=/bulkhead.slice/bulkhead-web.slice/web.service\n")
+    (first.root / "bin/group").write_text("ActiveState=active\nInvocationID=another\n")
     first.guard("revert", "web", "n1")
     told = first.told()
     stop = told.index("stop -- bulkhead-web.slice bulkhead-net-web.service")
@@ -348,6 +349,178 @@ def test_both_languages_write_one_chain(host: Host) -> None:
     host.place.receipt("APPLYING", to="c" * 64)
     assert host.events() == ["PENDING", "REVERTED", "APPLYING"]
     lines = Path(host.place.at("receipts.jsonl")).read_text().splitlines()
-    assert {"time", "event", "boot_id", "from", "to", "nonce", "detail", "previous", "sum"} == set(
+    assert {"time", "event", "boot_id", "from", "to", "nonce", "epoch", "detail", "previous", "sum"} == set(
         json.loads(lines[1])
     )
+    assert json.loads(lines[1])["epoch"] == 3
+
+
+# --- whose way back it is ---
+
+
+def last(host: Host) -> dict[str, object]:
+    found: dict[str, object] = receipts.load(host.place.at("receipts.jsonl"))[0][-1]
+    return found
+
+
+def test_who_adopts_a_change_and_dies_before_he_records_it_keeps_nothing_from_going_back(host: Host) -> None:
+    host.pend(deadline=0)
+    assert host.place.pass_back({"nonce": "n2", "epoch": 4})
+    assert host.guard("wait", "web").returncode == 0
+    assert host.events() == ["REVERTED"] and last(host)["nonce"] == "n1"
+    assert "restart -- web.service" in host.told()
+
+
+def test_a_way_back_that_is_lost_is_told_when_the_deadline_is_over(host: Host) -> None:
+    host.pend(deadline=0)
+    Path(host.place.at("back")).unlink()
+    assert host.guard("wait", "web").returncode == 0
+    assert host.events() == ["REVERT_FAILED"]
+    told = last(host)
+    assert (told["detail"], told["nonce"], told["to"]) == ("the way back is damaged;", "n1", "b" * 64)
+    assert host.place.active() == "b" * 64
+
+
+@pytest.mark.parametrize("word", ["nonce n1", "from " + "a" * 64])
+def test_a_way_back_with_one_flipped_bit_is_not_gone(host: Host, word: str) -> None:
+    host.pend(deadline=0)
+    path = Path(host.place.at("back"))
+    flipped = word[:-1] + chr(ord(word[-1]) ^ 2)
+    path.write_text(path.read_text().replace(word, flipped, 1))
+    assert host.guard("wait", "web").returncode == 0
+    assert host.events() == ["REVERT_FAILED"]
+    assert (host.root / "etc/web.service.d/zz-bulkhead.conf").read_text() == "new\n"
+
+
+def test_the_way_back_of_another_change_is_not_gone(host: Host) -> None:
+    host.pend(deadline=0, **{"from": "c" * 64})
+    assert host.guard("wait", "web").returncode == 0
+    assert host.events() == ["REVERT_FAILED"] and host.told() == []
+
+
+@pytest.mark.parametrize("odd", [{"phase": "dancing"}, {"deadline": "soon"}, {"nonce": 7}, {"epoch": "x"}])
+def test_a_record_of_odd_content_counts_as_torn(host: Host, odd: dict[str, object]) -> None:
+    host.pend(**odd)
+    assert host.place.state().phase == "torn"
+    assert host.guard("wait", "web").returncode == 0
+    assert host.events() == ["REVERTED"] and host.place.active() == "a" * 64
+
+
+# --- a way back that gets stuck ---
+
+
+def refuse(host: Host, program: str, word: str) -> Path:
+    """``program`` fails for arguments with ``word`` in them, as for an immutable file."""
+    stub = host.root / "bin" / program
+    stub.write_text(f'#!/bin/sh\ncase "$*" in *{word}*) exit 1 ;; esac\nexec /bin/{program} "$@"\n')
+    stub.chmod(0o755)
+    return stub
+
+
+@pytest.mark.parametrize(
+    ("fails", "end"), [("none", "REVERTED"), ("restart -- web.service", "REVERT_FAILED")]
+)
+def test_what_fails_late_restarts_the_application_once(host: Host, fails: str, end: str) -> None:
+    (host.root / "bin/fails").write_text(fails)
+    stub = refuse(host, "rm", "bulkhead-net-web.service")
+    for _time in range(3):
+        assert host.guard("revert", "web", "n1").returncode == 1
+    assert host.told().count("restart -- web.service") == 1
+    assert host.told().count("daemon-reload") == 1
+    assert host.events() == ["REVERTING"]
+    assert last(host)["detail"] == f"stuck at {host.root}/etc/bulkhead-net-web.service"
+    stub.unlink()
+    assert host.guard("revert", "web", "n1").returncode == (0 if end == "REVERTED" else 1)
+    assert host.events() == ["REVERTING", end]
+    assert ("the application" in str(last(host)["detail"])) is (end == "REVERT_FAILED")
+    host.pend()
+    assert not Path(host.place.at("restarted")).exists()
+
+
+def test_at_the_end_a_full_disk_needs_room_for_nothing(host: Host) -> None:
+    refuse(
+        host, "cat", "nothing"
+    )  # a stub that lets all through: the shell's own echo is what must not be needed
+    before = Path(host.place.at("active.new")).stat().st_ino
+    assert host.guard("revert", "web", "n1").returncode == 0
+    assert Path(host.place.at("active")).stat().st_ino == before
+
+
+def test_the_step_that_really_failed_is_named(host: Host) -> None:
+    refuse(host, "mv", "active.new")
+    assert host.guard("revert", "web", "n1").returncode == 1
+    assert last(host)["detail"] == f"stuck at {host.place.at('active')}"
+
+
+# --- what restarts is decided on the way back ---
+
+
+@pytest.mark.parametrize(
+    ("phase", "shown", "restarts"),
+    [
+        ("pending", "ActiveState=inactive", False),
+        ("soaking", "ActiveState=inactive", False),
+        ("armed", "ActiveState=inactive", True),  # it may be our own change that it did not survive
+        ("pending", "ActiveState=failed", True),
+        ("pending", "ActiveState=activating", True),
+    ],
+)
+def test_who_was_stopped_while_the_change_waited_stays_stopped(
+    host: Host, phase: str, shown: str, restarts: bool
+) -> None:
+    host.pend(phase=phase)
+    (host.root / "bin/group").write_text(f"{shown}\nInvocationID=\n")
+    assert host.guard("revert", "web", "n1").returncode == 0
+    assert ("restart -- web.service" in host.told()) is restarts
+
+
+@pytest.mark.parametrize(
+    ("state", "run", "restarts"),
+    [
+        ("active", "run2", True),
+        ("active", "run1", False),
+        ("activating", "run2", True),
+        ("inactive", "run2", False),
+        ("failed", "run2", False),
+    ],
+)
+def test_who_was_started_since_the_switch_starts_anew(
+    host: Host, state: str, run: str, restarts: bool
+) -> None:
+    host.pend(restart=())
+    (host.root / "bin/group").write_text(f"ActiveState={state}\nInvocationID={run}\n")
+    assert host.guard("revert", "web", "n1").returncode == 0
+    assert ("restart -- web.service" in host.told()) is restarts
+
+
+# --- what stands in a file's place ---
+
+
+def test_a_link_in_a_files_place_is_replaced_and_not_followed(host: Host) -> None:
+    path, elsewhere = host.root / "etc/bulkhead-web.slice", host.root / "elsewhere"
+    elsewhere.mkdir()
+    path.unlink()
+    path.symlink_to(elsewhere)
+    assert host.guard("revert", "web", "n1").returncode == 0
+    assert path.read_text() == "same\n" and not path.is_symlink()
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_directory_in_a_files_place_is_told(host: Host) -> None:
+    path = host.root / "etc/bulkhead-web.slice"
+    path.unlink()
+    path.mkdir()
+    assert host.guard("revert", "web", "n1").returncode == 1
+    assert host.events() == ["REVERTING"] and last(host)["detail"] == f"stuck at {path}"
+    assert list(path.iterdir()) == []
+    path.rmdir()
+    assert host.guard("revert", "web", "n1").returncode == 0
+
+
+def test_a_lock_that_is_a_link_is_not_written_through(host: Host) -> None:
+    precious = host.root / "precious"
+    precious.write_text("precious\n")
+    host.pend(deadline=0)
+    Path(host.place.at("lock")).symlink_to(precious)
+    assert host.guard("wait", "web").returncode == 0
+    assert precious.read_text() == "precious\n" and host.events() == ["REVERTED"]

@@ -7,9 +7,15 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from change_model import World, explore, stuck
+from change_model import Process, Record, World, explore, stuck
 
 from ansible_collections.bulkhead.fleet.plugins.module_utils import machine
+
+# Run 1 waits for its confirmation, and run 3 wants the same.
+WAITS = World(
+    active="B", files="B", record=Record(machine.PENDING, 1, "A", "B", 1), seen=1, way=1, waiting=(3,),
+    processes=(Process("guard", 1),), pending_confirms=((1, False),),
+)  # fmt: skip
 
 EVENTS = ("apply", "remove", "take back", "confirm", *machine.GUARD[:3])
 
@@ -19,8 +25,10 @@ EVENTS = ("apply", "remove", "take back", "confirm", *machine.GUARD[:3])
     [
         (World(waiting=(1,)), 2, 1, 7000),
         (World(), 0, 0, 30000),
+        (World(waiting=(1, 3)), 0, 0, 60000),
+        (WAITS, 2, 0, 60000),
     ],
-    ids=["one run, two kills, a reboot", "two runs"],
+    ids=["one run, two kills, a reboot", "two runs", "a change adopted", "a change adopted, two kills"],
 )
 def test_no_interleaving_breaks_what_must_hold(start: World, kills: int, reboots: int, least: int) -> None:
     found = explore(start, kills, reboots)

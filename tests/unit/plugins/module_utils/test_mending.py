@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,51 @@ def test_an_active_that_names_nothing_is_what_was_confirmed(place: store.Store) 
     assert mending.damage(place) == [f"{place.at('active')} names no generation"]
     assert mending.mend(place)[0].endswith("it names the generation that was confirmed")
     assert place.active() == digest
+
+
+def test_an_active_that_is_lost_is_what_was_confirmed(place: store.Store) -> None:
+    digest = place.active()
+    place.set_active("")
+    assert mending.damage(place) == [f"{place.at('active')} is lost"]
+    assert mending.mend(place) == [
+        f"{place.at('active')} was lost: it names the generation that was confirmed"
+    ]
+    assert place.active() == digest and mending.damage(place) == []
+
+
+@pytest.mark.parametrize("text", ["\0" * 65, "..", "x" * 5000, "\xff\n"])
+def test_an_active_of_odd_content_is_what_was_confirmed(place: store.Store, text: str) -> None:
+    digest = place.active()
+    Path(place.at("active")).write_text(text)
+    assert mending.damage(place) == [f"{place.at('active')} names no generation"]
+    assert mending.mend(place)[0].endswith("it names the generation that was confirmed")
+    assert place.active() == digest
+
+
+@pytest.mark.parametrize("active", ["there", "lost"])
+def test_a_generation_that_is_lost_is_written_again_where_it_is_wished(
+    place: store.Store, active: str
+) -> None:
+    shutil.rmtree(place.generation(place.active()))
+    if active == "lost":
+        place.set_active("")
+    told = mending.mend(place, bundles.parse(data()))
+    assert told[0] == f"the generation {data()['digest'][:12]} was lost: written again"
+    assert place.active() == data()["digest"] and mending.damage(place) == []
+
+
+def test_a_generation_that_is_lost_and_is_not_wished_is_said(place: store.Store) -> None:
+    shutil.rmtree(place.generation(place.active()))
+    with pytest.raises(
+        HostError, match="which was confirmed, is not there any more. Apply that version once more"
+    ):
+        mending.mend(place, bundles.parse(data(mode="audit")))
+
+
+def test_no_active_while_a_removal_is_under_way_is_no_damage(place: store.Store) -> None:
+    place.set_active("")
+    place.write_pending({"from": data()["digest"], "to": "", "nonce": "n2"})
+    assert not mending.misnamed(place)
 
 
 def test_an_active_that_nobody_can_tell_is_said(place: store.Store) -> None:

@@ -182,7 +182,7 @@ def test_a_unit_of_ours_starts_anew_only_where_its_own_file_changed(
 def test_two_policies_for_one_unit_are_refused(
     tmp_path: Path, unit: str, names: list[str], said: str
 ) -> None:
-    others = {"web": bundle(tmp_path, OLD, "a")}
+    others = [("web", bundle(tmp_path, OLD, "a"))]
     with pytest.raises(HostError) as caught:
         plan.check_owner("shop", unit, names, others)
     assert str(caught.value).startswith(said)
@@ -195,7 +195,7 @@ def test_two_policies_for_an_instance_and_its_template_are_refused(tmp_path: Pat
     """A bundle for a template names the one instance that the host has, so the names are the same."""
     other = bundle(tmp_path, OLD, "a")._replace(unit="db@main.service")
     with pytest.raises(HostError, match="db@main.service is confined by policy db already."):
-        plan.check_owner("shop", "db@main.service", ["db@main.service"], {"db": other})
+        plan.check_owner("shop", "db@main.service", ["db@main.service"], [("db", other)])
 
 
 @pytest.mark.parametrize(

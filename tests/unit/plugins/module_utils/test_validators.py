@@ -45,6 +45,14 @@ def test_what_systemd_would_ignore_is_refused(tmp_path: Path, dropin: str, messa
     assert caught.value.state == "refused"
 
 
+def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
+    """No process has that number: 4194304 is beyond the largest that Linux gives (proc(5), pid_max)."""
+    left = Path(validators.STAGES, "4194305")
+    left.mkdir(parents=True)
+    validate(tmp_path, "[Service]\nNice=1\n")
+    assert not left.exists() and not Path(validators.STAGES).exists()
+
+
 @pytest.mark.parametrize("name", ["root", "0", "12345678", ""])
 def test_an_account_that_is_there_passes(tmp_path: Path, name: str) -> None:
     validate(tmp_path, f"[Service]\nUser=no-such-account\nUser={name}\n")
