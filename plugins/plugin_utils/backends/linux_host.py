@@ -292,8 +292,13 @@ class Host:
         found = self._unit.get("searched", {}).get(program)
         if found and not self._overrides.get("ExecSearchPath"):
             return [found]
-        folders = unit_commands.search_folders({"ExecSearchPath": self.values("ExecSearchPath")})
-        return list(unit_commands.places(program, folders))
+        return list(unit_commands.places(program, self.search_folders))
+
+    @property
+    def search_folders(self) -> list[str]:
+        """Folders of ExecSearchPath=; systemd before 250 does not know it, and looks in its own."""
+        written = self.values("ExecSearchPath") if self.systemd >= 250 else []
+        return list(unit_commands.search_folders({"ExecSearchPath": written}))
 
     def interpreter(self, program: str) -> str:
         """What the kernel runs in place of a script, or an empty string."""

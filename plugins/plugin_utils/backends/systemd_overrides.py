@@ -326,7 +326,7 @@ def _value(plan: Plan, key: str, value: str, clause: str) -> str:
                 f"'{value}' could start a second command, or hide a prefix in quotes ({clause}): write one command, "
                 "its program without quotes."
             )
-        searched = "/" not in program and bool(plan.host.values("ExecSearchPath"))
+        searched = "/" not in program and bool(plan.host.search_folders)
         if not program.startswith("/") and not searched:
             raise BackendError(f"'{value}' names no program by its full path ({clause}): begin with '/'.")
     return value

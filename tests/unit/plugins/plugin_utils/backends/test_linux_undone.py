@@ -57,6 +57,14 @@ def test_overrides_that_undo_a_clause_are_refused(key: str, value: str, said: st
     assert values(made, key) == []
 
 
+@pytest.mark.parametrize(("name", "status"), [("debian12", Status.ENFORCED), ("debian11", Status.REFUSED)])
+def test_a_program_without_a_path_needs_a_systemd_that_searches(name: str, status: Status) -> None:
+    pairs = (("ExecSearchPath", "/usr/lib/demo"), ("ExecStart", "demo -x"))
+    made = by_systemd(on=host(name), overrides=overrides(*pairs))
+    assert verdict(made, "overrides.linux.systemd.ExecStart").status is status
+    assert verdict(made, "overrides.linux.systemd.ExecSearchPath").status is status
+
+
 def test_commands_of_a_list_have_no_order_and_are_refused() -> None:
     commands = [
         m.Override(
