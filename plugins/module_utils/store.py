@@ -34,8 +34,8 @@ BASE = "/var/lib/bulkhead"
 UNREADABLE = "unreadable"  # names no generation
 RECORDS = ("pending", "reverting") + receipts.FINAL
 # What the record of an open change has, and of which kind: where that is not so it counts as torn.
-CHANGE = dict.fromkeys(("boot_id", "from", "lapse", "nonce", "phase", "to"), str)
-CHANGE.update(deadline=int, epoch=int)
+CHANGE_TEXTS = ("boot_id", "from", "lapse", "nonce", "phase", "to")
+CHANGE_NUMBERS = ("deadline", "epoch")
 
 
 def boot_id():
@@ -202,7 +202,8 @@ class Store(Generations):
     def _change(self, name):
         """(phase, fields) of what ``pending`` or ``reverting`` says; the same is torn here and for the guard."""
         fields = self.record(name)
-        whole = all(isinstance(fields.get(key), kind) for key, kind in CHANGE.items())
+        whole = all(isinstance(fields.get(key), str) for key in CHANGE_TEXTS)
+        whole = whole and all(isinstance(fields.get(key), int) for key in CHANGE_NUMBERS)
         if whole and fields["phase"] in machine.OPEN and fields["phase"] != machine.TORN:
             return fields["phase"], fields
         return machine.TORN, {"phase": machine.TORN, **self.way_back()}

@@ -46,11 +46,17 @@ _EMITTERS = (
 )
 
 
+def _host(manifest: Manifest, features: Features) -> Host:
+    """The unit without overrides that are refused, and without what counts on one: they must not open anything."""
+    host = Host(manifest, features)
+    left = systemd_overrides.usable(Plan(manifest, host))
+    return host if left == manifest else _host(left, features)
+
+
 def compile(manifest: Manifest, features: Features) -> Compilation:
     """The drop-in of the policy's unit. Raises BackendError where the unit or systemd is not there."""
-    host = Host(manifest, features)
-    # What is refused must not open anything either: the unit is looked at without it.
-    plan = Plan(manifest, Host(systemd_overrides.usable(Plan(manifest, host)), features))
+    host = _host(manifest, features)
+    plan = Plan(manifest, host)
     for emit in (systemd_audit.emit,) if manifest.mode is Mode.AUDIT else _EMITTERS:
         emit(plan)
     content, lines = plan.text.render()

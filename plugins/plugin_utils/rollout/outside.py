@@ -110,7 +110,8 @@ def _command(gate: Mapping[str, Any], limit: deadline.Deadline, about: Mapping[s
 
 def _said(process: subprocess.Popen[bytes], limit: deadline.Deadline) -> bytes:
     """What a command says until it has ended, whoever else still holds its output: a daemon that it began does."""
-    assert process.stdout is not None
+    if process.stdout is None:
+        raise AssertionError("the command is started with a pipe")
     output = process.stdout.fileno()
     os.set_blocking(output, False)
     said, closed = bytearray(), False

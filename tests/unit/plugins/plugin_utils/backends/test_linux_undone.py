@@ -65,6 +65,13 @@ def test_a_program_without_a_path_needs_a_systemd_that_searches(name: str, statu
     assert verdict(made, "overrides.linux.systemd.ExecSearchPath").status is status
 
 
+def test_what_counts_on_a_refused_override_opens_nothing() -> None:
+    pairs = (("ExecSearchPath", "no-folder"), ("ExecStart", "demo -x"))
+    made = by_systemd(m.ExecuteClosure("c"), overrides=overrides(*pairs))
+    assert verdict(made, "overrides.linux.systemd.ExecStart").status is Status.REFUSED
+    assert not any("demo" in value for value in values(made, "BindReadOnlyPaths"))
+
+
 def test_commands_of_a_list_have_no_order_and_are_refused() -> None:
     commands = [
         m.Override(
