@@ -16,10 +16,8 @@ PROC = "/proc"
 # apparmor.service compiles every profile of /etc/apparmor.d into a folder of this one.
 CACHE = "/var/cache/apparmor"
 PARSERS = ("/usr/sbin/apparmor_parser", "/sbin/apparmor_parser")
-PAUSE, PATIENCE = (
-    0.2,
-    15.0,
-)  # seconds: between two looks; until a busy host has run a program that it has started
+# Seconds between two looks, and until a busy host has run a program that it has started.
+PAUSE, PATIENCE = 0.2, 15.0
 MODES = {"enforce": "enforce", "audit": "complain"}
 
 

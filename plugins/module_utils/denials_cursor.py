@@ -40,10 +40,8 @@ def read(text, policy, machine, boot):
         raise HostError("the cursor is of policy %s, not of %s. %s" % (data["policy"], policy, _WHAT))
     if data["machine"] != machine:
         raise HostError("the cursor is of another host. %s" % _WHAT)
-    position.journal, position.audit = (
-        data["journal"],
-        [data["audit"][0], 0],
-    )  # serials begin anew with a boot
+    position.journal = data["journal"]
+    position.audit = [data["audit"][0], 0]  # serials begin anew with a boot
     if data["boot"] == boot:
         position.audit = data["audit"]
         position.micros, position.packets = data["micros"], data["packets"]

@@ -196,9 +196,8 @@ def ring_line(raw, boot, started):
     """``6,339,5140900,-;text`` and lines of a dictionary that begin with a blank; None for what no kernel wrote."""
     head, _semicolon, rest = raw.partition(";")
     parts = head.split(",")
-    if (
-        len(parts) < 3 or numbers.number(parts[0], 7) is None
-    ):  # facility 0 is the kernel: eight levels and no more
+    # Facility 0 is the kernel: eight levels and no more.
+    if len(parts) < 3 or numbers.number(parts[0], 7) is None:
         return None
     micros = numbers.number(parts[2], numbers.MICROS)
     if micros is None:

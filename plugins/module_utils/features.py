@@ -58,9 +58,7 @@ def collect(unit, paths=()):
     unit = unit_instances.resolve(unit)
     virt = _virt()
     about_unit = unit_facts(unit)
-    programs = unit_commands.programs(about_unit["service"], about_unit["name"]) + sorted(
-        about_unit["interpreters"].values()
-    )
+    programs = unit_commands.programs(about_unit["service"], unit)
     return {
         "os": "linux",
         "distribution": _distribution(_text("/etc/os-release")),
@@ -76,7 +74,7 @@ def collect(unit, paths=()):
         "resolvers": parse_resolvers(_text("/etc/resolv.conf")),
         "merged_usr": os.path.islink("/lib"),
         "groups": _groups(about_unit["account"]),
-        "links": links(list(paths) + programs),
+        "links": links([*paths, *programs.values(), *about_unit["interpreters"].values()]),
         "unit": about_unit,
     }
 
@@ -103,8 +101,9 @@ def unit_facts(unit):
     ]
     sections = unit_files.read(fragment, dropins)
     service = sections.get("Service", {})
-    scripts = {path: unit_commands.interpreter(path) for path in unit_commands.programs(service, unit)}
-    searched = unit_commands.searched(service, unit)
+    programs = unit_commands.programs(service, unit)
+    scripts = {path: unit_commands.interpreter(path) for path in programs.values()}
+    main = {key: service[key] for key in ("ExecStart", "ExecSearchPath") if key in service}
     return {
         "name": unit,
         "names": sorted(set(facts.get("Names", "").split()) | {unit}),
@@ -115,11 +114,9 @@ def unit_facts(unit):
         "unit": sections.get("Unit", {}),
         "triggered_by": sorted(facts.get("TriggeredBy", "").split()),
         "interpreters": {path: program for path, program in scripts.items() if program},
-        "searched": searched,
+        "searched": {name: path for name, path in programs.items() if name != path},
         **_account(service, unit),
-        "profile": attached_profile(
-            unit_commands.programs({"ExecStart": service.get("ExecStart", ())}, unit)
-        ),
+        "profile": attached_profile(unit_commands.programs(main, unit).values()),
     }
 
 

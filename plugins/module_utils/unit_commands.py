@@ -102,21 +102,16 @@ def of_service(service, unit=""):
     return sorted(found)
 
 
-def searched(service, unit=""):
-    """{program without a path: where this host has it}; those that are nowhere are left out."""
+def programs(service, unit=""):
+    """{program as an Exec line names it: its absolute path on this host}; names that are nowhere are left out."""
     folders = search_folders(service)
     found = {}
     for name in of_service(service, unit):
-        there = [path for path in places(name, folders) if os.access(path, os.X_OK)]
-        if there and not name.startswith("/"):
+        # One with a path is what it is, whether it is there or not.
+        there = [path for path in places(name, folders) if path == name or os.access(path, os.X_OK)]
+        if there:
             found[name] = there[0]
     return found
-
-
-def programs(service, unit=""):
-    """Absolute paths of the programs of all Exec lines, sorted: as they are written, and as they are found."""
-    written = {name for name in of_service(service, unit) if name.startswith("/")}
-    return sorted(written | set(searched(service, unit).values()))
 
 
 def interpreter(path):

@@ -344,23 +344,31 @@ def test_low_serials_of_a_new_boot_are_new(host: Host) -> None:
     assert [row["path"] for row in of(again, mechanism="apparmor")] == ["/new/1"]
 
 
+AUDITD = (
+    'type=AVC msg=audit(%.3f:%d): apparmor="DENIED" operation="open" profile="bulkhead.rec" name="/n/%d"'
+    ' denied_mask="r"\n'
+)
+
+
+def auditds_file(host: Host, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """Of a host that booted two hours ago, and whose records stand there alone."""
+    host.journal([])
+    host.ring_text = []
+    log = folder / "audit.log"
+    monkeypatch.setattr(denials_sources, "audit_files", lambda: [(str(log), log.stat().st_size)])
+    monkeypatch.setattr(denials_numbers, "booted", lambda: NOW - 7200)
+    return log
+
+
 def test_auditds_file_gives_each_record_once_over_boots_and_clocks(
     host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    host.journal([])
-    host.ring_text = []
-    log = tmp_path / "audit.log"
-    monkeypatch.setattr(denials_sources, "audit_files", lambda: [(str(log), log.stat().st_size)])
-    monkeypatch.setattr(denials_numbers, "booted", lambda: NOW - 7200)
-    line = (
-        'type=AVC msg=audit(%.3f:%d): apparmor="DENIED" operation="open" profile="bulkhead.rec" name="/n/%d"'
-        ' denied_mask="r"\n'
-    )
-    earlier_boot = line % (NOW - 9000, 900, 900)
-    log.write_text(earlier_boot + line % (NOW - 60, 7, 7))
+    log = auditds_file(host, monkeypatch, tmp_path)
+    earlier_boot = AUDITD % (NOW - 9000, 900, 900)
+    log.write_text(earlier_boot + AUDITD % (NOW - 60, 7, 7))
     answer = host.read("exam-rec-aa.service")
     assert {row["path"] for row in of(answer, mechanism="apparmor")} == {"/n/900", "/n/7"}
-    log.write_text(log.read_text() + line % (NOW - 3600, 8, 8))  # the clock went back by an hour
+    log.write_text(log.read_text() + AUDITD % (NOW - 3600, 8, 8))  # the clock went back by an hour
     answer = host.read("exam-rec-aa.service", cursor=answer["cursor"])
     assert [row["path"] for row in answer["denials"]] == ["/n/8"]
 
@@ -368,18 +376,10 @@ def test_auditds_file_gives_each_record_once_over_boots_and_clocks(
 def test_serials_of_an_earlier_boot_in_auditds_file_hide_none_of_this_one(
     host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    host.journal([])
-    host.ring_text = []
-    log = tmp_path / "audit.log"
-    monkeypatch.setattr(denials_sources, "audit_files", lambda: [(str(log), log.stat().st_size)])
     # The clock went back after the boot, so the record of the boot before looks like one of this boot.
-    monkeypatch.setattr(denials_numbers, "booted", lambda: NOW - 7200)
-    line = (
-        'type=AVC msg=audit(%.3f:%d): apparmor="DENIED" operation="open" profile="bulkhead.rec" name="/n/%d"'
-        ' denied_mask="r"\n'
-    )
-    log.write_text(line % (NOW - 3600, 90000, 90000) + line % (NOW - 60, 7, 7))
+    log = auditds_file(host, monkeypatch, tmp_path)
+    log.write_text(AUDITD % (NOW - 3600, 90000, 90000) + AUDITD % (NOW - 60, 7, 7))
     cursor = host.read("exam-rec-aa.service")["cursor"]
-    log.write_text(log.read_text() + line % (NOW - 30, 8, 8))
+    log.write_text(log.read_text() + AUDITD % (NOW - 30, 8, 8))
     again = host.read("exam-rec-aa.service", cursor=cursor)
     assert "/n/8" in {row["path"] for row in of(again, mechanism="apparmor")}

@@ -48,9 +48,8 @@ def test_the_host_says_where_it_found_it(tmp_path: Path) -> None:
     (tmp_path / "web").write_text("#!/bin/sh\n")
     (tmp_path / "web").chmod(0o755)
     service = {"ExecStart": ["+web -x", "nowhere"], "ExecSearchPath": [f"/gone:{tmp_path}"]}
-    assert unit_commands.searched(service) == {"web": f"{tmp_path}/web"}
-    assert unit_commands.programs(service) == [f"{tmp_path}/web"]
-    assert list(unit_commands.searched({"ExecStart": ["sh"]})) == ["sh"]
+    assert unit_commands.programs(service) == {"web": f"{tmp_path}/web"}
+    assert list(unit_commands.programs({"ExecStart": ["sh"]})) == ["sh"]
 
 
 def test_programs_without_prefixes() -> None:
@@ -60,7 +59,8 @@ def test_programs_without_prefixes() -> None:
         "ExecPaths": ["/opt"],
         "User": ["/x"],
     }
-    assert unit_commands.programs(service) == ["/bin/kill", "/usr/bin/helper", "/usr/sbin/web"]
+    written = ["/bin/kill", "/usr/bin/helper", "/usr/sbin/web"]
+    assert unit_commands.programs(service) == {path: path for path in written}
 
 
 def test_interpreters(tmp_path: Path) -> None:
