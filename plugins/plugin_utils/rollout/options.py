@@ -44,10 +44,8 @@ class Options:
     expected: float = 0.1
     gates: tuple[dict[str, Any], ...] = ()
     approvals: int = 0
-    approvers: str = (
-        ""  # file that says who may approve, and what it and its signers were: see approval.digest
-    )
-    approvers_digest: str = ""
+    approvers: str = ""  # file that says who may approve
+    approvers_digest: str = ""  # what it and its allowed signers were: see approval.digest
 
     def __hash__(self) -> int:
         return hash(json.dumps(asdict(self), sort_keys=True))
