@@ -15,6 +15,7 @@ from pathlib import Path
 import exam
 from faults_host import FAULTS, FaultyHost
 from faults_torn import torn
+from faults_window import WINDOW
 from lab_host import chosen
 
 KIND = os.environ.get("BULKHEAD_LAB_KIND", "")
@@ -43,7 +44,7 @@ def main() -> None:
             assert isinstance(tried, dict)
             try:
                 host.begin()
-                for fault in FAULTS:
+                for fault in FAULTS + WINDOW:
                     if (ONLY and fault.__name__ not in ONLY) or (
                         fault.__name__ == "clock_jump" and host.kind != "qemu"
                     ):
