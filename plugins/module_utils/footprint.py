@@ -20,7 +20,7 @@ from . import bundles, files, store
 # Where the time of the base's parent is kept while the base comes or goes, and the record in it with it.
 ASIDE = "/run/bulkhead.parent"
 # What lies beside the policies' folders.
-OWN = ("directories.json", "guard", "lock", "made")
+OWN = ("_compiled", "_sources", "directories.json", "guard", "lock", "made")
 # Nanoseconds between the note and what it announces, at the most.
 BLUR = 2_000_000_000
 

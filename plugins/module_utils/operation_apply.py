@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
-from . import transaction
+from . import kept, transaction
 
 
 def answer(request, check):
-    return transaction.apply(transaction.from_request(request, check))
+    done = transaction.apply(transaction.from_request(request, check))
+    if done.get("state") == "pending" and not check:
+        done["kept"] = kept.keep()
+    return done

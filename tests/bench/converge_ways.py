@@ -74,7 +74,7 @@ class Playbook(Way):
         super().prepare()
         # Of Ansible's settings none but these: what the user's own configuration holds is no part of the job.
         settings = self.work / "ansible.cfg"
-        settings.touch()
+        settings.write_text("[defaults]\ninternal_poll_interval = 0.005\n")  # as our ansible.cfg has it
         self.environment = {
             "ANSIBLE_CONFIG": str(settings),
             "ANSIBLE_HOME": str(self.work / "home"),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -91,7 +92,7 @@ def conversation(
 
     return Conversation(
         host=name,
-        place="\0".join((name, _option(action, "host") or "", str(_option(action, "port") or ""))),
+        place=place(action, variables),
         call=call,
         fresh=fresh,
         cache=Cache(home()),
@@ -102,11 +103,33 @@ def conversation(
     )
 
 
+def place(action: Any, variables: dict[str, Any]) -> str:
+    """What is remembered of a host is remembered by its name and where it is reached."""
+    name = str(variables.get("inventory_hostname", "the host"))
+    return "\0".join((name, _option(action, "host") or "", str(_option(action, "port") or "")))
+
+
 def ask(action: Any, operation: str, request: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-    """What the host answers to ``operation`` (``operation_<name>.py`` of module_utils), in one module call."""
+    """What the host answers to ``operation`` (``operation_<name>.py`` of module_utils), in one module call.
+
+    Two where the host does not keep the sources any more that it has been called to keep.
+    """
     refuse_windows(action)
-    program = {"program": pack(operation, request, Cache(home()))}
-    result: dict[str, Any] = action._execute_module(CARRIER, program, task_vars=variables)
+    cache, key = Cache(home()), hashlib.sha256(place(action, variables).encode()).hexdigest()
+
+    def call(kept: str) -> dict[str, Any]:
+        program = {"program": pack(operation, request, cache, kept)}
+        result: dict[str, Any] = action._execute_module(CARRIER, program, task_vars=variables)
+        return result
+
+    kept = cache.get("kept", key) or ""
+    result = call(kept)
+    still = kept
+    if result.get("state") == "unknown_program":
+        still, result = "", call("")
+    still = result.pop("kept", still)
+    if still != kept:
+        cache.put("kept", key, still)
     result.pop("invocation", None)
     return explained(result)
 

@@ -3,18 +3,21 @@
 """What the module ``on_host`` is sent: an operation, its request, and the sources that it needs of module_utils.
 
 An operation is a file of module_utils: ``operation_<name>.py`` with ``answer(request, check)``. What it imports, at
-its head or inside a function, goes along and is compiled on the host only when it is imported there.
+its head or inside a function, goes along and is compiled on the host only when it is imported there. Sources that the
+host keeps (``kept.py``) go by their name.
 """
 
 from __future__ import annotations
 
 import ast
 import base64
+import hashlib
 import io
 import json
 import re
 import tokenize
 import zlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,20 +26,32 @@ from ... import module_utils
 from .cache import Cache, identity
 
 ROOT = Path(module_utils.__path__[0])
+# What an apply brings and the host keeps is enough for all of these.
+KEPT = ("absent", "apply", "confirm", "features", "info", "revert")
 _IMPORT = re.compile(r"^ *from \.(\w*) import (\([^)]*\)|.*)", re.MULTILINE)
 
 
-def pack(operation: str, request: dict[str, Any], store: Cache | None = None) -> str:
+def pack(operation: str, request: dict[str, Any], store: Cache | None = None, kept: str = "") -> str:
     """The text that travels as the argument ``program``: sources and what is asked, each base64 of deflated JSON.
 
-    With ``store`` the sources are packed once for all forks and hosts: it takes longer than all else here.
+    ``kept``: the name of the sources that the host keeps, "" for none. With ``store`` the sources are packed once for
+    all forks and hosts: it takes longer than all else here.
     """
 
-    def make() -> str:
-        return _packed(lean(operation))
+    def once(key: str, make: Callable[[], str]) -> str:
+        made: str = store.get_or_make("programs", key + code_identity(), make) if store else make()
+        return made
 
-    packed = store.get_or_make("programs", operation + code_identity(), make) if store else make()
+    if kept and operation in KEPT and kept == once("name", name):
+        packed = f"@{kept}"
+    else:
+        packed = once(operation, lambda: _packed(lean(*(KEPT if operation == "apply" else (operation,)))))
     return f"{packed} {_packed({'operation': operation, 'request': request})}"
+
+
+def name() -> str:
+    """Of what hosts keep of this version: its SHA-256."""
+    return hashlib.sha256(_packed(lean(*KEPT)).encode()).hexdigest()
 
 
 def unpack(program: str) -> dict[str, Any]:
@@ -45,10 +60,10 @@ def unpack(program: str) -> dict[str, Any]:
     return {**asked, "sources": sources_}
 
 
-def sources(operation: str) -> dict[str, str]:
-    """{module: source} of all that ``operation`` can import from module_utils, itself included."""
+def sources(*operations: str) -> dict[str, str]:
+    """{module: source} of all that ``operations`` can import from module_utils, themselves included."""
     found: dict[str, str] = {}
-    open_ = ["dispatch", f"operation_{operation}"]
+    open_ = ["dispatch", *(f"operation_{operation}" for operation in operations)]
     while open_:
         name = open_.pop()
         if name not in found:
@@ -57,9 +72,9 @@ def sources(operation: str) -> dict[str, str]:
     return found
 
 
-def lean(operation: str) -> dict[str, str]:
+def lean(*operations: str) -> dict[str, str]:
     """The same without what only people read, which is a third of what would travel."""
-    return {name: bare(text) for name, text in sorted(sources(operation).items())}
+    return {module: bare(text) for module, text in sorted(sources(*operations).items())}
 
 
 def bare(source: str) -> str:

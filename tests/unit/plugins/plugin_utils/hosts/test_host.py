@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import host
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.host import explained
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.program import name
 
 TORN = {
     "failed": True,
@@ -54,3 +55,32 @@ def test_a_task_that_asks_for_nothing_else_has_the_usual_settings() -> None:
 def test_times_out_of_bounds_are_refused(options: dict[str, int], told: str) -> None:
     with pytest.raises(HostsError, match=told):
         conversation(**options)
+
+
+class Asked:
+    """An action whose host gives these answers, one by one, and what it was sent."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        self.answers, self.words = list(answers), list[str]()
+        self._connection = SimpleNamespace(transport="ssh", _shell=None, get_option=lambda _name: "")
+
+    def _execute_module(
+        self, _name: str, arguments: dict[str, str], task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        word = arguments["program"].split()[0]
+        self.words.append(word if word.startswith("@") else "all")
+        return self.answers.pop(0)
+
+
+def test_what_a_host_keeps_is_not_sent_again(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "home", lambda: tmp_path)
+    kept = name()
+    told: dict[str, Any] = {"state": "CONFIRMED"}
+    action = Asked({"kept": kept}, told, {"state": "unknown_program"}, told, told)
+    for _call in range(4):
+        answer = host.ask(action, "confirm", {"policy": "p", "nonce": "n"}, {"inventory_hostname": "h"})
+        assert "kept" not in answer and answer.get("state") != "unknown_program"
+    assert action.words == ["all", f"@{kept}", f"@{kept}", "all", "all"] and not action.answers
+    other = Asked(told)
+    host.ask(other, "confirm", {}, {"inventory_hostname": "another"})
+    assert other.words == ["all"]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -23,6 +24,7 @@ OPERATIONS = sorted(path.stem.removeprefix("operation_") for path in program.ROO
 def run(sent: str, tmp_path: Path, **more: Any) -> subprocess.CompletedProcess[str]:
     given = json.dumps({"program": sent, **more})
     text = STUB.read_text().replace("<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>", given)
+    text = text.replace("/var/lib/bulkhead/", f"{tmp_path}/")
     argv = [PYTHON, "-I", "-S", "-"]
     return subprocess.run(argv, input=text, cwd=tmp_path, capture_output=True, text=True, check=False)
 
@@ -100,6 +102,66 @@ def test_what_was_packed_can_be_read_again() -> None:
     sent = program.unpack(program.pack("confirm", {"policy": "p"}))
     assert (sent["operation"], sent["request"]) == ("confirm", {"policy": "p"})
     assert sent["sources"] == program.lean("confirm")
+
+
+def test_sources_that_a_host_keeps_go_by_their_name() -> None:
+    name = program.name()
+    for operation in program.KEPT:
+        assert program.pack(operation, {}, kept=name).split()[0] == f"@{name}"
+    for operation, other in (("confirm", "0" * 64), ("confirm", ""), ("probe", name)):
+        assert program.pack(operation, {}, kept=other) == program.pack(operation, {})
+
+
+def test_an_apply_brings_what_the_others_need() -> None:
+    brought = program.pack("apply", {}).split()[0]
+    assert hashlib.sha256(brought.encode()).hexdigest() == program.name()
+    sent = program.unpack(program.pack("apply", {}))["sources"]
+    assert set(sent) == set().union(*(program.sources(operation) for operation in program.KEPT))
+
+
+KEEPING = """
+from . import kept, store
+def answer(request, check):
+    store.BASE = request['base']
+    return {'kept': kept.keep(), 'from': __import__('sys').modules[__package__].carried.are_kept}
+"""
+
+
+def keeping(tmp_path: Path) -> tuple[str, str]:
+    """The name that a host gave to what it keeps now, and a program that goes by that name."""
+    sent = repacked("apply", {"base": str(tmp_path)}, operation_apply=KEEPING)
+    answer = json.loads(run(sent, tmp_path).stdout)
+    assert answer["from"] is False and sorted(path.name for path in tmp_path.iterdir()) == KEPT
+    return answer["kept"], f"@{answer['kept']} {sent.split()[1]}"
+
+
+KEPT = ["_compiled", "_sources", "lock"]
+
+
+def test_a_host_runs_what_it_keeps(tmp_path: Path) -> None:
+    name, by_name = keeping(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert json.loads(run(by_name, tmp_path).stdout) == {"changed": False, "from": True, "kept": name}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_sources_that_are_not_what_was_kept_are_asked_for(tmp_path: Path) -> None:
+    _name, by_name = keeping(tmp_path)
+    asked = {"changed": False, "state": "unknown_program"}
+    (tmp_path / "_sources").write_bytes((tmp_path / "_sources").read_bytes()[:-1] + b"A")
+    assert json.loads(run(by_name, tmp_path).stdout) == asked
+    (tmp_path / "_sources").unlink()
+    assert json.loads(run(by_name, tmp_path).stdout) == asked
+
+
+@pytest.mark.parametrize("place", [0, 63, 64, 200, -1])
+def test_compiled_code_that_is_not_what_was_kept_is_made_anew(tmp_path: Path, place: int) -> None:
+    name, by_name = keeping(tmp_path)
+    code = bytearray((tmp_path / "_compiled").read_bytes())
+    code[place] ^= 1
+    (tmp_path / "_compiled").write_bytes(code)
+    assert json.loads(run(by_name, tmp_path).stdout) == {"changed": False, "from": False, "kept": name}
+    assert json.loads(run(by_name, tmp_path).stdout)["from"] is True
 
 
 def test_what_is_not_asked_for_stays_at_home() -> None:
