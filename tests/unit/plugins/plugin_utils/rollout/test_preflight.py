@@ -46,3 +46,31 @@ def test_a_host_lists_its_policies(value: object) -> None:
     assert list(preflight.hosts({"a": value})) == [
         f"Host 'a' has bulkhead_policies '{value}'; write a list of names, such as [nginx]."
     ]
+
+
+WRITE = "write an address, such as 'https://chat.example.org/hooks/name'."
+ONLY = "and a webhook has no options; write its address only: an address, such as 'https://chat.example.org/hooks/name'."
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ({"url": "http://x/S3CRET", "headers": {}}, f"is a mapping (with 'url', 'headers'), {ONLY}"),
+        ({"address": "http://x/S3CRET"}, f"is a mapping (with 'address'), {ONLY}"),
+        ({}, f"is a mapping (with nothing), {ONLY}"),
+        (None, f"is no text; {WRITE}"),
+        (["http://x/S3CRET"], f"is no text; {WRITE}"),
+        ("chat.example.org/S3CRET", f"does not begin with http:// or https://; {WRITE}"),
+        ("http://x/S3CRET y", f"has no usable host or port, or has blanks; {WRITE}"),
+        ("https://:80/S3CRET", f"has no usable host or port, or has blanks; {WRITE}"),
+    ],
+)
+def test_a_webhook_is_an_address_and_none_of_it_is_told(address: object, fault: str) -> None:
+    assert list(preflight.webhooks(["http://127.0.0.1:9/s", address])) == [f"rollout_webhooks[1] {fault}"]
+
+
+def test_settings_without_a_plan() -> None:
+    given = GIVEN | {"confirm_within": 1, "probe_waves": ["cannary"]}
+    assert list(preflight.settings(given, None)) == [
+        "rollout_confirm_within is '1'; write 5 to 86400 seconds."
+    ]
