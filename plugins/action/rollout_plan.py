@@ -94,6 +94,7 @@ class ActionModule(ControllerAction):
         groups = {name: frozenset(members) for name, members in variables.get("groups", {}).items()}
         options, rules, faults = _options(given)
         faults += preflight.webhooks(given["webhooks"])
+        faults += preflight.files(options.gates)
         # A look that was given what is wrong says no more than that.
         if not self.wrong.keys() & {"policies_dirs", "mode", "accept"}:
             faults += observe.refusals((named[pair], look) for pair, look in looks.items())

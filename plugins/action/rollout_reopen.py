@@ -80,10 +80,11 @@ class ActionModule(ControllerAction):
         return made
 
     def _refuse(self, given: Options, place: store.Store) -> None:
-        """All that is wrong with what was given, before anything is done."""
+        """All that is wrong with what was given, and with files that may be others on this controller."""
         made = self.attempt(lambda: self._found(given, place))
         faults = [*preflight.settings(given, made.options if made else None)]
         faults += preflight.webhooks(given["webhooks"])
+        faults += preflight.files(made.options.gates if made else ())
         self.refuse(faults)
 
     def _still_open(self, made: plan.Plan, place: store.Store, catch_up: bool) -> None:

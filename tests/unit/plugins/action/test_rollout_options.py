@@ -70,6 +70,22 @@ def test_a_look_that_was_given_what_is_wrong_is_no_fault_of_a_host(run: Run) -> 
     assert run.plan(facts, mode="adit", accept="all")["msg"] == f"Nothing was changed. {told['msg']}"
 
 
+@pytest.mark.parametrize("task", ["plan", "reopen"])
+def test_a_token_that_is_not_there_is_told_before_a_wave_begins(run: Run, task: str) -> None:
+    token = run.work / "token"
+    token.write_text("t0k3n")
+    token.chmod(0o600)
+    gates = [{"url": "http://x", "token_file": str(token)}]
+    if task == "reopen":
+        run.plan(BOTH, gates=gates)
+    token.unlink()
+    told = run.plan(BOTH, gates=gates)["msg"] if task == "plan" else begin(run, task)
+    assert told == (
+        f"Nothing was {'changed' if task == 'plan' else 'done'}. rollout_gates[0] (url): its token_file '{token}' "
+        "cannot be read (No such file or directory); write the path of a file that this user can read."
+    )
+
+
 def test_resume_tells_all_before_it_reads_a_receipt(run: Run) -> None:
     run.variables = {"rollout_confirm": 5}
     wrong = {"mode": "adit", "catch_up": "perhaps", "confirm_within": "soon", "probe_method": "fast"}
