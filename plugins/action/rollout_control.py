@@ -12,8 +12,15 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
     Options,
     Variables,
 )
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, resume, state, store
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
+    journal,
+    preflight,
+    resume,
+    state,
+    store,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policies": {"type": "list", "elements": "str", "required": True},
@@ -21,7 +28,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout": {"type": "str"},
     "what": {"type": "str", "required": True, "choices": ["abort", "pause", "promote"]},
     "by": {"type": "str", "default": ""},
-    "reason": {"type": "str", "required": True},
+    "reason": {"type": "str", "default": ""},
+    **preflight.TOLD,
 }
 THEN = {
     ("abort", True): "It goes back within one poll.",
@@ -36,12 +44,15 @@ THEN = {
 class ActionModule(ControllerAction):
     arguments = ARGUMENTS
 
+    def begins(self, written: Options) -> bool:
+        return True
+
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         what = given["what"]
-        if not given["reason"].strip():
-            raise RolloutError(f"No reason is given to {what}.", "Write -e reason='the shop has a sale'.")
-        # A denial of one policy may pause the rollout of several; see the rulebook.
-        place, plan = store.opened(given, part=what == "pause")
+        self.attempt(lambda: self._refuse_no_reason(given))
+        self.attempt(lambda: self._opened(given))
+        self.refuse(preflight.webhooks(given["webhooks"]))
+        place, plan = self._opened(given)
         path = place.journal(plan.rollout)
         records = journal.read(path).records
         holder = place.holder(plan.policy)
@@ -81,3 +92,13 @@ class ActionModule(ControllerAction):
             then += " Its hosts go back by the rollback once that has ended." if what == "abort" else ""
         lines = [f"{plan.rollout}: {said}.", then]
         return {"changed": True, "rollout": plan.rollout, "running": running, "lines": lines}
+
+    def _opened(self, given: Options) -> tuple[store.Store, Plan]:
+        # A denial of one policy may pause the rollout of several; see the rulebook.
+        return store.opened(given, part=given["what"] == "pause")
+
+    def _refuse_no_reason(self, given: Options) -> None:
+        if not given["reason"].strip() and "reason" not in self.wrong:
+            raise RolloutError(
+                f"No reason is given to {given['what']}.", "Write -e reason='the shop has a sale'."
+            )

@@ -9,20 +9,22 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled, host
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import answers, store, watch
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import answers, kinds, store, watch
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 OPERATIONS = ("look", "apply", "watch", "probe", "promote", "receipts", "back", "first")
 LIMIT = 5000
 BETWEEN = 2.0
 _OF_SANDBOX = ("policies_dirs", "mode", "accept", "confirm_within", "lease", "lapse", "rollout", "epoch")
+# What people give; all else comes from other tasks.
+_GIVEN = ("policies", "policies_dirs", "mode", "accept")
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "operation": {"type": "str", "required": True, "choices": list(OPERATIONS)},
     "policies": {"type": "list", "elements": "str", "required": True},
@@ -44,6 +46,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
+        # The same words for all hosts, and those of the planning play.
+        if wrong := kinds.faults(self._task.args, {name: ARGUMENTS[name] for name in _GIVEN}):
+            raise AnsibleError(" ".join(wrong.values()), obj=self._task.args)
         _checked, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         variables, work = task_vars or {}, getattr(self, f"_{given['operation']}")
         found: dict[str, dict[str, Any]] = {}

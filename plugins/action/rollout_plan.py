@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy import library
@@ -50,7 +49,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "denials": {"type": "bool", "default": DEFAULTS.denials},
     "alpha": {"type": "float", "default": DEFAULTS.alpha},
     "expected": {"type": "float", "default": DEFAULTS.expected},
-    "gates": {"type": "list", "elements": "dict", "default": []},
+    "gates": {"type": "list", "elements": "raw", "default": []},
     "approvals": {"type": "int", "default": DEFAULTS.approvals},
     "approvers": {"type": "path", "default": ""},
 }
@@ -68,10 +67,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "fleet": {"type": "list", "elements": "str", "required": True},
     "look": {"type": "str", "required": True},
     "author": {"type": "str", "default": ""},
-    # What the waves are run with, to be checked before one begins.
-    "confirm_within": {"type": "int", "default": arguments.SANDBOX["confirm_within"]["default"]},
-    "probe_method": {"type": "str", "default": "auto"},
-    "probe_waves": {"type": "list", "elements": "str", "default": []},
+    **preflight.WAVES,
+    **preflight.TOLD,
     **OPTIONS,
 }
 Look = Mapping[str, Any] | None
@@ -79,11 +76,16 @@ Look = Mapping[str, Any] | None
 
 class ActionModule(ControllerAction):
     arguments = ARGUMENTS
+    nothing = "Nothing was changed. "
+
+    def begins(self, written: Options) -> bool:
+        return True
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         check = bool(self._task.check_mode)
         slices.refuse(variables)
-        policy, place = store.policy_names(given["policies"]), store.Store(given["rollout_dir"])
+        policy = self.attempt(lambda: store.policy_names(given["policies"])) or ""
+        place = store.Store(given["rollout_dir"])
         present.refuse_patterns(given["fleet"])
         risks, looks = self._looks(given, policy.split(plan.JOINED), variables["hostvars"])
         several = plan.JOINED in policy
@@ -91,12 +93,15 @@ class ActionModule(ControllerAction):
         hosts = [observe.planned(name, risks[name], look, own) for (name, own), look in looks.items()]
         groups = {name: frozenset(members) for name, members in variables.get("groups", {}).items()}
         options, rules, faults = _options(given)
-        faults += observe.refusals((named[pair], look) for pair, look in looks.items())
+        faults += preflight.webhooks(given["webhooks"])
+        faults += preflight.files(options.gates)
+        # A look that was given what is wrong says no more than that.
+        if not self.wrong.keys() & {"policies_dirs", "mode", "accept"}:
+            faults += observe.refusals((named[pair], look) for pair, look in looks.items())
         faults += preflight.hosts(_listed(given["fleet"], variables["hostvars"]))
         faults += preflight.settings(given, options)
-        faults += plan.faults(hosts, options, groups)
-        if faults:
-            raise RolloutError("Nothing was changed. " + " ".join(faults))
+        faults += plan.faults(hosts, options, groups) if policy else plan.options.faults(options, groups)
+        self.refuse(faults)
         manifests = self._manifests(given, variables)
         versions = self._versions(given, variables, manifests, rules)
         widens = review.widens(hosts, manifests, place.generations)

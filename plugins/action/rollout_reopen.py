@@ -23,6 +23,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     bound,
     journal,
     plan,
+    preflight,
     present,
     rebuild,
     resume,
@@ -42,19 +43,23 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout": {"type": "str"},
     "receipt": {"type": "str"},
     "catch_up": {"type": "bool", "default": False},
+    **preflight.WAVES,
+    **preflight.TOLD,
 }
 
 
 class ActionModule(ControllerAction):
     arguments = ARGUMENTS
 
+    def begins(self, written: Options) -> bool:
+        return not written.get("receipt")
+
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         slices.refuse(variables)
         place = store.Store(given["rollout_dir"])
-        policy = store.policy_names(given["policies"])
-        find = place.promoted if given["catch_up"] else place.latest
-        made = place.read_plan(given["rollout"] or find(policy))
-        bound.refuse_names(made, policy.split(plan.JOINED))
+        if not given["receipt"]:
+            self._refuse(given, place)
+        made = self._found(given, place)
         self._still_open(made, place, given["catch_up"])
         opened = {"rollout": made.rollout, "policies": list(made.policies), "order": list(made.order)}
         if not given["receipt"]:
@@ -66,6 +71,21 @@ class ActionModule(ControllerAction):
         }
         work = self._catch_up if given["catch_up"] else self._resume
         return work(made, place, receipts, given, variables)
+
+    def _found(self, given: Options, place: store.Store) -> plan.Plan:
+        policy = store.policy_names(given["policies"])
+        find = place.promoted if given["catch_up"] else place.latest
+        made = place.read_plan(given["rollout"] or find(policy))
+        bound.refuse_names(made, policy.split(plan.JOINED))
+        return made
+
+    def _refuse(self, given: Options, place: store.Store) -> None:
+        """All that is wrong with what was given, and with files that may be others on this controller."""
+        made = self.attempt(lambda: self._found(given, place))
+        faults = [*preflight.settings(given, made.options if made else None)]
+        faults += preflight.webhooks(given["webhooks"])
+        faults += preflight.files(made.options.gates if made else ())
+        self.refuse(faults)
 
     def _still_open(self, made: plan.Plan, place: store.Store, catch_up: bool) -> None:
         """Raises RolloutError where nothing of the rollout may go to any host any more."""

@@ -25,7 +25,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 class ActionModule(ControllerAction):
     arguments = ARGUMENTS
 
+    def begins(self, written: Options) -> bool:
+        return True
+
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        self.attempt(lambda: store.opened(given, part=True))
+        self.refuse()
         place, plan = store.opened(given, part=True)
         path = place.journal(plan.rollout)
         records, now = journal.read(path).records, time.time()

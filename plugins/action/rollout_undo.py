@@ -15,6 +15,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
     journal,
+    preflight,
     state,
     store,
     undo,
@@ -29,13 +30,21 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "receipt": {"type": "str"},
     "only_aborted": {"type": "bool", "default": False},
     "take_over": {"type": "bool", "default": False},
+    **preflight.TOLD,
 }
 
 
 class ActionModule(ControllerAction):
     arguments = ARGUMENTS
 
+    def begins(self, written: Options) -> bool:
+        # At the end of a rollout nothing is refused any more that the rollout began with.
+        return bool(written.get("take_over"))
+
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        if given["take_over"]:
+            self.attempt(lambda: store.opened(given))
+            self.refuse(preflight.webhooks(given["webhooks"]))
         place, plan = store.opened(given)
         rollout = plan.rollout
         records = journal.read(place.journal(rollout)).records

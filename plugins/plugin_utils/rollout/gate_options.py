@@ -74,17 +74,21 @@ def _address_faults(value: object) -> Iterator[str]:
     if not str(value).startswith(("http://", "https://")):
         yield f"rollout_gates has the address '{value}'; write one that begins with http:// or https://."
         return
-    try:
-        parts = urllib.parse.urlsplit(str(value))
-        good = bool(parts.hostname) and parts.port != 0 and re.fullmatch(r"[!-~]+", str(value)) is not None
-    except ValueError:
-        good = False
-    if not good:
+    if not usable(str(value)):
         # What else is in it may be secret.
         yield (
             "rollout_gates has an address without a usable host or port, or with blanks; "
             "write one like https://shop.example.org:8443/health."
         )
+
+
+def usable(address: str) -> bool:
+    """Whether somebody can be asked there: a host, a port if one is named, no blanks."""
+    try:
+        parts = urllib.parse.urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0 and re.fullmatch(r"[!-~]+", address) is not None
+    except ValueError:
+        return False
 
 
 def _shown(value: object) -> str:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -77,7 +78,7 @@ def faults(options: Options, groups: Collection[str]) -> Iterator[str]:
         yield f"rollout_breaker is '{options.breaker}'; write a percentage, 1 to 100."
     if not 0 < options.alpha < 1:
         yield f"rollout_alpha is '{options.alpha}'; write a probability, such as 0.01."
-    if options.expected <= 0:
+    if not 0 < options.expected < math.inf:
         yield f"rollout_expected_denials is '{options.expected}'; write denials per host and hour, above 0."
     if options.denials and not options.poll:
         yield "rollout_denials needs rollout_poll: write the seconds between two looks, such as 60."

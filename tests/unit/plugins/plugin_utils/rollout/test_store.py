@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from dataclasses import replace
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import store as store_module
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import (
     Options,
@@ -133,59 +131,11 @@ def test_no_policy_name(given: str) -> None:
         policy_name(given)
 
 
-def test_a_second_controller_is_refused_while_the_first_lives(store: Store) -> None:
-    other = subprocess.Popen(["sleep", "60"])
-    try:
-        store.lock("nginx", other.pid, "rollout nginx-e0001")
-        with pytest.raises(RolloutError, match=rf"rollout nginx-e0001 \(process {other.pid} on ") as caught:
-            store.lock("nginx", os.getpid(), "rollout nginx-e0002")
-        assert "nginx.lock" in caught.value.help_text
-        store.lock("redis", os.getpid(), "rollout redis-e0001")
-    finally:
-        other.kill()
-        other.wait()
-    store.lock("nginx", os.getpid(), "rollout nginx-e0002")
-
-
-def test_the_holder_may_lock_again(store: Store) -> None:
-    store.lock("nginx", os.getpid(), "rollout nginx-e0001")
-    store.lock("nginx", os.getpid(), "rollback nginx-e0001")
-
-
-def test_a_reused_process_id_does_not_hold_the_lock(store: Store) -> None:
-    store.lock("nginx", os.getpid(), "rollout nginx-e0001")
-    path = store.root / "nginx.lock"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "started": "1"}))
-    store.lock("nginx", os.getpid(), "rollout nginx-e0002")
-    assert json.loads(path.read_text())["what"] == "rollout nginx-e0002"
-
-
-def test_a_lock_of_another_machine_stands(store: Store) -> None:
-    store.lock("nginx", os.getpid(), "rollout nginx-e0001")
-    path = store.root / "nginx.lock"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "host": "elsewhere"}))
-    with pytest.raises(RolloutError, match="on 'elsewhere'"):
-        store.lock("nginx", os.getpid(), "rollout nginx-e0002")
-
-
-def test_only_the_holder_unlocks(store: Store) -> None:
-    store.lock("nginx", os.getpid(), "rollout nginx-e0001")
-    store.unlock("nginx", os.getpid() + 1)
-    assert (store.root / "nginx.lock").exists()
-    store.unlock("nginx", os.getpid())
-    assert not (store.root / "nginx.lock").exists()
-    store.unlock("nginx", os.getpid())
-
-
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RolloutError, match="cannot be used: Not a directory") as caught:
         Store(tmp_path / "file" / "rollouts").next_epoch("nginx")
     assert caught.value.help_text == "Set rollout_dir."
-
-
-def test_start_time_of_a_process_that_is_gone() -> None:
-    assert store_module._started(2**22 + 1) == ""
 
 
 def test_a_rollout_of_several_policies_locks_and_counts_for_each(store: Store) -> None:

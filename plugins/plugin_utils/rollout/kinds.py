@@ -1,0 +1,141 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of options and of which kind their values are: the first that is checked, before anybody asks what they mean.
+
+Ansible would tell the first one only, and turns a mapping into a text where a text is wanted.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.common.validation import check_type_bool, check_type_float, check_type_int
+
+Table = Mapping[str, Mapping[str, Any]]
+
+_PREFIX = "rollout_"
+# Variables of the role; the names of its own have a "__" before them.
+VARIABLES = frozenset(
+    _PREFIX + name
+    for name in (
+        *("policies", "policies_dirs", "mode", "accept", "dir", "fleet", "author", "reason", "catch_up"),
+        *("pilot", "waves", "max_failed", "soak", "pause_after", "windows", "timezone", "confirm_within"),
+        *("poll", "health_timeout", "health_retries", "breaker", "lease", "lapse", "denials", "alpha"),
+        *("expected_denials", "gates", "webhooks", "metrics", "probe_method", "probe_waves"),
+        *("approvals", "approvers", "approve_as", "approve_key", "approve_hours"),
+    )
+)
+# What the playbooks give to their plays.
+_OURS = frozenset({"rollout_plan", "rollout_opened", "rollout_back", "rollout_what"})
+# Options whose variable is not their name with "rollout_" before it.
+_NAMED = {
+    "rollout_dir": "rollout_dir",
+    "rollout": "rollout",
+    "expected": "rollout_expected_denials",
+    "by": "rollout_author",
+}
+# Lists whose parts are addresses, in which a comma may stand and what is secret; a text is none of them.
+_ADDRESSES = frozenset({"gates", "webhooks"})
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``wanted``: what to write. ``never``: what Ansible takes for one. ``convert`` raises where it is none."""
+
+    wanted: str
+    never: tuple[type, ...] = ()
+    convert: Callable[[Any], Any] = str
+
+
+_CONTAINERS = (list, tuple, Mapping)
+KINDS = {
+    "int": Kind("a whole number", (bool, *_CONTAINERS), check_type_int),
+    "float": Kind("a number", (bool, *_CONTAINERS), check_type_float),
+    "bool": Kind("true or false", _CONTAINERS, check_type_bool),
+    "str": Kind("a text", _CONTAINERS),
+    "path": Kind("a path", _CONTAINERS),
+    "list": Kind("a list", (Mapping,)),
+    "dict": Kind("a mapping", (str, int, float, list, tuple)),
+}
+EXAMPLES = {
+    "policies": "[nginx]",
+    "policies_dirs": "[/srv/policies]",
+    "waves": "[25, 100]",
+    "pause_after": "[canary]",
+    "probe_waves": "[pilot, canary]",
+    "windows": "['mon-fri 22:00-04:00']",
+    "accept": "[enforced, waived]",
+    "gates": "[{command: [/usr/local/bin/check], within: 20}]",
+    "webhooks": "['https://chat.example.org/hooks/name']",
+}
+
+
+def variable(option: str) -> str:
+    """The variable that gives it."""
+    return _NAMED.get(option, _PREFIX + option)
+
+
+def faults(given: Mapping[str, Any], table: Table) -> dict[str, str]:
+    """By option a sentence where the value is of another kind than ``table`` says, or none of its choices."""
+    told = {name: _fault(name, value, table[name]) for name, value in given.items() if name in table}
+    return {name: text for name, text in told.items() if text}
+
+
+def unknown(variables: Iterable[str]) -> Iterator[str]:
+    """One sentence for each variable that looks like one of the role and is none: nobody would read it."""
+    likely = [name.removeprefix(_PREFIX) for name in sorted(VARIABLES)]
+    for name in sorted({name for name in variables if name.startswith(_PREFIX)} - VARIABLES - _OURS):
+        near = difflib.get_close_matches(name.removeprefix(_PREFIX), likely, 1)
+        other = f"leave it out, or give it a name without '{_PREFIX}' before it"
+        yield f"{name} is no variable of a rollout; {f'write {_PREFIX}{near[0]}' if near else other}."
+
+
+def found(value: object) -> str:
+    """What it is, in a word."""
+    words = ((Mapping, "a mapping"), ((list, tuple), "a list"), (str, "a text"), (bool, "true or false"))
+    return next((word for kinds, word in words if isinstance(value, kinds)), "a number")
+
+
+def _fault(name: str, value: Any, spec: Mapping[str, Any]) -> str:
+    kind = KINDS[spec.get("type", "str")]
+    if value is None:
+        empty = spec.get("default") is None and not spec.get("required")
+        return "" if empty else f"{variable(name)} is empty; write {_wanted(name, kind, spec)}."
+    if not _is(name, value, kind):
+        quoted = not isinstance(value, _CONTAINERS) and name not in _ADDRESSES
+        what = f"'{str(value)[:_SHOWN]}'" if quoted else found(value)
+        return f"{variable(name)} is {what}; write {_wanted(name, kind, spec)}."
+    return _choice_fault(name, value, spec) if spec.get("choices") else ""
+
+
+def _is(name: str, value: Any, kind: Kind) -> bool:
+    if isinstance(value, kind.never) or (name in _ADDRESSES and not isinstance(value, (list, tuple))):
+        return False
+    try:
+        kind.convert(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _wanted(name: str, kind: Kind, spec: Mapping[str, Any]) -> str:
+    default = spec.get("default")
+    # Of numbers and texts the default is the example.
+    example = EXAMPLES.get(name) or (
+        str(default) if default and not isinstance(default, (bool, list)) else ""
+    )
+    return f"{kind.wanted}, such as {example}" if example else kind.wanted
+
+
+def _choice_fault(name: str, value: Any, spec: Mapping[str, Any]) -> str:
+    several = spec.get("type") == "list"
+    values = value if isinstance(value, (list, tuple)) else str(value).split(",") if several else [value]
+    if wrong := [str(one) for one in values if one not in spec["choices"]]:
+        shown = ", ".join(f"'{one[:_SHOWN]}'" for one in wrong)
+        wanted = f"write {'some' if several else 'one'} of {', '.join(spec['choices'])}"
+        return f"{variable(name)} {'has' if several else 'is'} {shown}; {wanted}."
+    return ""

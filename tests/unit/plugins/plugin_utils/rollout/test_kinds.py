@@ -1,0 +1,101 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import kinds
+
+ROLE = Path(__file__).parents[5] / "roles" / "rollout"
+TABLE: dict[str, dict[str, Any]] = {
+    "soak": {"type": "int", "default": 10},
+    "alpha": {"type": "float", "default": 0.01},
+    "expected": {"type": "float", "default": 0.1},
+    "denials": {"type": "bool", "default": False},
+    "timezone": {"type": "str", "default": "UTC"},
+    "approvers": {"type": "path", "default": ""},
+    "by": {"type": "str", "default": ""},
+    "rollout": {"type": "str"},
+    "rollout_dir": {"type": "path", "required": True},
+    "waves": {"type": "list", "elements": "raw", "default": [25, 100]},
+    "windows": {"type": "list", "elements": "str", "default": []},
+    "gates": {"type": "list", "elements": "raw", "default": []},
+    "webhooks": {"type": "list", "elements": "raw", "default": []},
+    "mode": {"type": "str", "choices": ["audit", "enforce"]},
+    "accept": {"type": "list", "elements": "str", "choices": ["enforced", "partial", "waived"]},
+}
+GATES = "write a list, such as [{command: [/usr/local/bin/check], within: 20}]."
+HOOKS = "write a list, such as ['https://chat.example.org/hooks/name']."
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "fault"),
+    [
+        ("soak", "abc", "rollout_soak is 'abc'; write a whole number, such as 10."),
+        ("soak", 1.5, "rollout_soak is '1.5'; write a whole number, such as 10."),
+        ("soak", float("inf"), "rollout_soak is 'inf'; write a whole number, such as 10."),
+        ("soak", True, "rollout_soak is 'True'; write a whole number, such as 10."),
+        ("soak", None, "rollout_soak is empty; write a whole number, such as 10."),
+        ("soak", [10], "rollout_soak is a list; write a whole number, such as 10."),
+        ("alpha", "1%", "rollout_alpha is '1%'; write a number, such as 0.01."),
+        ("expected", {}, "rollout_expected_denials is a mapping; write a number, such as 0.1."),
+        ("denials", "perhaps", "rollout_denials is 'perhaps'; write true or false."),
+        ("timezone", ["UTC"], "rollout_timezone is a list; write a text, such as UTC."),
+        ("approvers", {"a": 1}, "rollout_approvers is a mapping; write a path."),
+        ("by", ["alice"], "rollout_author is a list; write a text."),
+        ("rollout", {"id": 1}, "rollout is a mapping; write a text."),
+        ("rollout_dir", None, "rollout_dir is empty; write a path."),
+        ("waves", {"one": 25}, "rollout_waves is a mapping; write a list, such as [25, 100]."),
+        ("windows", None, "rollout_windows is empty; write a list, such as ['mon-fri 22:00-04:00']."),
+        ("gates", "url=http://x?t=S3CRET", f"rollout_gates is a text; {GATES}"),
+        ("gates", {"url": "http://x"}, f"rollout_gates is a mapping; {GATES}"),
+        ("gates", 5, f"rollout_gates is a number; {GATES}"),
+        ("gates", True, f"rollout_gates is true or false; {GATES}"),
+        ("webhooks", "http://x/S3CRET", f"rollout_webhooks is a text; {HOOKS}"),
+        ("webhooks", {"url": "http://x/S3CRET"}, f"rollout_webhooks is a mapping; {HOOKS}"),
+        ("mode", "adit", "rollout_mode is 'adit'; write one of audit, enforce."),
+        (
+            "accept",
+            ["enforced", "refused"],
+            "rollout_accept has 'refused'; write some of enforced, partial, waived.",
+        ),
+        ("accept", "all,any", "rollout_accept has 'all', 'any'; write some of enforced, partial, waived."),
+    ],
+)
+def test_a_value_of_another_kind(option: str, value: object, fault: str) -> None:
+    assert kinds.faults({option: value}, TABLE) == {option: fault}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"soak": "10", "alpha": "0.05", "expected": 1, "denials": "yes", "by": 7},
+        {"waves": "25,100", "windows": "mon 22:00-04:00", "accept": "enforced,partial"},
+        {"waves": [25, "5 hosts"], "gates": [], "webhooks": [], "approvers": "", "mode": "audit"},
+        {"rollout": None, "mode": None, "accept": None},
+        {"of another task": object()},
+    ],
+)
+def test_what_has_its_kind(given: dict[str, Any]) -> None:
+    assert kinds.faults(given, TABLE) == {}
+
+
+def test_all_are_told_at_once() -> None:
+    assert list(kinds.faults({"soak": "abc", "alpha": 0.1, "mode": "x"}, TABLE)) == ["soak", "mode"]
+
+
+def test_names_that_nobody_reads() -> None:
+    given = ["rollout_soack", "rollout_team", "rollout_soak", "rollout_plan", "policy", "__rollout_opened"]
+    assert list(kinds.unknown(given)) == [
+        "rollout_soack is no variable of a rollout; write rollout_soak.",
+        "rollout_team is no variable of a rollout; leave it out, or give it a name without 'rollout_' before it.",
+    ]
+
+
+def test_the_variables_are_those_of_the_role() -> None:
+    assert set(yaml.safe_load((ROLE / "defaults/main.yml").read_text())) == kinds.VARIABLES
