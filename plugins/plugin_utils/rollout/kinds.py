@@ -86,12 +86,14 @@ def faults(given: Mapping[str, Any], table: Table) -> dict[str, str]:
 
 
 def unknown(variables: Iterable[str]) -> Iterator[str]:
-    """One sentence for each variable that looks like one of the role and is none: nobody would read it."""
+    """One sentence for each variable that is nearly one of the role's: it was meant as one, and nobody would read it.
+
+    Others that begin with "rollout_" are the user's own.
+    """
     likely = [name.removeprefix(_PREFIX) for name in sorted(VARIABLES)]
     for name in sorted({name for name in variables if name.startswith(_PREFIX)} - VARIABLES - _OURS):
-        near = difflib.get_close_matches(name.removeprefix(_PREFIX), likely, 1)
-        other = f"leave it out, or give it a name without '{_PREFIX}' before it"
-        yield f"{name} is no variable of a rollout; {f'write {_PREFIX}{near[0]}' if near else other}."
+        for near in difflib.get_close_matches(name.removeprefix(_PREFIX), likely, 1):
+            yield f"{name} is no variable of a rollout; write {_PREFIX}{near}."
 
 
 def found(value: object) -> str:
