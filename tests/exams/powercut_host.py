@@ -57,7 +57,7 @@ class PowerHost(LabHost):
         self.ssh(f"rm -rf {PLACE} {Path(DROPIN).parent}; systemctl daemon-reload")
 
     def cut(self) -> None:
-        power_cut(INVENTORY.parent / self.name)
+        power_cut(INVENTORY.parent / "hosts" / self.name)
 
     def back(self, before: str, limit: float = 400) -> None:
         """Wait until a login works and the boot is another than ``before``."""
