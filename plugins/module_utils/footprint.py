@@ -244,8 +244,9 @@ def withdraw_base():
     entry = load().get(parent)
     if entry and os.stat(parent).st_mtime_ns == entry["after"]:
         _keep_aside(entry["before"])
-    for name in os.listdir(store.BASE):
-        _remove_own(os.path.join(store.BASE, name), name)
+    for name in filter(_is_own, os.listdir(store.BASE)):
+        path = os.path.join(store.BASE, name)
+        shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
     try:
         os.rmdir(store.BASE)
     except OSError:
@@ -255,11 +256,17 @@ def withdraw_base():
     settle()
 
 
-def _remove_own(path, name):
+def remains():
+    """Whether there is anything of ours below the state: what others keep there and a file system of its own are not."""
+    names = os.listdir(store.BASE)
+    return any(_is_own(name) for name in names) or not (names or os.path.ismount(store.BASE))
+
+
+def _is_own(name):
     if name in OWN or (name.startswith(".") and name.endswith((".bulkhead", ".gone"))):
-        shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
-    elif bundles.is_name(name) and os.path.isdir(path) and not os.listdir(path):
-        os.rmdir(path)  # of a run that was killed right after it had made it
+        return True
+    path = os.path.join(store.BASE, name)  # of a run that was killed right after it had made it
+    return bundles.is_name(name) and os.path.isdir(path) and not os.listdir(path)
 
 
 def _give(path, status, before):

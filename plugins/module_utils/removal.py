@@ -136,7 +136,7 @@ def _clear_remains(check):
         if not check:
             footprint.settle()
         return False
-    if store.policies():
+    if store.policies() or not footprint.remains():
         return False
     if not check:
         with footprint.alone():

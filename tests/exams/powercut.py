@@ -12,21 +12,34 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import exam
-from kill_trials import FILES, OTHER, QUIET, chain_fault
+from kill_trials import FILES, OTHER, QUIET, STATE, chain_fault
 from lab_host import at_once_on, every
-from powercut_host import PowerHost, seconds
+from powercut_host import Boot, PowerHost, seconds
 
 CUTS, SEED = int(os.environ.get("CUTS", "300")), int(os.environ.get("SEED", "1"))
 WAYS = {"changing": 4, "going back": 2, "soaking": 1}
+AT_ONCE = 8  # copies of one change
 AGAIN = 0.5  # of the boots after a cut end with another one
-DECIDES = {"reverting.json", "reverted.json", "abandoned.json", "confirmed.json", "revert_failed.json"}
+DECIDES, DECIDED = {"reverting.json", "abandoned.json", "confirmed.json"}, 1.0
+
+
+@dataclass
+class Change:
+    """``told``: what the controller had said of it at the moment of the cut, with the lease's end."""
+
+    way: str
+    old: str
+    new: str
+    told: str = ""
 
 
 class Cuts:
@@ -36,7 +49,8 @@ class Cuts:
         self.decisions, self.recoveries, self.cuts = list[float](), list[float](), 0
         self.random = random.Random(f"{SEED}-{host.name}")
         self.has: dict[str, str] = {}  # digest -> files
-        self.span: dict[str, float] = {}  # seconds, of which a moment is drawn
+        self.span: dict[str, float] = {}  # seconds, of which moments are drawn
+        self.boot_seconds = 20.0
 
     def begin(self) -> None:
         host = self.host
@@ -50,11 +64,12 @@ class Cuts:
             self.span["changing"] = time.monotonic() - began
             self.has[answer["digest"]] = host.ssh(FILES)
         assert len(set(self.has.values())) == 2, "the generations cannot be told apart"
-        host.hook()
+        host.prepare()
         began = time.monotonic()
         self.start("going back", self.folders[0], "revert")[0].communicate(timeout=600)
         assert host.until(lambda: host.ssh(QUIET) == "quiet", 120), "it does not go back"
         self.span["going back"] = time.monotonic() - began
+        self.span["soaking"] = self.span["changing"] + 8
 
     def start(self, way: str, folder: str, lapse: str) -> tuple[Any, Path]:
         nobody = ("-e", f"ansible_ssh_executable={self.host.ssh_program('exit 255')}")
@@ -64,36 +79,45 @@ class Cuts:
             return self.host.start(policies_dirs=[folder], lease=6, lapse=lapse)
         return self.host.start(policies_dirs=[folder])
 
-    def one(self) -> None:
-        host = self.host
-        before = host.look()
-        old = before["active"]
+    def one(self, share: int) -> None:
+        """One change, the disk at some of its moments, and a boot from each."""
+        host, draw = self.host, self.random
+        old = host.ssh(f"cat {STATE}/active")
         new = next(digest for digest in self.has if digest != old)
-        folder = self.folders[list(self.has).index(new)]
-        way = self.random.choices(list(WAYS), list(WAYS.values()))[0]
-        lapse = self.random.choice(("revert", "hold"))
-        process, answer = self.start(way, folder, lapse)
-        if way == "soaking":
-            process.communicate(timeout=600)
-            time.sleep(self.random.uniform(0, 9))
-        else:
-            least = 0.1 if way == "changing" else 0.4
-            time.sleep(self.random.uniform(least, 1.1) * self.span[way])
-        told = json.loads(answer.read_text()).get("state", "") if answer.exists() else ""
-        host.cut()
-        process.kill()
-        process.communicate()
-        many = 1
-        while self.random.random() < AGAIN:
-            time.sleep(self.random.uniform(0.1, 1) * host.boot_seconds)
-            host.cut()
-            many += 1
-        host.back(before["boot"])
-        self.cuts, self.ways = self.cuts + many, self.ways + Counter({way: 1, "recovering": many - 1})
-        where = f"{host.name}, cut {self.cuts} ({way}, {many} in a row)"
-        self.judge(where, old, new, told + lapse, host.look())
+        way, lapse = draw.choices(list(WAYS), list(WAYS.values()))[0], draw.choice(("revert", "hold"))
+        least = {"changing": 0.1, "going back": 0.4, "soaking": 0.5}[way] * self.span[way]
+        moments = sorted(draw.uniform(least, 1.05 * self.span[way]) for _copy in range(AT_ONCE))
+        began = time.monotonic()
+        process, answer = self.start(way, self.folders[list(self.has).index(new)], lapse)
+        taken: list[tuple[Path, Change]] = []
+        for number, moment in enumerate(moments):
+            time.sleep(max(0.0, began + moment - time.monotonic()))
+            said = json.loads(answer.read_text() or "{}").get("state", "") if answer.exists() else ""
+            disk = host.work / f"{number}.qcow2"
+            host.disk_now(disk)
+            taken.append((disk, Change(way, old, new, said and f"{said}, {lapse}")))
+        process.communicate(timeout=600)
+        assert host.until(lambda: host.ssh(QUIET) == "quiet", 120), "it stays pending"
+        for disk, change in taken:
+            if self.cuts < share:
+                self.boot(disk, change)
+            for path in host.work.glob(f"{disk.name}*"):
+                path.unlink()
 
-    def judge(self, where: str, old: str, new: str, told: str, found: Mapping[str, str]) -> None:
+    def boot(self, disk: Path, change: Change) -> None:
+        resets = list[float]()
+        while self.random.random() < AGAIN:
+            resets.append(self.random.uniform(0.1, 1) * self.boot_seconds)
+        boot = Boot(self.host.machine_from(disk), disk)
+        found = boot.look(resets)
+        self.boot_seconds = boot.seconds
+        self.cuts += 1 + len(resets)
+        self.ways += Counter({change.way: 1, "recovering": len(resets)})
+        self.judge(
+            f"{self.host.name}, cut {self.cuts} ({change.way}, {1 + len(resets)} in a row)", change, found
+        )
+
+    def judge(self, where: str, change: Change, found: Mapping[str, str]) -> None:
         active, faults = found["active"], list[str]()
         lines = found["receipts"].splitlines()
         try:
@@ -102,17 +126,21 @@ class Cuts:
             self.ended["torn"] += 1
         if self.has.get(active) != found["files"]:
             faults.append(f"active '{active[:12]}', and its files are others: {found['files'][:500]}")
-        if told.startswith("confirmed") and active != new:
-            faults.append("confirmed, and it is the old one")
-        if told == "soakingrevert" and active != old or told == "soakinghold" and active != new:
-            faults.append(f"{told}, and it is the {'old' if active == old else 'new'} one")
+        kept = {
+            "confirmed, revert": "new",
+            "confirmed, hold": "new",
+            "soaking, hold": "new",
+            "soaking, revert": "old",
+        }
+        if active != getattr(change, kept.get(change.told, ""), active):
+            faults.append(f"{change.told}, and it is the {'old' if active == change.old else 'new'} one")
         if found["records"]:
             faults.append(f"still under way after the boot: {found['records']}")
         if fault := chain_fault(found["receipts"]):
             faults.append(f"receipts: {fault}")
         faults += self.recovery(found)
         self.faults += [f"{where}: {fault}" for fault in faults]
-        print(f"{where}: {'old' if active == old else 'new'} {' '.join(faults)}", flush=True)
+        print(f"{where}: {'old' if active == change.old else 'new'} {' '.join(faults)}", flush=True)
 
     def recovery(self, found: Mapping[str, str]) -> list[str]:
         """Where there was something to recover from: before basic.target, and decided within a second."""
@@ -122,20 +150,20 @@ class Cuts:
             return []
         reached = seconds(found["target"], "ActiveEnterTimestampMonotonic")
         moves = [line.split() for line in found["moves"].splitlines() if line.startswith(found["boot"])]
-        decided = [float(at) - began for _boot, at, name in moves if name in DECIDES]
         self.recoveries.append(ended - began)
-        self.decisions += decided[:1]
         faults = []
         if not 0 < ended <= reached:
             faults.append(f"recovery ended at {ended} s, basic.target came at {reached} s")
-        if not decided:
-            faults.append("the recovery ran and decided nothing")
-        elif decided[0] > 1:
-            faults.append(f"the guard decided after {decided[0]:.2f} s")
+        if not moves:
+            faults.append("the recovery ran and moved nothing")
+        elif moves[0][2] in DECIDES:  # else a boot before had decided
+            self.decisions.append(float(moves[0][1]) - began)
+            if self.decisions[-1] > DECIDED:
+                faults.append(f"the guard decided after {self.decisions[-1]:.2f} s")
         return faults
 
     def end(self) -> None:
-        self.host.unhook()
+        self.host.clear()
         answer, text = self.host.run(state="absent", epoch=2**31)
         if answer.get("failed"):
             self.faults.append(f"{self.host.name}: the removal failed: {text[-300:]}")
@@ -146,9 +174,9 @@ def work(name: str, folder: Path, share: int) -> Cuts:
     try:
         cuts.begin()
         while cuts.cuts < share:
-            cuts.one()
+            cuts.one(share)
         cuts.end()
-    except (AssertionError, OSError) as problem:
+    except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as problem:
         cuts.faults.append(f"{name}: {problem!r}"[:600])
     return cuts
 
@@ -170,7 +198,7 @@ def main() -> None:
         "cuts": sum(one.cuts for one in found),
         "at": dict(sorted(sum((one.ways for one in found), Counter()).items())),
         "last receipt": dict(sorted(sum((one.ended for one in found), Counter()).items())),
-        "recoveries": len(decisions),
+        "decisions": len(decisions),
         "decided after": middle(decisions),
         "recovered in": middle(sum((one.recoveries for one in found), list[float]())),
         "seconds": round(time.monotonic() - began),

@@ -260,3 +260,27 @@ def test_a_note_that_says_nothing_is_cleared_away(root: Path, text: str) -> None
     footprint.withdraw_base()
     assert not (root / "aside").exists()
     assert (root / "lib").stat().st_mtime_ns == 1_000
+
+
+def empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def test_what_others_keep_is_no_remains_of_ours(root: Path) -> None:
+    base = Path(store.BASE)
+    empty(base)
+    assert footprint.remains()  # an empty folder is ours: a removal was killed right before its end
+    (base / "lost+found").mkdir()
+    assert not footprint.remains()
+    for name in ("guard", "_sources", ".guard.bulkhead"):
+        (base / name).touch()
+        assert footprint.remains(), name
+        (base / name).unlink()
+
+
+def test_a_file_system_of_its_own_is_no_remains_of_ours(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert footprint.remains()
+    empty(Path(store.BASE))
+    monkeypatch.setattr("os.path.ismount", lambda path: path == store.BASE)
+    assert not footprint.remains()
