@@ -156,7 +156,7 @@ revert() { # nonce; the lock is held
     [ -z "$failed" ]
 }
 
-act() { # nonce
+act() { # nonce, or none at boot: whatever another boot left
     [ ! -L "$state/lock" ] || rm -f "$state/lock" # we write into it, and not into what somebody else points at
     exec 9>>"$state/lock"
     if ! flock -w 20 9; then
@@ -169,9 +169,10 @@ act() { # nonce
     echo $$ >"$state/lock"
     read_pending
     [ "$phase" != idle ] || return 0
-    [ "$nonce" = "$1" ] || again
+    [ $# -eq 1 ] || [ "$boot" != "$booted" ] || return 1
+    [ "$nonce" = "${1-$nonce}" ] || again
     case $phase in pending | soaking) if in_time; then again; fi ;; esac
-    [ "$phase$lapse" = soakinghold ] || { revert "$1" || ! { [ -f "$reverting" ] || [ -f "$pending" ]; }; return; }
+    [ "$phase$lapse" = soakinghold ] || { revert "$nonce" || ! { [ -f "$reverting" ] || [ -f "$pending" ]; }; return; }
     move "$pending" "$state/confirmed.json" && receipt CONFIRMED "the lease is over: held"
 }
 wait_for_change() {
@@ -200,7 +201,7 @@ recover)
     queued=--no-block
     for marker in "$base"/*/pending.json "$base"/*/reverting.json; do
         use "${marker%/*}"
-        [ ! -f "$marker" ] || (read_pending && [ "$boot" != "$booted" ] && act "$nonce") ||
+        [ ! -f "$marker" ] || (act) ||
             systemctl --no-block start "bulkhead-guard@${state##*/}.service" # of this boot, or stuck: it waits
     done
     ;;

@@ -178,6 +178,7 @@ def work(name: str, folder: Path, share: int) -> Cuts:
         cuts.end()
     except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as problem:
         cuts.faults.append(f"{name}: {problem!r}"[:600])
+        print(cuts.faults[-1], flush=True)
     return cuts
 
 
