@@ -36,7 +36,7 @@ LOOKS = {
     "files": FILES,
 }
 ALL = "; ".join(f"echo '{MARK}{name}'; {look}" for name, look in LOOKS.items())
-LOOK = f"{{ {ALL}; }} | gzip -9 | base64 | sed 's/^/{PREFIX}/'\necho '{END}'\n"
+LOOK = f"echo; {{ {ALL}; }} | gzip -9 | base64 | sed 's/^/{PREFIX}/'\necho '{END}'\n"
 PLACED = {
     f"{PLACE}/look.sh": f"exec >/dev/ttyS0\n{LOOK}",
     # Read before the guard by the shell that runs it: when it takes the record away, it has decided.
@@ -87,7 +87,7 @@ class PowerHost(LabHost):
                 f"memory-backend-ram,id=ram0,size={memory.split('size=')[1].split(',')[0]}"
             ),
             "-serial": lambda _file: f"file:{disk}.console",
-            "-append": lambda line: f"{line} systemd.unit=exam-look.target",
+            "-append": lambda line: f"{line} systemd.unit=exam-look.target systemd.show_status=0",
             "-drive": lambda _disk: f"file={disk},if=virtio,cache=unsafe",
             "-netdev": lambda net: f"user,id={net.split('id=')[1].split(',')[0]},restrict=on",
             "-qmp": lambda _socket: f"unix:{disk}.qmp,server=on,wait=off",
@@ -122,7 +122,7 @@ class Boot:
                 self.seconds = time.monotonic() - began
             finally:
                 process.kill()
-        packed = "".join(re.findall(f"^{PREFIX}(\\S+)", told, re.MULTILINE))
+        packed = "".join(re.findall(f"{PREFIX}(\\S+)", told))
         text = gzip.decompress(base64.b64decode(packed)).decode()
         parts = [part.partition("\n") for part in f"\n{text}".split(f"\n{MARK}")[1:]]
         return {name: rest.strip() for name, _newline, rest in parts}
