@@ -111,6 +111,7 @@ class Boot:
                     time.sleep(wait)
                     with Monitor(Path(f"{self.disk}.qmp")) as monitor:
                         monitor.run("system_reset")
+                    time.sleep(1)  # the machine works on for a moment
                     skipped = console.stat().st_size
                 began = time.monotonic()
                 while END not in (
