@@ -113,13 +113,13 @@ class Boot:
                         monitor.run("system_reset")
                     time.sleep(1)  # the machine works on for a moment
                     skipped = console.stat().st_size
-                began = time.monotonic()
-                while END not in (
-                    told := console.read_text(errors="replace")[skipped:] if console.exists() else ""
-                ):
+                began, told = time.monotonic(), ""
+                while END not in told:
                     assert time.monotonic() < began + 300, f"no look within 300 s: {told[-300:]}"
                     assert process.poll() is None, f"QEMU ended with {process.returncode}"
                     time.sleep(0.2)
+                    if console.exists():
+                        told = console.read_bytes()[skipped:].decode(errors="replace")
                 self.seconds = time.monotonic() - began
             finally:
                 process.kill()
