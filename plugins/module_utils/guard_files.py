@@ -17,7 +17,8 @@ RECOVER_LINK = UNIT_DIRECTORY + "/basic.target.wants/bulkhead-recover.service"
 
 # A service of its own, not a timer: a timer is gone after a reboot, and its accuracy is a minute. RestartForce:
 # a guard that somebody ends with a signal must come back, which on-failure alone does not do for SIGTERM.
-# IgnoreOnIsolate: "systemctl isolate" is no reason to leave a change without its guard.
+# IgnoreOnIsolate: "systemctl isolate" is no reason to leave a change without its guard. Nice: neither an application that
+# takes every processor nor a busy boot keeps it waiting.
 GUARD_TEXT = """# Written by bulkhead.fleet.
 [Unit]
 Description=Bulkhead guard of %i: reverts a change that nobody confirms
@@ -32,6 +33,7 @@ RestartForceExitStatus=SIGTERM SIGINT SIGHUP SIGPIPE
 RestartSec=1
 Slice=system.slice
 OOMScoreAdjust=-1000
+Nice=-10
 """
 
 # A soft reboot (systemd 254) and a change of targets end timers and keep /run: open debug overlays close here.
@@ -49,6 +51,7 @@ ConditionPathExistsGlob=|{debug}/*/state.json
 
 [Service]
 Type=oneshot
+Nice=-10
 ExecStart=-/bin/sh -c "[ ! -e {debug}/close ] || exec sh {debug}/close --all"
 ExecStart=/bin/sh {script} recover
 

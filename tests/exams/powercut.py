@@ -154,10 +154,10 @@ class Cuts:
         faults = []
         if not 0 < ended <= reached:
             faults.append(f"recovery ended at {ended} s, basic.target came at {reached} s")
-        if not moves:
-            faults.append("the recovery ran and moved nothing")
-        elif moves[0][2] in DECIDES:  # else a boot before had decided
-            self.decisions.append(float(moves[0][1]) - began)
+        if len(moves) < 2 or moves[0][2] != "start":
+            faults.append(f"the recovery ran and moved nothing: {moves}")
+        elif moves[1][2] in DECIDES:  # else a boot before had decided
+            self.decisions.append(float(moves[1][1]) - float(moves[0][1]))
             if self.decisions[-1] > DECIDED:
                 faults.append(f"the guard decided after {self.decisions[-1]:.2f} s")
         return faults

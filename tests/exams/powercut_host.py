@@ -40,11 +40,16 @@ LOOK = f"echo; {{ {ALL}; }} | gzip -9 | base64 | sed 's/^/{PREFIX}/'\necho '{END
 PLACED = {
     f"{PLACE}/look.sh": f"exec >/dev/ttyS0\n{LOOK}",
     # Read before the guard by the shell that runs it: when it takes the record away, it has decided.
-    f"{PLACE}/moves.sh": f"""mv() {{
+    f"{PLACE}/moves.sh": f"""told() {{
+    read -r boot_now </proc/sys/kernel/random/boot_id
+    read -r up_now _ </proc/uptime
+    echo "$boot_now $up_now ${{1##*/}}" >>{PLACE}/moves
+}}
+told start
+mv() {{
     command mv "$@" || return
-    read -r moved _ </proc/uptime
     for moved_to in "$@"; do :; done
-    echo "$booted $moved ${{moved_to##*/}}" >>{PLACE}/moves
+    told "$moved_to"
 }}
 """,
     f"{UNITS}/{RECOVER}.d/exam.conf": "[Service]\nExecStart=\n"
