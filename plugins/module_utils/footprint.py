@@ -257,7 +257,7 @@ def withdraw_base():
 
 
 def remains():
-    """Whether there is anything of ours below the state: what others keep there and a file system of its own are not."""
+    """Whether there is anything of ours below the state: what others keep is not, nor is a file system of its own."""
     names = os.listdir(store.BASE)
     return any(_is_own(name) for name in names) or not (names or os.path.ismount(store.BASE))
 

@@ -17,8 +17,8 @@ RECOVER_LINK = UNIT_DIRECTORY + "/basic.target.wants/bulkhead-recover.service"
 
 # A service of its own, not a timer: a timer is gone after a reboot, and its accuracy is a minute. RestartForce:
 # a guard that somebody ends with a signal must come back, which on-failure alone does not do for SIGTERM.
-# IgnoreOnIsolate: "systemctl isolate" is no reason to leave a change without its guard. Nice: neither an application that
-# takes every processor nor a busy boot keeps it waiting.
+# IgnoreOnIsolate: "systemctl isolate" is no reason to leave a change without its guard. Nice: neither an
+# application that takes every processor nor a busy boot keeps it waiting.
 GUARD_TEXT = """# Written by bulkhead.fleet.
 [Unit]
 Description=Bulkhead guard of %i: reverts a change that nobody confirms
