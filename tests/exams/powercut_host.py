@@ -35,7 +35,7 @@ LOOKS = {
     "receipts": f"cat {STATE}/receipts.jsonl",
     "files": FILES,
 }
-ALL = "; ".join(f"echo '{MARK}{name}'; {look}" for name, look in LOOKS.items())
+ALL = "; ".join(f"printf '\\n{MARK}{name}\\n'; {look}" for name, look in LOOKS.items())
 LOOK = f"echo; {{ {ALL}; }} | gzip -9 | base64 | sed 's/^/{PREFIX}/'\necho '{END}'\n"
 PLACED = {
     f"{PLACE}/look.sh": f"exec >/dev/ttyS0\n{LOOK}",
@@ -43,7 +43,7 @@ PLACED = {
     f"{PLACE}/moves.sh": f"""told() {{
     read -r boot_now </proc/sys/kernel/random/boot_id
     read -r up_now _ </proc/uptime
-    echo "$boot_now $up_now ${{1##*/}}" >>{PLACE}/moves
+    printf '\\n%s\\n' "$boot_now $up_now ${{1##*/}}" >>{PLACE}/moves
 }}
 told start
 mv() {{
