@@ -19,21 +19,27 @@ from .errors import HostError
 SOURCES, COMPILED = "_sources", "_compiled"
 
 
+def name():
+    """Of what is kept here; "" for nothing."""
+    packed = files.read(os.path.join(store.BASE, SOURCES))
+    return hashlib.sha256(packed).hexdigest() if packed else ""
+
+
 def keep():
     """Keep what this call brought; its name, or "" where nothing was brought or there is no place for it."""
     carried = getattr(sys.modules[__package__], "carried", None)
     if carried is None:
         return ""
     packed = carried.packed.encode()
-    name = hashlib.sha256(packed).hexdigest()
+    named = hashlib.sha256(packed).hexdigest()
     if carried.are_kept:
-        return name
+        return named
     body = marshal.dumps(carried.code)
-    seal = hashlib.sha256((sys.version + name).encode() + body).hexdigest()
+    seal = hashlib.sha256((sys.version + named).encode() + body).hexdigest()
     try:
         with footprint.alone():
             files.write(os.path.join(store.BASE, SOURCES), packed)
             files.write(os.path.join(store.BASE, COMPILED), seal.encode() + body)
     except (HostError, OSError):
         return ""
-    return name
+    return named

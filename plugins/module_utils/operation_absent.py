@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from . import bundles, removal, transaction
+from . import bundles, kept, removal, transaction
 
 
 def answer(request, check):
-    return removal.absent(bundles.check_name(request["policy"]), transaction.from_request(request, check))
+    done = removal.absent(bundles.check_name(request["policy"]), transaction.from_request(request, check))
+    return {**done, "kept": kept.name()}

@@ -61,7 +61,7 @@ KINDS = {
     "list": Kind("a list", (Mapping,)),
     "dict": Kind("a mapping", (str, int, float, list, tuple)),
 }
-EXAMPLES = {
+WRITTEN = {
     "policies": "[nginx]",
     "policies_dirs": "[/srv/policies]",
     "waves": "[25, 100]",
@@ -127,7 +127,7 @@ def _is(name: str, value: Any, kind: Kind) -> bool:
 def _wanted(name: str, kind: Kind, spec: Mapping[str, Any]) -> str:
     default = spec.get("default")
     # Of numbers and texts the default is the example.
-    example = EXAMPLES.get(name) or (
+    example = WRITTEN.get(name) or (
         str(default) if default and not isinstance(default, (bool, list)) else ""
     )
     return f"{kind.wanted}, such as {example}" if example else kind.wanted

@@ -34,6 +34,12 @@ def test_what_a_call_brought_is_kept(carried: Any) -> None:
         assert Path(store.BASE, name).stat().st_mode & 0o777 == 0o600
 
 
+def test_what_is_kept_is_known_by_name(carried: Any) -> None:
+    assert kept.name() == ""
+    kept.keep()
+    assert kept.name() == NAME
+
+
 def test_what_came_from_there_is_not_written_again(carried: Any) -> None:
     carried.are_kept = True
     assert kept.keep() == NAME
