@@ -127,9 +127,7 @@ def _is(name: str, value: Any, kind: Kind) -> bool:
 def _wanted(name: str, kind: Kind, spec: Mapping[str, Any]) -> str:
     default = spec.get("default")
     # Of numbers and texts the default is the example.
-    example = WRITTEN.get(name) or (
-        str(default) if default and not isinstance(default, (bool, list)) else ""
-    )
+    example = WRITTEN.get(name) or (str(default) if default and not isinstance(default, (bool, list)) else "")
     return f"{kind.wanted}, such as {example}" if example else kind.wanted
 
 
