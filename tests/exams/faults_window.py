@@ -78,6 +78,7 @@ def state_on_a_mount_of_its_own(host: FaultyHost) -> None:
     """A file system of its own has a lost+found and cannot be removed."""
     host.run(state="absent", epoch=host.epoch)
     place = STATE.rpartition("/")[0]
+    before = host.ssh("stat -c %y /var/lib")  # that of the folder made here is no mark of a sandbox
     host.ssh(
         f"mkdir -m 700 {place} && mount -t tmpfs -o mode=700 none {place} && mkdir -m 700 {place}/lost+found"
     )
@@ -94,7 +95,7 @@ def state_on_a_mount_of_its_own(host: FaultyHost) -> None:
         again, _text = host.run(state="absent", epoch=host.epoch)
         assert not again["changed"], again
     finally:
-        host.ssh(f"umount -l {place} && rmdir {place}")
+        host.ssh(f"umount -l {place} && rmdir {place}; touch -m -d '{before}' /var/lib")
 
 
 WINDOW = (
