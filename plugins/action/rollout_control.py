@@ -20,7 +20,6 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     store,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policies": {"type": "list", "elements": "str", "required": True},
@@ -50,9 +49,9 @@ class ActionModule(ControllerAction):
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         what = given["what"]
         self.attempt(lambda: self._refuse_no_reason(given))
-        self.attempt(lambda: self._opened(given))
-        self.refuse(preflight.webhooks(given["webhooks"]))
-        place, plan = self._opened(given)
+        # A denial of one policy may pause the rollout of several; see the rulebook.
+        opened = self.attempt(lambda: store.opened(given, part=what == "pause"))
+        place, plan = self.unless_wrong(opened, preflight.webhooks(given["webhooks"]))
         path = place.journal(plan.rollout)
         records = journal.read(path).records
         holder = place.holder(plan.policy)
@@ -92,10 +91,6 @@ class ActionModule(ControllerAction):
             then += " Its hosts go back by the rollback once that has ended." if what == "abort" else ""
         lines = [f"{plan.rollout}: {said}.", then]
         return {"changed": True, "rollout": plan.rollout, "running": running, "lines": lines}
-
-    def _opened(self, given: Options) -> tuple[store.Store, Plan]:
-        # A denial of one policy may pause the rollout of several; see the rulebook.
-        return store.opened(given, part=given["what"] == "pause")
 
     def _refuse_no_reason(self, given: Options) -> None:
         if not given["reason"].strip() and "reason" not in self.wrong:

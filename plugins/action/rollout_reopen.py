@@ -57,9 +57,7 @@ class ActionModule(ControllerAction):
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         slices.refuse(variables)
         place = store.Store(given["rollout_dir"])
-        if not given["receipt"]:
-            self._refuse(given, place)
-        made = self._found(given, place)
+        made = self._found(given, place) if given["receipt"] else self._checked(given, place)
         self._still_open(made, place, given["catch_up"])
         opened = {"rollout": made.rollout, "policies": list(made.policies), "order": list(made.order)}
         if not given["receipt"]:
@@ -79,13 +77,13 @@ class ActionModule(ControllerAction):
         bound.refuse_names(made, policy.split(plan.JOINED))
         return made
 
-    def _refuse(self, given: Options, place: store.Store) -> None:
-        """All that is wrong with what was given, and with files that may be others on this controller."""
+    def _checked(self, given: Options, place: store.Store) -> plan.Plan:
+        """The same, unless what was given is wrong, or files are that may be others on this controller."""
         made = self.attempt(lambda: self._found(given, place))
         faults = [*preflight.settings(given, made.options if made else None)]
         faults += preflight.webhooks(given["webhooks"])
         faults += preflight.files(made.options.gates if made else ())
-        self.refuse(faults)
+        return self.unless_wrong(made, faults)
 
     def _still_open(self, made: plan.Plan, place: store.Store, catch_up: bool) -> None:
         """Raises RolloutError where nothing of the rollout may go to any host any more."""

@@ -29,9 +29,7 @@ class ActionModule(ControllerAction):
         return True
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
-        self.attempt(lambda: store.opened(given, part=True))
-        self.refuse()
-        place, plan = store.opened(given, part=True)
+        place, plan = self.unless_wrong(self.attempt(lambda: store.opened(given, part=True)))
         path = place.journal(plan.rollout)
         records, now = journal.read(path).records, time.time()
         holder = place.holder(plan.policy)

@@ -42,10 +42,8 @@ class ActionModule(ControllerAction):
         return bool(written.get("take_over"))
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
-        if given["take_over"]:
-            self.attempt(lambda: store.opened(given))
-            self.refuse(preflight.webhooks(given["webhooks"]))
-        place, plan = store.opened(given)
+        more = preflight.webhooks(given["webhooks"]) if given["take_over"] else ()
+        place, plan = self.unless_wrong(self.attempt(lambda: store.opened(given)), more)
         rollout = plan.rollout
         records = journal.read(place.journal(rollout)).records
         if given["limit"]:

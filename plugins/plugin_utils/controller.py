@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -71,6 +71,11 @@ class ControllerAction(ActionBase):  # type: ignore[misc]  # ansible-core has no
             texts = [*options, *(str(problem) for problem in self._problems)]
             help_text = " ".join(problem.help_text for problem in self._problems if problem.help_text)
             raise RolloutError((self.nothing if options else "") + " ".join(texts), help_text)
+
+    def unless_wrong(self, found: Found | None, more: Iterable[str] = ()) -> Found:
+        """``found`` of an ``attempt``. Raises like ``refuse`` where that failed or anything else is wrong."""
+        self.refuse(more)
+        return cast("Found", found)  # None only where an attempt failed, and that is refused
 
     @abstractmethod
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
