@@ -124,10 +124,9 @@ def ask(action: Any, operation: str, request: dict[str, Any], variables: dict[st
 
     kept = cache.get("kept", key) or ""
     result = call(kept)
-    still = kept
     if result.get("state") == "unknown_program":
-        still, result = "", call("")
-    still = result.pop("kept", still)
+        result = {"kept": "", **call("")}
+    still = result.pop("kept", kept)
     if still != kept:
         cache.put("kept", key, still)
     result.pop("invocation", None)

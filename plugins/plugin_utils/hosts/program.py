@@ -38,20 +38,14 @@ def pack(operation: str, request: dict[str, Any], store: Cache | None = None, ke
     all forks and hosts: it takes longer than all else here.
     """
 
-    def once(key: str, make: Callable[[], str]) -> str:
-        made: str = store.get_or_make("programs", key + code_identity(), make) if store else make()
-        return made
-
-    if kept and operation in KEPT and kept == once("name", name):
-        packed = f"@{kept}"
-    else:
-        packed = once(operation, lambda: _packed(lean(*(KEPT if operation == "apply" else (operation,)))))
+    named = kept and operation in KEPT and kept == name(store)
+    packed = f"@{kept}" if named else _brought(operation, store)
     return f"{packed} {_packed({'operation': operation, 'request': request})}"
 
 
-def name() -> str:
+def name(store: Cache | None = None) -> str:
     """Of what hosts keep of this version: its SHA-256."""
-    return hashlib.sha256(_packed(lean(*KEPT)).encode()).hexdigest()
+    return _once(store, "name", lambda: hashlib.sha256(_brought("apply", store).encode()).hexdigest())
 
 
 def unpack(program: str) -> dict[str, Any]:
@@ -93,6 +87,17 @@ def bare(source: str) -> str:
             # Not left out: a function may have no other line, and what follows may have to come first in its file.
             lines[first : last + 1] = [f'{before}""{after}', *[""] * (last - first)]
     return "\n".join(lines)
+
+
+def _brought(operation: str, store: Cache | None) -> str:
+    """The sources that go with ``operation``, packed."""
+    operations = KEPT if operation == "apply" else (operation,)
+    return _once(store, operation, lambda: _packed(lean(*operations)))
+
+
+def _once(store: Cache | None, key: str, make: Callable[[], str]) -> str:
+    made: str = store.get_or_make("programs", key + code_identity(), make) if store else make()
+    return made
 
 
 def _packed(data: Any) -> str:
