@@ -12,6 +12,7 @@ STATE = "/var/lib/bulkhead/nginx"
 DROPIN = "/etc/systemd/system/nginx.service.d/zz-bulkhead.conf"
 OTHER = ("max_open: 4096", "max_open: 4000")
 GUARD = "bulkhead-guard@nginx.service"
+UNDER_WAY = f"ls {STATE}/pending.json {STATE}/reverting.json 2>/dev/null || true"
 # ioctl FS_IOC_SETFLAGS: a minimal system has no chattr.
 FLAG = (
     "import fcntl, struct, sys; f = open(sys.argv[1]);"
@@ -39,24 +40,30 @@ class FaultyHost(LabHost):
         options = {"policies_dirs": [self.two], "epoch": self.epoch, **options}
         return self.run(*arguments, **options)[0]
 
-    def unconfirmed(self, seconds: int) -> dict[str, Any]:
+    def unconfirmed(self, seconds: int, **options: Any) -> dict[str, Any]:
         """The other generation, pending: nobody confirms it."""
         program = self.ssh_program("exit 255")
-        return self.change("-e", f"ansible_ssh_executable={program}", confirm_within=seconds)
+        return self.change("-e", f"ansible_ssh_executable={program}", confirm_within=seconds, **options)
 
-    def is_old(self) -> None:
+    def files_are_old(self) -> None:
         active, limit = self.ssh(f"cat {STATE}/active; grep -o 'LimitNOFILE=.*' {DROPIN}").split()
         assert (active, limit) == (self.old, "LimitNOFILE=4096"), (active, limit)
-        assert self.ssh(f"ls {STATE}/pending.json {STATE}/reverting.json 2>/dev/null || true") == ""
+        assert self.ssh(UNDER_WAY) == ""
+
+    def is_old(self) -> None:
+        self.files_are_old()
         assert self.unit()["ActiveState"] == "active"
 
     def is_told(self, answer: dict[str, Any], words: str) -> None:
         assert answer.get("failed") and words in answer["msg"], answer.get("msg")
         assert "Traceback" not in answer["msg"], answer["msg"]
 
+    def ends(self, seconds: float) -> None:
+        """Wait until nothing is under way any more."""
+        assert self.until(lambda: self.ssh(UNDER_WAY) == "", seconds), "it did not go back"
+
     def goes_back(self, seconds: float = 60) -> None:
-        gone = f"ls {STATE}/pending.json {STATE}/reverting.json 2>/dev/null || true"
-        assert self.until(lambda: self.ssh(gone) == "", seconds), "it did not go back"
+        self.ends(seconds)
         self.is_old()
 
     def calm(self) -> None:

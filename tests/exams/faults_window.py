@@ -7,12 +7,6 @@ from __future__ import annotations
 from faults_host import DROPIN, FLAG, GUARD, STATE, FaultyHost
 
 RULES = "/etc/bulkhead/nft"
-QUIET = f"ls {STATE}/pending.json {STATE}/reverting.json 2>/dev/null || true"
-
-
-def files_are_old(host: FaultyHost) -> None:
-    found = host.ssh(f"cat {STATE}/active; grep -o 'LimitNOFILE=.*' {DROPIN}").split()
-    assert found == [host.old, "LimitNOFILE=4096"], found
 
 
 def open_files(host: FaultyHost) -> str:
@@ -36,7 +30,7 @@ def immutable_file_late_on_the_way_back(host: FaultyHost) -> None:
         assert host.unit()["InvocationID"] == once, "it restarts the application again and again"
     finally:
         host.ssh(f'python3 -c "{FLAG}" {rules} 0')
-    assert host.until(lambda: host.ssh(QUIET) == "", 60), "it did not go back"
+    host.ends(60)
     assert host.unit()["InvocationID"] == once
     assert host.ssh(f"ls {DROPIN} {RULES} 2>/dev/null || true") == "", "files of the first change are left"
 
@@ -45,8 +39,8 @@ def application_stopped_by_hand(host: FaultyHost) -> None:
     """Whoever stopped it meanwhile meant it: going back does not start it."""
     host.unconfirmed(30)
     host.ssh("systemctl stop nginx.service")
-    assert host.until(lambda: host.ssh(QUIET) == "", 90), "it did not go back"
-    files_are_old(host)
+    host.ends(90)
+    host.files_are_old()
     assert host.unit()["ActiveState"] == "inactive"
     host.ssh("systemctl start nginx.service")
     assert open_files(host) == "4096"
@@ -55,8 +49,7 @@ def application_stopped_by_hand(host: FaultyHost) -> None:
 def application_restarted_by_hand(host: FaultyHost) -> None:
     """The change was not to restart it; somebody did, and so it runs as the new generation says until it goes back."""
     was = host.unit()["InvocationID"]
-    program = host.ssh_program("exit 255")
-    host.change("-e", f"ansible_ssh_executable={program}", confirm_within=30, restart=False)
+    host.unconfirmed(30, restart=False)
     assert host.unit()["InvocationID"] == was and open_files(host) == "4096"
     host.ssh("systemctl restart nginx.service")
     assert open_files(host) == "4000"
@@ -69,8 +62,8 @@ def targets_changed(host: FaultyHost) -> None:
     host.unconfirmed(30)
     host.ssh("systemctl isolate multi-user.target || true")
     assert host.ssh(f"systemctl show --value -p ActiveState {GUARD}") == "active", "the guard is gone"
-    assert host.until(lambda: host.ssh(QUIET) == "", 90), "it did not go back"
-    files_are_old(host)
+    host.ends(90)
+    host.files_are_old()
     host.ssh("systemctl start nginx.service")
 
 
