@@ -90,7 +90,7 @@ class ActionModule(ControllerAction):
             verdict = "inconclusive"
             record = journal.Record("gate", verdict, plan.rollout, given["epoch"], wave, detail=detail)
             journal.append(place.journal(plan.rollout), record)
-        began = any(record.wave == wave and record.phase == "apply" for record in records)
+        began = state.begun(records, wave, None if wave in plan.names else given["epoch"])
         if verdict == "pass" and not began:
             detail = self._not_yet(plan, place)
             if detail:

@@ -120,6 +120,15 @@ def verdict(plan: Plan, records: Iterable[Record], before: str | None = None) ->
     return stands
 
 
+def begun(records: Iterable[Record], wave: str, epoch: int | None = None) -> bool:
+    """Whether somebody set out to change its hosts; who was not found, or what receipts told, began nothing. ``epoch``:
+    of hosts that catch up only this run counts, for each of them is a wave of its own."""
+    return any(
+        (one.phase, one.outcome, one.wave) == ("apply", INTENT, wave) and epoch in (None, one.epoch)
+        for one in records
+    )
+
+
 def asked(records: Iterable[Record], what: str) -> Record | None:
     """The line by which somebody asked for ``what`` (abort, pause, promote), unless the rollout went on since."""
     found = None

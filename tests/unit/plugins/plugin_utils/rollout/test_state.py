@@ -195,3 +195,19 @@ def test_one_that_still_owes_hosts_says_so(plan: Plan) -> None:
     with pytest.raises(RolloutError, match="hosts are still owed: it does not go on") as caught:
         state.refuse_closed(plan, records)
     assert caught.value.help_text.startswith("Run the rollback again")
+
+
+@pytest.mark.parametrize(
+    ("record", "begun"),
+    [
+        (Record("apply", "intent", wave="pilot", host="a", epoch=2), True),
+        (Record("apply", "intent", wave="wave 1", host="a", epoch=2), False),
+        (Record("apply", "unreachable", wave="pilot", host="a", epoch=2), False),
+        (Record("apply", "reverted", wave="pilot", host="a", epoch=2), False),
+        (Record("gate", "pause", wave="pilot", epoch=2), False),
+    ],
+)
+def test_a_wave_has_begun_with_its_first_intent(record: Record, begun: bool) -> None:
+    assert state.begun([record], "pilot") is begun
+    assert state.begun([record], "pilot", 2) is begun
+    assert not state.begun([record], "pilot", 3)

@@ -1,0 +1,55 @@
+# Copyright: The Bulkhead authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a wave may begin: nothing but a change that was set out for lets it go on without windows and approvals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rollout_run import BOTH, NAME, Run
+
+ROLLOUT = "ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    found = Run(tmp_path)
+    found.plan(BOTH, windows=["22:00-04:00"])
+    monkeypatch.setattr(f"{ROLLOUT}.windows.closed", lambda *_given: "Outside of the maintenance windows.")
+    return found
+
+
+def stands(run: Run, epoch: int, **more: Any) -> str:
+    given = {**run.rollouts, "rollout": "nginx-e0001", "epoch": epoch, "host": "b", **more}
+    return str(run.play({NAME + "state": given})["verdict"])
+
+
+def intent(run: Run, epoch: int, wave: str) -> None:
+    given = {**run.rollouts, "rollout": "nginx-e0001", "epoch": epoch, "phase": "apply", "hosts": ["b"]}
+    run.play({NAME + "journal": given | {"wave": wave}})
+
+
+def test_a_wave_whose_hosts_were_not_found_has_not_begun(run: Run) -> None:
+    """Somebody resumed with another inventory; once the host is there again it waits like any other."""
+    without, again = {"a": {"seen": {}}}, {name: {"seen": {}} for name in ("a", "b")}
+    for hosts in (without, again):
+        run.variables = {"hostvars": hosts}
+        given = {"policies": ["nginx"], "receipt": "seen", **run.rollouts}
+        assert run.play({NAME + "reopen": given})["rollout"] == "nginx-e0001"
+    assert [line["outcome"] for line in run.journal() if line["phase"] == "apply"] == ["unreachable"]
+    assert stands(run, 3) == "pause"
+
+
+def test_a_wave_that_has_begun_is_finished(run: Run) -> None:
+    intent(run, 1, "pilot")
+    assert [stands(run, 1), stands(run, 2)] == ["pass", "pass"]
+
+
+def test_hosts_that_catch_up_once_more_begin_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Hosts catch up with a rollout that has passed.
+    monkeypatch.setattr(f"{ROLLOUT}.state.verdict", lambda *_given, **_more: "pass")
+    intent(run, 2, "catch-up")
+    assert stands(run, 2, wave="catch-up") == "pass"
+    assert stands(run, 3, wave="catch-up") == "pause"
