@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
@@ -24,6 +25,7 @@ from .errors import RolloutError
 
 GENESIS = "0" * 64
 _TAIL = 65536
+_PLAN = re.compile(r"plan ([0-9a-f]{64})\b")
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,18 @@ def read(path: Path) -> Journal:
         records.append(record)
         previous = record.hash
     return Journal(tuple(records), torn)
+
+
+def planned(path: Path) -> str:
+    """The hash of the plan that the journal begins with, by its first line alone; "" where it has none."""
+    try:
+        with path.open("rb") as stream:
+            line = stream.readline()
+    except OSError:
+        return ""
+    first = _parse(path, 1, line) if line.endswith(b"\n") else None
+    found = _PLAN.match(first.detail) if first and first.phase == "plan" else None
+    return found[1] if found else ""
 
 
 def _seal(record: Record) -> str:

@@ -101,14 +101,16 @@ class Store(locks.Locks):
         return aside
 
     def read_plan(self, rollout: str) -> Plan:
-        """The plan, checked against its hash."""
+        """The plan, checked against its hash, and against the one that its journal begins with."""
         path = self.folder(rollout) / "plan.json"
         with lasting.faults(path):
             data = lasting.read(path)
-        if set(data) != {"digest", "plan"}:
-            raise RolloutError(f"'{path}' is no plan.")
-        plan = from_data(data["plan"])
-        if plan.digest != data["digest"] or plan.rollout != rollout:
+            if set(data) != {"digest", "plan"}:
+                raise RolloutError(f"'{path}' is no plan.")
+            plan = from_data(data["plan"])
+        # Hosts that were changed and that no plan knows would never go back.
+        known = journal.planned(self.journal(rollout)) or data["digest"]
+        if plan.digest != data["digest"] or plan.rollout != rollout or plan.digest != known:
             raise RolloutError(f"The plan '{path}' was changed after it was written.")
         return plan
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from dataclasses import replace
@@ -16,6 +17,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import
     Plan,
     PlannedHost,
     make,
+    to_data,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.store import (
     Store,
@@ -81,6 +83,34 @@ def test_a_damaged_plan_is_named(store: Store, content: str, fault: str) -> None
     planned(store)
     (store.root / "nginx-e0001" / "plan.json").write_text(content)
     with pytest.raises(RolloutError, match=fault):
+        store.read_plan("nginx-e0001")
+
+
+def test_a_plan_that_is_not_the_one_of_its_journal_is_refused(store: Store) -> None:
+    """A host that was taken out of it would never go back, and nobody would hear of it."""
+    plan = planned(store)
+    path, ledger = store.folder(plan.rollout) / "plan.json", store.journal(plan.rollout)
+    journal.append(
+        ledger, journal.Record("plan", "made", detail=f"plan {plan.digest}, rebuilt from receipts")
+    )
+    assert store.read_plan(plan.rollout) == plan
+    other = replace(plan, hosts=(), waves=())
+    path.write_text(json.dumps({"digest": other.digest, "plan": to_data(other)}))
+    with pytest.raises(RolloutError, match=r"plan\.json' was changed after it was written\."):
+        store.read_plan(plan.rollout)
+    ledger.write_bytes(ledger.read_bytes()[:-1])  # a torn line was never a record
+    assert store.read_plan(plan.rollout) == other
+
+
+@pytest.mark.parametrize(
+    "change", [{"hosts": [{"name": "h1", "x": 1}]}, {"hosts": 5}, {"waves": [1]}, {"options": []}, None]
+)
+def test_a_plan_of_another_form_is_damaged(store: Store, change: dict[str, object] | None) -> None:
+    path = store.folder(planned(store).rollout) / "plan.json"
+    data = json.loads(path.read_text())
+    data["plan"] = data["plan"] | change if change else []
+    path.write_text(json.dumps(data))
+    with pytest.raises(RolloutError, match=r"plan\.json' cannot be read: it is damaged\."):
         store.read_plan("nginx-e0001")
 
 
