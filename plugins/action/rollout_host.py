@@ -55,9 +55,7 @@ class ActionModule(ActionBase):
         stopped: dict[str, Any] = {}
         for name in _ordered(given["policies"], given["planned"]):
             policy = _name(name)
-            if not _wants(variables, policy) or (
-                given["operation"] == "apply" and policy not in given["planned"]
-            ):
+            if not _concerns(given, variables, policy):
                 continue
             answer = stopped or self._answer(work, name, given, variables)
             found[policy] = answers.brief(given["operation"], answer, given["details"])
@@ -90,6 +88,11 @@ class ActionModule(ActionBase):
     def _apply(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """What was planned for this host, and nothing else: the policy may have been edited since."""
         today, planned = date.today(), given["planned"][_name(name)]
+        if not _wants(variables, _name(name)):
+            raise HostsError(
+                f"its bulkhead_policies does not list {_name(name)} any more, which was planned for it: nothing was "
+                "changed. Plan a new rollout."
+            )
         if not planned["manifest"]:
             return self._held(_name(name), planned["digest"], variables)
         talk = host.conversation(self, given, variables, today)
@@ -209,6 +212,13 @@ def _wants(variables: dict[str, Any], policy: str) -> bool:
     """A host takes every policy of the rollout, or those that its variable ``bulkhead_policies`` lists."""
     wanted = variables.get("bulkhead_policies")
     return wanted is None or policy in wanted
+
+
+def _concerns(given: dict[str, Any], variables: dict[str, Any], policy: str) -> bool:
+    """Whether the operation has to do with this policy there. What was planned or has to go back does, whatever the
+    host's variable lists by now."""
+    told = {"apply": given["planned"], "back": given["back"]}.get(given["operation"])
+    return _wants(variables, policy) if told is None else policy in told
 
 
 def _stops(operation: str, policy: str, answer: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,10 @@ class Talk:
         self.asked.append(("present", planned, fingerprint))
         return {"changed": True, "digest": "another" if fingerprint == "then" else planned}
 
+    def reverted(self, policy: str, origin: str, to: str) -> dict[str, Any]:
+        self.asked.append((policy, origin, to))
+        return {"changed": True, "state": "reverted"}
+
     def leased(self, policy: str, nonce: str, state: str) -> dict[str, Any]:
         self.asked.append((policy, nonce, state))
         if self.late:
@@ -45,12 +49,14 @@ def talk(monkeypatch: pytest.MonkeyPatch) -> Talk:
     return made
 
 
-def step(operation: str, applied: dict[str, Any], **more: Any) -> dict[str, Any]:
+def step(
+    operation: str, applied: dict[str, Any], variables: dict[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
     task = Task()
     task.args = {"operation": operation, "policies": ["nginx"], "applied": applied, **more}
     connection = connection_loader.get("local", PlayContext())
     action = rollout_host.ActionModule(task, connection, None, None, None, None)
-    found: dict[str, Any] = action.run(task_vars={"inventory_hostname": "web1"})
+    found: dict[str, Any] = action.run(task_vars={"inventory_hostname": "web1", **(variables or {})})
     return found
 
 
@@ -125,6 +131,24 @@ def test_where_nobody_knows_the_policy_nothing_is_applied(talk: Talk, digest: st
     """As of a rollout that was rebuilt: the host has it (it says that it holds 'new'), or it is refused."""
     done = step("apply", {}, planned={"nginx": {"digest": digest, "manifest": "", "fingerprint": ""}})
     assert done["policies"]["nginx"]["state"] == state
+    assert talk.asked == []
+
+
+OTHERS = {"bulkhead_policies": ["redis"]}
+
+
+def test_a_host_goes_back_whatever_policies_it_takes_by_now(talk: Talk) -> None:
+    """The inventory may have been edited since; what has to go back is told by the journal."""
+    done = step("back", {}, OTHERS, back={"nginx": {"from": "old", "to": "new"}})
+    assert done["policies"]["nginx"] == {"changed": True, "state": "reverted"}
+    assert talk.asked == [("nginx", "old", "new")]
+    assert step("back", {}, back={})["policies"] == {}
+
+
+def test_a_host_that_does_not_take_the_policy_any_more_says_so(talk: Talk, policy: SimpleNamespace) -> None:
+    done = step("apply", {}, OTHERS, planned={"nginx": NGINX})["policies"]["nginx"]
+    assert (done["failed"], done["state"]) == (True, "refused")
+    assert "its bulkhead_policies does not list nginx any more" in done["msg"]
     assert talk.asked == []
 
 
