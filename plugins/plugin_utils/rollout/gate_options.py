@@ -10,6 +10,8 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from . import kinds
+
 # (all keys, keys that are needed)
 GATES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "command": (frozenset({"command", "within", "retries"}), frozenset()),
@@ -46,12 +48,15 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def faults(gate: object) -> Iterator[str]:
-    """One sentence for each fault of a gate, with what to write instead."""
-    kinds = [kind for kind in GATES if isinstance(gate, Mapping) and kind in gate]
-    if not isinstance(gate, Mapping) or len(kinds) != 1:
-        yield f"rollout_gates has '{gate}'; write a mapping with one of {', '.join(GATES)}."
+    """One sentence for each fault of a gate, with what to write instead. Words of commands and addresses may be secret:
+    they are not quoted."""
+    named = [kind for kind in GATES if isinstance(gate, Mapping) and kind in gate]
+    if not isinstance(gate, Mapping) or len(named) != 1:
+        keys = ", ".join(f"'{key}'" for key in gate) if isinstance(gate, Mapping) else ""
+        what = f"a gate with {keys or 'nothing'}" if isinstance(gate, Mapping) else kinds.found(gate)
+        yield f"rollout_gates has {what}; write a mapping with one of {', '.join(GATES)}."
         return
-    kind = kinds[0]
+    kind = named[0]
     allowed, needed = GATES[kind]
     for key in sorted(set(gate) - allowed):
         yield f"rollout_gates has '{key}' for {kind}; write one of {', '.join(sorted(allowed))}."
@@ -67,15 +72,19 @@ def faults(gate: object) -> Iterator[str]:
 
 def _command_faults(value: object) -> Iterator[str]:
     if not (isinstance(value, list) and value and all(str(word) for word in value)):
-        yield f"rollout_gates has the command '{value}'; write a list, such as [/usr/local/bin/check, --all]."
+        what = "is empty" if not value else f"is {kinds.found(value)}"
+        what = "has an empty word" if isinstance(value, list) and value else what
+        yield f"rollout_gates has a command that {what}; write a list, such as [/usr/local/bin/check, --all]."
 
 
 def _address_faults(value: object) -> Iterator[str]:
     if not str(value).startswith(("http://", "https://")):
-        yield f"rollout_gates has the address '{value}'; write one that begins with http:// or https://."
+        yield (
+            "rollout_gates has an address that does not begin with http:// or https://; "
+            "write one like https://shop.example.org:8443/health."
+        )
         return
     if not usable(str(value)):
-        # What else is in it may be secret.
         yield (
             "rollout_gates has an address without a usable host or port, or with blanks; "
             "write one like https://shop.example.org:8443/health."

@@ -58,3 +58,21 @@ def test_addresses_that_make_no_sense_are_not_quoted(address: str) -> None:
 )
 def test_what_makes_sense(gate: dict[str, Any]) -> None:
     assert list(gate_options.faults(gate)) == []
+
+
+@pytest.mark.parametrize(
+    ("gate", "fault"),
+    [
+        ({"url": "x/?t=S3CRET"}, "an address that does not begin with http:// or https://; write one like "),
+        ({"urll": "S3CRET"}, "a gate with 'urll'; write a mapping with one of command, url, prometheus."),
+        (URL | {"prometheus": "S3CRET"}, "a gate with 'url', 'prometheus'; write a mapping with one of "),
+        ("S3CRET", "a text; write a mapping with one of command, url, prometheus."),
+        ({"command": "curl -H S3CRET"}, "a command that is a text; write a list, such as "),
+        ({"command": ["S3CRET", ""]}, "a command that has an empty word; write a list, such as "),
+        ({"command": []}, "a command that is empty; write a list, such as "),
+    ],
+)
+def test_nothing_is_quoted_that_may_be_secret(gate: object, fault: str) -> None:
+    [told] = gate_options.faults(gate)
+    assert told.startswith(f"rollout_gates has {fault}")
+    assert "S3CRET" not in told

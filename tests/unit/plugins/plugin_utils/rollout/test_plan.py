@@ -207,8 +207,9 @@ def test_faults_of_the_other_options() -> None:
         "rollout_expected_denials is '0'; write denials per host and hour, above 0.",
         "rollout_denials needs rollout_poll: write the seconds between two looks, such as 60.",
         "; write a mapping with one of command, url, prometheus.",
-        "rollout_gates has the command 'rm -rf /'; write a list, such as [/usr/local/bin/check, --all].",
-        "rollout_gates has the address 'ftp://x'; write one that begins with http:// or https://.",
+        "rollout_gates has a command that is a text; write a list, such as [/usr/local/bin/check, --all].",
+        "rollout_gates has an address that does not begin with http:// or https://; "
+        "write one like https://shop.example.org:8443/health.",
         "rollout_gates needs 'below' or 'above' for prometheus, one of the two.",
         "rollout_gates has no 'query' for prometheus.",
         "rollout_gates has 'colour' for url; write one of retries, status, token_file, url, within.",
