@@ -56,6 +56,8 @@ def rules(path: Path) -> Rules:
         data = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise RolloutError(f"'{path}' cannot be read: {error.strerror}.", "Set rollout_approvers.") from error
+    except UnicodeDecodeError as error:
+        raise RolloutError(f"'{path}' is no text in UTF-8.", "docs/rollout.md has an example.") from error
     except yaml.YAMLError as error:
         raise RolloutError(f"'{path}' is no YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(data, dict):
@@ -129,7 +131,8 @@ def check(plan: Plan, folder: Path, wanted: Rules, now: datetime) -> Approvals:
     by: dict[bytes, str] = {}  # by key: one person under two names is one
     refused: dict[str, str] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix == ".sig" or path.name.startswith("."):
+        # Whoever reads a pipe waits for its writer.
+        if path.suffix == ".sig" or path.name.startswith(".") or path.is_fifo():
             continue
         try:
             name, key = _approver(plan, path, wanted, now)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -190,6 +191,17 @@ def test_a_file_of_approvers_that_makes_no_sense(text: str, fault: str, tmp_path
     with pytest.raises(RolloutError) as caught:
         approval.rules(path)
     assert fault in str(caught.value)
+
+
+def test_a_file_of_approvers_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "approvers.yml").write_bytes(b"approvers: [jos\xe9]")
+    with pytest.raises(RolloutError, match=r"approvers\.yml' is no text in UTF-8\."):
+        approval.rules(tmp_path / "approvers.yml")
+
+
+def test_a_pipe_is_no_approval_and_nobody_waits_for_it(people: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "alice")
+    assert approval.check(PLAN, tmp_path, rules(people), NOW) == approval.Approvals()
 
 
 def test_no_file_of_approvers(tmp_path: Path) -> None:
