@@ -14,6 +14,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     journal,
+    locks,
     preflight,
     resume,
     state,
@@ -86,6 +87,12 @@ class ActionModule(ControllerAction):
         if not self._task.check_mode:
             journal.extend(path, news)
         then = THEN[what, running]
+        if running and not locks.is_near(holder):
+            own = " and ".join(f"'{name}.lock'" for name in plan.policies)
+            then = (
+                f"Process {holder.get('pid')} on '{holder.get('host')}' runs it, which cannot be seen from here. "
+                f"{then} If that process is gone nobody obeys: remove {own} in '{place.root}', and {what} again."
+            )
         if other:
             then = f"It is not what runs now: that is {holder.get('what')}, '{holder['rollout']}'."
             then += " Its hosts go back by the rollback once that has ended." if what == "abort" else ""

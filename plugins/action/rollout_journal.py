@@ -79,6 +79,8 @@ class ActionModule(ControllerAction):
         entry = ((given["back"] or {}).get(planned.name) or {}).get(planned.policy) or {}
         if given["result"] and entry.get("shown"):
             seen = observe.Outcome("not_needed")
+        if seen.outcome == "not_needed" and entry.get("later"):
+            seen = observe.Outcome("owed", seen.from_digest, seen.to_digest, entry["later"])
         # A task that failed or reached nobody names no generations: then the planned ones stand.
         from_digest, to_digest = PLANNED[given["phase"]](planned)
         if entry:

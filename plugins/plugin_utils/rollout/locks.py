@@ -97,6 +97,11 @@ class Locks:
             yield
 
 
+def is_near(holder: dict[str, Any]) -> bool:
+    """Whether this machine can tell that the holder lives."""
+    return bool(holder.get("host") == socket.gethostname())
+
+
 def checked(policy: str) -> str:
     """The name of a policy; it becomes the name of a file."""
     if not _POLICY.fullmatch(policy):

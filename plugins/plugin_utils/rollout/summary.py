@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import state
+from . import state, undo
 from .journal import Record
 from .plan import Plan
 from .review import named
@@ -21,6 +21,11 @@ ENDS = {
     "rolled_back": "rolled back: every host that was changed is back.",
     "nothing_to_undo": "rolled back: there was nothing to take back.",
     "owed": "not rolled back everywhere.",
+}
+# By whether something else came over what was to go back.
+LEFT = {
+    False: "could not be shown to be back; run the rollback again.",
+    True: "hold what came later; roll that back first, then this one again.",
 }
 GOING_BACK = frozenset({"abort", "owed"})
 
@@ -37,9 +42,12 @@ def end_lines(plan: Plan, records: Iterable[Record], end: str, journal: Path) ->
         who = named([plan.label(host.host, host.policy) for host in hosts if host.name == name])
         out.append(f"  {count} {name}: {who}")
     out += [f"  gate {r.wave}: {r.outcome}. {_cut(r.detail)}" for r in lines if r.phase == "gate"]
-    owed = [plan.label(host.host, host.policy) for host in hosts if host.owed] if end in GOING_BACK else []
-    if owed:
-        out.append(f"  OWED: {', '.join(owed)} could not be shown to be back; run the rollback again.")
+    owed = [host for host in hosts if host.owed] if end in GOING_BACK else []
+    for later, what in LEFT.items():
+        labels = [
+            plan.label(one.host, one.policy) for one in owed if one.detail.endswith(undo.LATER) is later
+        ]
+        out += [f"  OWED: {', '.join(labels)} {what}"] if labels else []
     return [*out, f"  journal: {journal}"]
 
 

@@ -13,6 +13,7 @@ from .journal import Record
 from .plan import Plan
 
 Receipt = Mapping[str, Any]
+LATER = "came later: take that back first"
 
 
 def hosts(
@@ -22,7 +23,8 @@ def hosts(
 
     It counts when the journal says that it may have changed, or when the host's own receipt says that this
     rollout made its active generation: either record may be lost. ``to`` is empty where neither knows it;
-    ``shown`` says that the host itself then shows that it was never changed.
+    ``shown`` says that the host itself then shows that it was never changed. ``later`` is there where something came
+    over it since, and says what.
     """
     back: dict[str, dict[str, dict[str, Any]]] = {}
     for one in state.hosts(plan, records):
@@ -34,8 +36,28 @@ def hosts(
         to_digest = active if ours else one.to_digest
         shown = not to_digest and isinstance(receipt.get("active"), str)
         entry = {"from": one.from_digest or _origin(receipt, active), "to": to_digest, "shown": shown}
+        if not ours and _is_below(one, receipt, active):
+            by = f" of {receipt['rollout']}" if receipt.get("rollout") else ""
+            entry["later"] = f"it holds generation '{active[:12]}'{by}, which {LATER}"
         back.setdefault(one.host, {})[one.policy] = entry
     return back
+
+
+def _is_below(one: state.HostState, receipt: Receipt, active: str) -> bool:
+    """Whether what the host holds was put over what this rollout brought, so that it is not back; True as well where
+    its receipts do not reach so far."""
+    if not active or not one.to_digest or not one.owed or active in (one.from_digest, one.to_digest):
+        return False
+    recent = receipt.get("recent")
+    entries = recent if isinstance(recent, list) and not witness.fault(receipt) else []
+    came = {str(e.get("to") or ""): str(e.get("from") or "") for e in entries if isinstance(e, Mapping)}
+    while active in came:
+        active = came.pop(active)
+        if active in ("", one.from_digest):
+            return False
+        if active == one.to_digest:
+            return True
+    return True
 
 
 def _origin(receipt: Receipt, active: str) -> str:
@@ -51,7 +73,8 @@ def _origin(receipt: Receipt, active: str) -> str:
 def lines(plan: Plan, back: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
     """One line for each of them for people."""
     told = [
-        f"{plan.label(host, policy)}: {entry['to'][:12] or 'unknown'} -> {entry['from'][:12] or 'unconfined'}"
+        f"{plan.label(host, policy)}: "
+        + (entry.get("later") or f"{entry['to'][:12] or 'unknown'} -> {entry['from'][:12] or 'unconfined'}")
         for host, policies in back.items()
         for policy, entry in policies.items()
     ]

@@ -200,6 +200,19 @@ def test_a_host_that_shows_it_was_never_changed_is_not_owed(run: Run) -> None:
     assert told["outcomes"] == {"b": "not_needed"}
 
 
+def test_a_host_that_holds_a_later_rollout_is_owed(run: Run) -> None:
+    run.plan(BOTH)
+    applied(run, "b", None)
+    applied(run, "b", LOOK)
+    given = {**run.rollouts, **ROLLOUT, "epoch": 2, "phase": "rollback", "hosts": ["b"], "result": "back"}
+    entry = {"from": "old", "to": "new", "shown": False, "later": "it holds another one."}
+    untouched = answer(changed=False, state="unchanged", digest="newer", **{"from": "newer"})
+    told = run.play({NAME + "journal": given | {"back": {"b": {"nginx": entry}}}}, b={"back": untouched})
+    assert told["outcomes"] == {"b": "owed"}
+    assert run.journal()[-1]["detail"] == "it holds another one."
+    assert ended(run, rollback=True)["outcome"] == "owed"
+
+
 def test_a_file_of_approvers_is_the_same_one_everywhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     (run.work / "approvers.yml").write_text("{allowed_signers: signers, approvers: [alice]}")
     monkeypatch.chdir(run.work)
@@ -254,6 +267,21 @@ def test_an_abort_tells_which_rollout_runs(run: Run) -> None:
     ]
     assert not told["running"]
     assert run.play({NAME + "control": control})["running"]
+
+
+def test_of_a_controller_elsewhere_nobody_says_that_it_obeys(run: Run) -> None:
+    run.plan(BOTH)
+    path = run.work / "rollouts/nginx.lock"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "elsewhere", "pid": 7}))
+    control = {**run.rollouts, "policies": ["nginx"], "what": "abort", "by": "eve", "reason": "no"}
+    told = run.play({NAME + "control": control})
+    assert told["running"]
+    assert told["lines"][1] == (
+        "Process 7 on 'elsewhere' runs it, which cannot be seen from here. It goes back within one poll. "
+        f"If that process is gone nobody obeys: remove 'nginx.lock' in '{run.work}/rollouts', and abort again."
+    )
+    path.unlink()
+    assert not run.play({NAME + "control": control})["running"]
 
 
 @pytest.mark.parametrize("what", ["abort", "pause", "promote"])

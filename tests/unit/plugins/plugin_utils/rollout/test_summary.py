@@ -57,3 +57,16 @@ def test_hosts_that_stay_are_not_owed() -> None:
     lines = summary.end_lines(PLAN, records, "inconclusive", JOURNAL)
     assert lines[0] == "nginx-e0003 stopped: not enough was seen to go on; hosts stay as they are."
     assert not any("OWED" in line for line in lines)
+
+
+def test_hosts_that_hold_what_came_later_are_told_apart() -> None:
+    later = "it holds generation 'newer' of nginx-e0004, which came later: take that back first"
+    records = [
+        *(Record("apply", "changed", host=host) for host in ("edge", "web22")),
+        Record("rollback", "owed", host="edge", detail="no route to host"),
+        Record("rollback", "owed", host="web22", detail=later),
+    ]
+    assert summary.end_lines(PLAN, records, "owed", JOURNAL)[-3:-1] == [
+        "  OWED: edge could not be shown to be back; run the rollback again.",
+        "  OWED: web22 hold what came later; roll that back first, then this one again.",
+    ]

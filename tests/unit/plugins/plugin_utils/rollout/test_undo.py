@@ -100,3 +100,34 @@ def test_a_host_that_nobody_could_read_knows_itself_what_it_had(fault: str, orig
     }
     back = undo.hosts(PLAN, [applied("b", "unreachable")], {"b": {"": receipt}})
     assert back == {"b": {"": {"from": origin, "to": "new", "shown": False}}}
+
+
+OVER = {"event": "CONFIRMED", "rollout": "nginx-e0004", "from": "new", "to": "newer"}
+REVERTED = {"event": "REVERTED", "rollout": "nginx-e0003", "from": "old", "to": "new"}
+CHANGED = [applied("a", "intent"), applied("a", "changed")]
+
+
+@pytest.mark.parametrize(
+    ("records", "recent", "fault", "later"),
+    [
+        (CHANGED, [OVER], "", True),
+        # Two rollouts later, and a third that went back.
+        (CHANGED, [OVER, {**OVER, "from": "newer", "to": "newest"}, {**OVER, "from": "newest"}], "", True),
+        # Its own guard took it back before the next one came.
+        (CHANGED, [REVERTED, {**OVER, "from": "old"}], "", False),
+        (CHANGED, [{**OVER, "from": ""}], "", False),
+        # What nobody can tell is not shown to be back.
+        (CHANGED, [], "", True),
+        (CHANGED, [{**OVER, "from": "old"}], "line 2 was changed", True),
+        # It was back already, and the next rollout came after that.
+        ([*CHANGED, Record("rollback", "rolled_back", host="a")], [], "", False),
+    ],
+)
+def test_what_came_over_it_since_is_not_back(
+    records: list[Record], recent: list[dict[str, str]], fault: str, later: bool
+) -> None:
+    receipt = {"active": "newer", "rollout": "nginx-e0004", "recent": recent, "receipts": {"fault": fault}}
+    told = undo.hosts(PLAN, records, {"a": {"": receipt}})
+    text = "it holds generation 'newer' of nginx-e0004, which came later: take that back first"
+    assert told["a"][""].get("later", "") == (text if later else "")
+    assert undo.lines(PLAN, told) == [f"a: {text}" if later else "a: new -> old"]
