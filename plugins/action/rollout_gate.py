@@ -22,6 +22,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     journal,
     observe,
     outside,
+    proving,
     resume,
     state,
     store,
@@ -109,6 +110,8 @@ class ActionModule(ControllerAction):
         )
         if not said["abort"] and (late := aborted()):
             gate = judge(abort=f"{late}.")
+        if gate.outcome in ("pass", "pause") and (open_ := proving.unproven(plan, records, wave.name)):
+            gate = replace(gate, outcome="inconclusive", detail=f"{open_} {gate.detail}")
         if catching_up and gate.outcome == "abort":
             # The hosts of a rollout that has passed do not go back for one that was away.
             gate = replace(gate, outcome="inconclusive")
