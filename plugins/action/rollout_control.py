@@ -29,7 +29,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "what": {"type": "str", "required": True, "choices": ["abort", "pause", "promote"]},
     "by": {"type": "str", "default": ""},
     "reason": {"type": "str", "default": ""},
-    **preflight.TOLD,
+    **preflight.BACK,
 }
 THEN = {
     ("abort", True): "It goes back within one poll.",
@@ -52,7 +52,8 @@ class ActionModule(ControllerAction):
         self.attempt(lambda: self._refuse_no_reason(given))
         # A denial of one policy may pause the rollout of several; see the rulebook.
         opened = self.attempt(lambda: store.opened(given, part=what == "pause"))
-        place, plan = self.unless_wrong(opened, preflight.webhooks(given["webhooks"]))
+        wrong = [*preflight.webhooks(given["webhooks"]), *preflight.confirmation(given["confirm_within"])]
+        place, plan = self.unless_wrong(opened, wrong)
         path = place.journal(plan.rollout)
         records = journal.read(path).records
         holder = place.holder(plan.policy)

@@ -30,7 +30,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "receipt": {"type": "str"},
     "only_aborted": {"type": "bool", "default": False},
     "take_over": {"type": "bool", "default": False},
-    **preflight.TOLD,
+    **preflight.BACK,
 }
 
 
@@ -42,7 +42,8 @@ class ActionModule(ControllerAction):
         return bool(written.get("take_over"))
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
-        more = preflight.webhooks(given["webhooks"]) if given["take_over"] else ()
+        wrong = [*preflight.webhooks(given["webhooks"]), *preflight.confirmation(given["confirm_within"])]
+        more = wrong if given["take_over"] else ()
         place, plan = self.unless_wrong(self.attempt(lambda: store.opened(given)), more)
         rollout = plan.rollout
         records = journal.read(place.journal(rollout)).records

@@ -30,14 +30,15 @@ TOLD: dict[str, dict[str, Any]] = {
     "webhooks": {"type": "list", "elements": "raw", "default": [], "no_log": True},
     "metrics": {"type": "path", "default": ""},
 }
+# The same of what takes hosts back.
+BACK = {**TOLD, "confirm_within": WAVES["confirm_within"]}
 _ADDRESS = "an address, such as 'https://chat.example.org/hooks/name'"
 
 
 def settings(given: Mapping[str, Any], options: Options | None) -> Iterator[str]:
     """Of what the waves are run with. ``given``: see WAVES. ``options``: of the plan; None where there is none."""
+    yield from confirmation(given["confirm_within"])
     low, high = LIMITS
-    if not low <= given["confirm_within"] <= high:
-        yield f"rollout_confirm_within is '{given['confirm_within']}'; write {low} to {high} seconds."
     methods = cast("dict[str, list[str]]", arguments.PROBE["method"])["choices"]
     if given["probe_method"] not in methods:
         yield f"rollout_probe_method is '{given['probe_method']}'; write one of {', '.join(methods)}."
@@ -45,6 +46,13 @@ def settings(given: Mapping[str, Any], options: Options | None) -> Iterator[str]
         if options.lease > 0 and not low <= options.lease <= high:
             yield f"rollout_lease is '{options.lease}'; write 0 for none, or {low} to {high} seconds."
         yield from wave_faults("rollout_probe_waves", given["probe_waves"], options)
+
+
+def confirmation(seconds: int) -> Iterator[str]:
+    """Of rollout_confirm_within: every host would refuse it, after the journal has said that it is to go there."""
+    low, high = LIMITS
+    if not low <= seconds <= high:
+        yield f"rollout_confirm_within is '{seconds}'; write {low} to {high} seconds."
 
 
 def webhooks(addresses: Iterable[object]) -> Iterator[str]:

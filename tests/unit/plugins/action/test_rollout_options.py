@@ -137,6 +137,21 @@ def test_a_rollback_tells_all_before_it_takes_an_epoch(run: Run) -> None:
     assert (run.work / "rollouts/nginx.epoch").read_text() == '{"epoch": 1}\n'
 
 
+@pytest.mark.parametrize(
+    ("seconds", "wrong"), [(1, "'1'; write 5 to 86400 seconds"), ("soon", "'soon'; write a whole number")]
+)
+def test_what_no_host_accepts_is_told_before_the_way_back_begins(
+    run: Run, seconds: object, wrong: str
+) -> None:
+    """A rollback that every host refuses would close a rollout that has passed."""
+    run.plan(BOTH)
+    asked = {"undo": {"take_over": True}, "control": {"what": "abort", "reason": "x"}}
+    for task, given in asked.items():
+        told = begin(run, task, **given, confirm_within=seconds)
+        assert told.startswith(f"Nothing was done. rollout_confirm_within is {wrong}")
+    assert len(run.journal()) == 1
+
+
 def test_the_way_back_at_the_end_of_a_rollout_is_not_refused_for_a_name(run: Run) -> None:
     run.plan(BOTH)
     run.variables = {"rollout_metric": "/x"}
