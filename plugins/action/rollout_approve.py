@@ -48,7 +48,7 @@ class ActionModule(ControllerAction):
         signature = signatures.sign(said, Path(given["key"]), signatures.APPROVAL)
         folder = place.folder(plan.rollout) / "approvals"
         folder.mkdir(mode=0o700, exist_ok=True)
-        path = folder / store.policy_name(given["by"].replace("@", "_at_"))
+        path = folder / approval.file_name(given["by"])
         path.write_bytes(said)
         path.with_name(f"{path.name}.sig").write_bytes(signature)
         if plan.options.approvers:

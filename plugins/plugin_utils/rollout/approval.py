@@ -126,6 +126,12 @@ def statement(plan: Plan, by: str, until: datetime) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
+def file_name(by: str) -> str:
+    """Of the approval of ``by``, whose name may have any sign in it."""
+    name = re.sub(r"[^A-Za-z0-9._-]", lambda sign: f"_{ord(sign[0]):x}_", by.replace("@", "_at_"))
+    return f"by_{name}" if name.startswith(".") or name.endswith(".sig") else name
+
+
 def check(plan: Plan, folder: Path, wanted: Rules, now: datetime) -> Approvals:
     """Judge every approval in ``folder``. Never raises for what lies there: a bad one is refused with the reason."""
     by: dict[bytes, str] = {}  # by key: one person under two names is one

@@ -199,6 +199,22 @@ def test_a_file_of_approvers_that_is_no_text(tmp_path: Path) -> None:
         approval.rules(tmp_path / "approvers.yml")
 
 
+@pytest.mark.parametrize(
+    ("by", "name"),
+    [
+        ("alice", "alice"),
+        ("alice@example.org", "alice_at_example.org"),
+        ("alice+ops@example.org", "alice_2b_ops_at_example.org"),
+        ("Ann Ott", "Ann_20_Ott"),
+        ("../x", "by_.._2f_x"),
+        ("bob.sig", "by_bob.sig"),
+        ("bob.yml", "bob.yml"),
+    ],
+)
+def test_the_file_of_an_approval(by: str, name: str) -> None:
+    assert approval.file_name(by) == name
+
+
 def test_a_pipe_is_no_approval_and_nobody_waits_for_it(people: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "alice")
     assert approval.check(PLAN, tmp_path, rules(people), NOW) == approval.Approvals()
