@@ -83,8 +83,9 @@ class ActionModule(ControllerAction):
         """Seconds since the soak began, and since the last look. By the clock of the journal only where there is no
         other: that one can be set, and what it says must at least not be negative."""
         if given["began"] is not None:
-            now, last = time.monotonic(), given["last"]
-            return now - given["began"], now - (given["began"] if last is None else last)
+            now, began = time.monotonic(), given["began"]
+            # Where one run has several rollouts the last look may be one of the rollout before.
+            return now - began, now - max(began, began if given["last"] is None else given["last"])
         now = time.time()
         polls = [watch.stamp(r.time) for r in records if r.phase == "poll" and r.wave == given["wave"]]
         return now - begin, max(0.0, now - max([begin, *polls]))

@@ -322,6 +322,15 @@ def test_a_soak_ends_however_the_clock_is_set(run: Run, monkeypatch: pytest.Monk
     assert looks[1]["clock"] == pytest.approx(time.monotonic(), abs=5)
 
 
+def test_the_last_look_of_another_rollout_is_none_of_this_one(run: Run) -> None:
+    """As where one playbook has several: the time between them was not watched."""
+    run.plan(BOTH, soak=120, poll=60)
+    applied(run, "b", LOOK)
+    began = time.monotonic() - 50
+    polled(run, began=began, last=began - 3000)
+    assert run.journal()[-1]["exposure"]["seconds"] == pytest.approx(50, abs=1)
+
+
 def test_a_soak_ends_when_its_time_is_over(run: Run) -> None:
     run.plan(BOTH, soak=120, poll=1)
     applied(run, "b", LOOK)
