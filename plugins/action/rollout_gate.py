@@ -89,8 +89,7 @@ class ActionModule(ControllerAction):
         asked = {what: state.asked(records, what) for what in ("pause", "abort")}
         said = {what: f"{record.detail}." if record else "" for what, record in asked.items()}
         # Who resumed after that pause has agreed to go on.
-        paused = any((r.phase, r.outcome, r.wave) == ("gate", "pause", wave.name) for r in records)
-        stop = wave.name in plan.options.pause_after and not paused
+        stop = wave.name in plan.options.pause_after and not state.paused(records, wave.name)
         pause = f"Asked to pause after {wave.name}." if stop else said["pause"]
         about = {"rollout": plan.rollout, "wave": wave.name, "hosts": " ".join(wave.hosts)}
         judge = partial(

@@ -129,6 +129,14 @@ def begun(records: Iterable[Record], wave: str, epoch: int | None = None) -> boo
     )
 
 
+def paused(records: Iterable[Record], wave: str) -> bool:
+    """Whether it was paused once it had changed. That it waited before, for a window or for approvals, says nothing of
+    what people have seen of it."""
+    lines = list(records)
+    first = next((number for number, one in enumerate(lines) if begun([one], wave)), len(lines))
+    return any((one.phase, one.outcome, one.wave) == ("gate", "pause", wave) for one in lines[first:])
+
+
 def asked(records: Iterable[Record], what: str) -> Record | None:
     """The line by which somebody asked for ``what`` (abort, pause, promote), unless the rollout went on since."""
     found = None

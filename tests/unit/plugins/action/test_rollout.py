@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from rollout_run import BOTH, LOOK, NAME, Run
 
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import store, telling
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, store, telling
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 
@@ -129,6 +129,20 @@ def test_a_gate_reads_the_hosts_and_the_next_wave_obeys_it(run: Run) -> None:
     told = run.play(gate, host="b", b=seen | {"proof": answer(survey=SICK, proof=PROOF)})
     assert (told["verdict"], told["findings"]) == ("abort", ["b: health: health: health[0]: status 502"])
     assert stands(run, "a")["verdict"] == "abort"
+
+
+def test_a_wave_that_waited_for_a_window_is_paused_after_all(run: Run) -> None:
+    run.plan(BOTH, pause_after=["pilot"])
+    path = run.work / "rollouts/nginx-e0001/journal.jsonl"
+    journal.append(path, journal.Record("gate", "pause", "nginx-e0001", 1, "pilot", detail="Outside."))
+    outcomes = []
+    for _turn in range(2):
+        applied(run, "b", None)
+        applied(run, "b", LOOK)
+        given = {**run.rollouts, **ROLLOUT, "epoch": 1, "wave": "pilot", "apply": "apply", "probe": "probe"}
+        facts = {"apply": answer(**SURVEY), "probe": answer(survey=SURVEY, proof=PROOF)}
+        outcomes.append(run.play({NAME + "gate": given}, b=facts)["verdict"])
+    assert outcomes == ["pause", "pass"]
 
 
 def test_an_abort_is_seen_while_a_gate_of_ones_own_runs(run: Run) -> None:

@@ -211,3 +211,21 @@ def test_a_wave_has_begun_with_its_first_intent(record: Record, begun: bool) -> 
     assert state.begun([record], "pilot") is begun
     assert state.begun([record], "pilot", 2) is begun
     assert not state.begun([record], "pilot", 3)
+
+
+INTENT = Record("apply", "intent", wave="pilot", host="a")
+
+
+@pytest.mark.parametrize(
+    ("records", "paused"),
+    [
+        ([INTENT, gate("pilot", "pause")], True),
+        ([INTENT, gate("pilot", "pause"), Record("resume", "begun"), INTENT], True),
+        # It waited for a window or for approvals.
+        ([gate("pilot", "pause"), Record("resume", "begun"), INTENT], False),
+        ([INTENT, gate("pilot", "pass"), gate("wave 1", "pause")], False),
+        ([gate("pilot", "pause")], False),
+    ],
+)
+def test_a_wave_that_waited_before_it_began_was_not_paused(records: list[Record], paused: bool) -> None:
+    assert state.paused(records, "pilot") is paused
