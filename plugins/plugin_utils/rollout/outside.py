@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -32,6 +33,7 @@ PAUSE = 1.0
 WITHIN = 10.0
 _MOST = 1 << 20  # bytes that are read of an answer
 _MOST_SAID = 1 << 16  # bytes that are kept of what a command says
+_MOST_VARIABLE = 100_000
 _SAID = 200
 # A command's exit status: 0 pass, 1 abort, 2 pause; anything else is no answer.
 _EXITS = {0: "pass", 1: "abort", 2: "pause"}
@@ -83,7 +85,24 @@ def _try(
 
 def _command(gate: Mapping[str, Any], limit: deadline.Deadline, about: Mapping[str, str]) -> tuple[str, str]:
     argv = [str(word) for word in gate["command"]]
-    environment = {**os.environ, **{f"BULKHEAD_{name.upper()}": value for name, value in about.items()}}
+    with tempfile.TemporaryDirectory(prefix="bulkhead-") as folder:
+        return _run(argv, {**os.environ, **_variables(about, Path(folder))}, limit)
+
+
+def _variables(about: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """For a command's environment. A system starts nothing with a variable above 128 KiB (execve(2)): what is too long
+    is in a file, and its variable is "@" and the path. Whoever takes that for a host finds none, and nothing passes."""
+    found = {}
+    for name, value in about.items():
+        if len(value.encode()) > _MOST_VARIABLE:
+            path = folder / name
+            path.write_text(f"{value}\n")
+            value = f"@{path}"
+        found[f"BULKHEAD_{name.upper()}"] = value
+    return found
+
+
+def _run(argv: list[str], environment: Mapping[str, str], limit: deadline.Deadline) -> tuple[str, str]:
     process = subprocess.Popen(
         argv,
         env=environment,

@@ -77,6 +77,16 @@ def test_a_command(script: str, outcome: str, detail: str) -> None:
     assert one({"command": ["/bin/sh", "-c", script]}) == outside.Answer(outcome, detail)
 
 
+def test_a_command_is_told_a_large_wave_in_a_file() -> None:
+    hosts = " ".join(f"web{number:05}.eu-central-1.shop.example.org" for number in range(5000))
+    script = 'case "$BULKHEAD_HOSTS" in @*) read -r hosts < "${BULKHEAD_HOSTS#@}"; set -- $hosts; echo $# $1;; esac'
+    [answer] = outside.ask([{"command": ["/bin/sh", "-c", script]}], {"hosts": hosts})
+    assert (answer.outcome, answer.detail) == (
+        "pass",
+        "command /bin/sh: status 0, 5000 web00000.eu-central-1.shop.example.org",
+    )
+
+
 def test_a_command_that_hangs_is_ended_with_its_children() -> None:
     began = time.monotonic()
     answer = one({"command": ["/bin/sh", "-c", "sleep 30 & sleep 30"], "within": 0.3})
