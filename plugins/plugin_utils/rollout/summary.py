@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import state, undo
@@ -13,11 +13,12 @@ from .journal import Record
 from .plan import Plan
 from .review import named
 
+STAY = "hosts stay as they are"
 ENDS = {
     "pass": "passed: every wave was judged good.",
     "abort": "aborted: every host that was changed had to go back.",
-    "pause": "paused: hosts stay as they are, and resume goes on.",
-    "inconclusive": "stopped: not enough was seen to go on; hosts stay as they are.",
+    "pause": f"paused: {STAY}, and resume goes on.",
+    "inconclusive": f"stopped: not enough was seen to go on; {STAY}.",
     "rolled_back": "rolled back: every host that was changed is back.",
     "nothing_to_undo": "rolled back: there was nothing to take back.",
     "owed": "not rolled back everywhere.",
@@ -37,7 +38,7 @@ def end_lines(plan: Plan, records: Iterable[Record], end: str, journal: Path) ->
     by_state = Counter(host.name for host in hosts)
     if end == "rolled_back" and set(by_state) <= {"unchanged", "untouched"}:
         end = "nothing_to_undo"
-    out = [f"{plan.rollout} {ENDS[end]}"]
+    out = [f"{plan.rollout} {_ending(plan, lines, end)}"]
     for name, count in sorted(by_state.items(), key=lambda item: (-item[1], item[0])):
         who = named([plan.label(host.host, host.policy) for host in hosts if host.name == name])
         out.append(f"  {count} {name}: {who}")
@@ -49,6 +50,23 @@ def end_lines(plan: Plan, records: Iterable[Record], end: str, journal: Path) ->
         ]
         out += [f"  OWED: {', '.join(labels)} {what}"] if labels else []
     return [*out, f"  journal: {journal}"]
+
+
+def _ending(plan: Plan, lines: Sequence[Record], end: str) -> str:
+    """In one sentence. A change that soaks stays only where its gate passed or paused: see ``rollout_lease``."""
+    last: dict[tuple[str, str], Record] = {}
+    for record in lines:
+        if record.phase in ("apply", "rollback"):
+            last[record.host, record.policy] = record
+    kept = {wave for wave, outcome in state.judged(lines).items() if outcome in ("pass", "pause")}
+    soak = any(
+        (one.phase, one.outcome) == ("apply", "changed") and one.wave not in kept for one in last.values()
+    )
+    if not soak or not plan.options.lease or plan.options.lapse != "revert":
+        return ENDS[end]
+    return ENDS[end].replace(
+        STAY, f"hosts whose change soaks take it back within {plan.options.lease} seconds"
+    )
 
 
 def _cut(text: str, most: int = 160) -> str:

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import summary
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.journal import Record
@@ -70,3 +73,31 @@ def test_hosts_that_hold_what_came_later_are_told_apart() -> None:
         "  OWED: edge could not be shown to be back; run the rollback again.",
         "  OWED: web22 hold what came later; roll that back first, then this one again.",
     ]
+
+
+CHANGED = Record("apply", "changed", host="edge", wave="pilot")
+BACK = "hosts whose change soaks take it back within 300 seconds"
+
+
+@pytest.mark.parametrize(
+    ("records", "end", "lapse", "told"),
+    [
+        ([CHANGED, Record("gate", "inconclusive", wave="pilot")], "inconclusive", "revert", BACK),
+        ([CHANGED, Record("gate", "inconclusive", wave="pilot")], "pause", "revert", BACK),
+        ([replace(CHANGED, wave="catch-up")], "inconclusive", "revert", BACK),
+        ([CHANGED, Record("gate", "inconclusive", wave="pilot")], "inconclusive", "hold", summary.STAY),
+        ([CHANGED, Record("gate", "pause", wave="pilot")], "pause", "revert", summary.STAY),
+        # What came before it has passed, and the next wave never began.
+        (
+            [CHANGED, Record("gate", "pass", wave="pilot"), Record("gate", "inconclusive", wave="wave 1")],
+            "inconclusive",
+            "revert",
+            summary.STAY,
+        ),
+    ],
+)
+def test_what_soaks_does_not_stay(records: list[Record], end: str, lapse: str, told: str) -> None:
+    options = replace(PLAN.options, poll=60, lease=300, lapse=lapse)
+    lines = summary.end_lines(replace(PLAN, options=options), records, end, JOURNAL)
+    assert told in lines[0]
+    assert end != "pause" or lines[0].endswith(f"paused: {told}, and resume goes on.")
