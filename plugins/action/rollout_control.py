@@ -39,6 +39,9 @@ THEN = {
     ("promote", True): "The soak ends within one poll; the gate still judges the wave.",
     ("promote", False): "The wave counts as passed; resume goes on.",
 }
+SOAKS = (
+    "But its hosts take back what soaks; only a gate ends that: resume applies the wave and judges it again."
+)
 
 
 class ActionModule(ControllerAction):
@@ -88,6 +91,8 @@ class ActionModule(ControllerAction):
         if not self._task.check_mode:
             journal.extend(path, news)
         then = THEN[what, running]
+        if what == "promote" and not running and plan.options.lease and plan.options.lapse == "revert":
+            then = SOAKS
         if running and not locks.is_near(holder):
             own = " and ".join(f"'{name}.lock'" for name in plan.policies)
             then = (

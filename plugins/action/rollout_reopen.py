@@ -108,7 +108,7 @@ class ActionModule(ControllerAction):
         there = {name for name in made.order if name in variables["hostvars"]}
         news = resume.reconcile(made, records, receipts, made.epoch)
         verdict = state.verdict(made, records)
-        left = [name for name in resume.left(made, [*records, *news]) if verdict != "abort"]
+        left = [name for name in resume.left(made, [*records, *news], receipts) if verdict != "abort"]
         owed = verdict == "abort" and any(one.owed for one in state.hosts(made, records))
         if not news and not left and not owed:
             return self._told(made, path, made.epoch, [], [f"{made.rollout}: nothing is left to do."])

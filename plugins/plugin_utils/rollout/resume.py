@@ -62,10 +62,23 @@ def _outcome(plan: Plan, one: state.HostState, receipt: Mapping[str, Any]) -> st
     return ""
 
 
-def left(plan: Plan, records: Iterable[Record]) -> tuple[str, ...]:
-    """The waves that have not passed since their hosts were last touched, in order."""
+def left(plan: Plan, records: Iterable[Record], receipts: Receipts | None = None) -> tuple[str, ...]:
+    """The waves that have not passed since their hosts were last touched, in order. Nor has one that a person vouched
+    for while it soaks: its hosts take the change back, and only a gate that passes ends that."""
     done = state.passed(records)
-    return tuple(wave.name for wave in plan.waves if wave.name not in done)
+    soaking = {
+        name for name, policies in (receipts or {}).items() if any(_soaks(plan, r) for r in policies.values())
+    }
+    return tuple(
+        wave.name for wave in plan.waves if wave.name not in done or not soaking.isdisjoint(wave.hosts)
+    )
+
+
+def _soaks(plan: Plan, receipt: Mapping[str, Any] | None) -> bool:
+    """Whether the host takes back by itself what this rollout brought."""
+    pending = (receipt or {}).get("pending")
+    ours = isinstance(pending, Mapping) and pending.get("rollout") == plan.rollout
+    return ours and plan.options.lapse == "revert"
 
 
 def behind(plan: Plan, records: Iterable[Record], receipts: Receipts) -> tuple[list[str], list[str]]:
@@ -74,11 +87,12 @@ def behind(plan: Plan, records: Iterable[Record], receipts: Receipts) -> tuple[l
     for one in state.hosts(plan, records):
         receipt = (receipts.get(one.host) or {}).get(one.policy)
         active = receipt.get("active") if receipt else None
-        if one.apply in state.HELD and (active is None or active == one.to_digest):
+        soaks = _soaks(plan, receipt)
+        if one.apply in state.HELD and (active is None or (active == one.to_digest and not soaks)):
             continue
         if active is None:
             away[one.host] = None
-        elif active != one.to_digest or one.apply not in state.HELD:
+        elif active != one.to_digest or one.apply not in state.HELD or soaks:
             ready[one.host] = None
     return [name for name in ready if name not in away], list(away)
 

@@ -298,6 +298,29 @@ def test_of_a_controller_elsewhere_nobody_says_that_it_obeys(run: Run) -> None:
     assert not run.play({NAME + "control": control})["running"]
 
 
+@pytest.mark.parametrize(
+    ("lease", "told"),
+    [
+        (0, "The wave counts as passed; resume goes on."),
+        (
+            60,
+            "But its hosts take back what soaks; only a gate ends that: resume applies the wave and judges it again.",
+        ),
+    ],
+)
+def test_who_vouches_for_what_soaks_is_told_that_it_goes_back(run: Run, lease: int, told: str) -> None:
+    run.plan(BOTH, poll=10, lease=lease)
+    applied(run, "b", None)
+    applied(run, "b", LOOK)
+    path = run.work / "rollouts/nginx-e0001/journal.jsonl"
+    # As the task of a wave writes it.
+    journal.append(path, journal.Record("apply", "changed", "nginx-e0001", 1, "pilot", "b", policy="nginx"))
+    journal.append(path, journal.Record("gate", "inconclusive", "nginx-e0001", 1, "pilot"))
+    (run.work / "rollouts/nginx.lock").unlink()
+    control = {**run.rollouts, "policies": ["nginx"], "what": "promote", "reason": "x"}
+    assert run.play({NAME + "control": control})["lines"][1] == told
+
+
 @pytest.mark.parametrize("what", ["abort", "pause", "promote"])
 def test_who_asks_for_something_gives_a_reason(run: Run, what: str) -> None:
     run.plan(BOTH)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,6 +83,31 @@ def test_what_is_left_and_what_was_touched_again_is_left_again() -> None:
 def test_hosts_that_catch_up_do_not_open_the_waves_again() -> None:
     records = [gate("pilot", "pass"), gate("wave 1", "pass"), *applied("b", "intent", wave=resume.CATCH_UP)]
     assert resume.left(PLAN, records) == ()
+
+
+SOAKS = NEW | {"pending": {"to": "new", "rollout": "nginx-e0003"}}
+
+
+@pytest.mark.parametrize(
+    ("receipt", "lapse", "left"),
+    [
+        (NEW, "revert", ("wave 1",)),
+        (SOAKS, "revert", ("pilot", "wave 1")),
+        (SOAKS, "hold", ("wave 1",)),
+        (SOAKS | {"pending": {"to": "other", "rollout": "nginx-e0004"}}, "revert", ("wave 1",)),
+        (None, "revert", ("wave 1",)),
+    ],
+)
+def test_what_soaks_has_not_passed(receipt: dict[str, Any] | None, lapse: str, left: tuple[str, ...]) -> None:
+    """A person vouched for its wave: only a gate that passes keeps the hosts from taking it back."""
+    plan = replace(PLAN, options=replace(PLAN.options, poll=1, lease=60, lapse=lapse))
+    records = [*applied("a", "intent", "changed"), gate("pilot", "inconclusive"), gate("pilot", "pass")]
+    assert resume.left(plan, records, {"a": {"nginx": receipt}}) == left
+
+
+def test_who_soaks_is_behind() -> None:
+    records = [*applied("a", "changed"), *applied("b", "changed")]
+    assert resume.behind(PLAN, records, {"a": {"nginx": NEW}, "b": {"nginx": SOAKS}}) == (["b"], [])
 
 
 def test_who_is_behind() -> None:
