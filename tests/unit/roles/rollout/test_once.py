@@ -34,6 +34,12 @@ def test_tasks_of_a_batch_are_done_on_the_controller(name: str, count: int) -> N
         assert kept == (True, "localhost", 0), task["name"]
 
 
+def test_what_is_new_in_the_denials_needs_no_host() -> None:
+    [play] = yaml.safe_load((ROOT / "playbooks/denials.yml").read_text())
+    once = [task for task in play["tasks"] if task.get("run_once")]
+    assert [task.get("delegate_to") for task in once] == ["localhost"] * 3
+
+
 @pytest.mark.parametrize(("name", "count"), [("rollout.yml", 1), ("rollback.yml", 3), ("resume.yml", 2)])
 def test_plays_of_the_controller_have_no_time_limit(name: str, count: int) -> None:
     plays = yaml.safe_load((ROOT / "playbooks" / name).read_text())
