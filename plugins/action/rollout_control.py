@@ -42,6 +42,7 @@ THEN = {
 
 class ActionModule(ControllerAction):
     arguments = ARGUMENTS
+    named = {"by": "rollout_author"}
 
     def begins(self, written: Options) -> bool:
         return True
