@@ -398,7 +398,20 @@ def test_the_way_back_of_another_change_is_not_gone(host: Host) -> None:
     assert host.events() == ["REVERT_FAILED"] and host.told() == []
 
 
-@pytest.mark.parametrize("odd", [{"phase": "dancing"}, {"deadline": "soon"}, {"nonce": 7}, {"epoch": "x"}])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"phase": "dancing"},
+        {"deadline": "soon"},
+        {"deadline": "12"},
+        {"deadline": 1.5},
+        {"nonce": 7},
+        {"nonce": None},
+        {"epoch": "x"},
+        {"epoch": -1.5},
+        {"to": ["x"]},
+    ],
+)
 def test_a_record_of_odd_content_counts_as_torn(host: Host, odd: dict[str, object]) -> None:
     host.pend(**odd)
     assert host.place.state().phase == "torn"
