@@ -155,8 +155,8 @@ revert() { # nonce; the lock is held
         tail -n 1 "$state/receipts.jsonl" | grep -q '"REVERTING"' || receipt REVERTING "stuck at $trouble"
         return 1
     fi
-    move "$reverting" "$state/revert${failed:+_fail}ed.json" && receipt "REVERT${failed:+_FAIL}ED" "${failed% ;}"
-    [ -z "$failed" ]
+    move "$reverting" "$state/revert${failed:+_fail}ed.json" || return 1
+    receipt "REVERT${failed:+_FAIL}ED" "${failed% ;}" || true && [ -z "$failed" ]
 }
 
 act() { # nonce, or none at boot: whatever another boot left

@@ -430,6 +430,16 @@ def refuse(host: Host, program: str, word: str) -> Path:
     return stub
 
 
+def test_a_record_that_cannot_be_closed_is_tried_again(host: Host) -> None:
+    host.pend(deadline=0)
+    stub = refuse(host, "mv", "reverted.json")
+    assert host.guard("wait", "web").returncode == 75
+    assert host.place.state().phase == "reverting" and host.events() == []
+    stub.unlink()
+    assert host.guard("wait", "web").returncode == 0
+    assert host.events() == ["REVERTED"] and host.place.state().phase == "idle"
+
+
 @pytest.mark.parametrize(
     ("fails", "end"), [("none", "REVERTED"), ("restart -- web.service", "REVERT_FAILED")]
 )
