@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,21 @@ MOST_HOURS = 24 * 366
 
 class ActionModule(ControllerAction):
     arguments = ARGUMENTS
+    named = {
+        "by": "rollout_approve_as",
+        "key": "rollout_approve_key",
+        "hours": "rollout_approve_hours",
+    }
+
+    def begins(self, written: Options) -> bool:
+        return True
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
-        place, plan = store.opened(given)
+        place, plan = self.unless_wrong(self.attempt(lambda: store.opened(given)), _faults(given))
         lines = [*review.lines(plan), f"author: {', '.join(approval.authors(plan))}", f"plan {plan.digest}"]
         answer = {"changed": False, "rollout": plan.rollout, "digest": plan.digest, "lines": lines}
         if not given["key"] or self._task.check_mode:
             return answer
-        if not 1 <= given["hours"] <= MOST_HOURS:
-            raise RolloutError(f"rollout_approve_hours is '{given['hours']}'; write 1 to {MOST_HOURS}.")
         now = datetime.now(UTC)
         said = approval.statement(plan, given["by"], now + timedelta(hours=given["hours"]))
         signature = signatures.sign(said, Path(given["key"]), signatures.APPROVAL)
@@ -57,3 +64,10 @@ class ActionModule(ControllerAction):
                 raise RolloutError(f"This approval does not count. {text}")
             answer["lines"] = [*lines, text]
         return answer | {"changed": True}
+
+
+def _faults(given: Options) -> Iterator[str]:
+    if not 1 <= given["hours"] <= MOST_HOURS:
+        yield f"rollout_approve_hours is '{given['hours']}'; write 1 to {MOST_HOURS}."
+    if given["key"] and not given["by"]:
+        yield "rollout_approve_as is empty; write your name in the file of approvers, with -e approve_as=NAME."

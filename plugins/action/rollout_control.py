@@ -46,6 +46,7 @@ SOAKS = (
 
 class ActionModule(ControllerAction):
     arguments = ARGUMENTS
+    named = {"by": "rollout_author"}
 
     def begins(self, written: Options) -> bool:
         return True

@@ -17,7 +17,7 @@ SCRIPT = r"""#!/bin/sh
 # shellcheck disable=SC2046,SC2086  # neither paths nor names of ours have spaces, and $queued is one option or none
 set -u && umask 077
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
-base=${0%/*} kernel=/sys/kernel/security/apparmor queued='' trouble=''
+base=${0%/*} kernel=/sys/kernel/security/apparmor queued='' trouble='' failed=''
 use() { state=$1 pending=$1/pending.json reverting=$1/reverting.json back=$1/back; }
 again() { exit 75; } # systemd starts the guard once more
 in_time() { [ "$boot" = "$booted" ] && [ "$deadline" -gt "$now" ]; }
@@ -39,15 +39,18 @@ read_pending() {
     IFS=' .' read -r now _ </proc/uptime # seconds since boot: no change of the clock moves a deadline
     [ ! -f "$reverting" ] || record=$reverting
     if sealed "$record" '{"sum": "' '",'; then
-        # One word each, in the order of their names, behind "=": some are empty.
-        set -- $(sed -nE -e 's/^ "(boot_id|from|lapse|nonce|phase|to)": "([^" ]*)".*/=\2/p' \
-            -e 's/^ "(deadline|epoch)": ([0-9]{1,15}).*/=\2/p' "$record")
-        case $#${7:-} in 8=armed | 8=pending | 8=soaking | 8=reverting)
+        set -- # a word of each value, in the order of their names, behind "=": some are empty
+        while read -r name word; do # no program: at boot each costs more than all of this
+            case $name${word%,} in '"boot_id":"'*'"' | '"from":"'*'"' | '"lapse":"'*'"' | '"nonce":"'*'"' | \
+                '"phase":"'*'"' | '"to":"'*'"' | '"deadline":'[0-9]* | '"epoch":'[0-9]*)
+                word=${word%,} word=${word%\"} && set -- "$@" "=${word#\"}" ;;
+            esac
+        done <"$record"
+        case $#${2:-}${3:-}:${7:-} in *[!0-9=]*:*) ;; 8*:=armed | 8*:=pending | 8*:=soaking | 8*:=reverting)
             boot=${1#=} deadline=${2#=} epoch=${3#=} from=${4#=} lapse=${5#=} nonce=${6#=} phase=${7#=} to=${8#=} ;;
         esac
     fi
-    reached=$phase # before it began to go back
-    [ "$phase" != idle ] || [ ! -f "$record" ] || phase=torn # and not confirmed meanwhile
+    reached=$phase && [ "$phase" != idle ] || [ ! -f "$record" ] || phase=torn # and not confirmed meanwhile
     [ "$phase" != torn ] || ! sealed "$back" "sum " ||
         { nonce=$(way nonce) epoch=$(way epoch) from=$(way from) to=$(way to); }
     [ "$record" = "$pending" ] || phase=reverting
@@ -138,8 +141,8 @@ all_back() {
 
 revert() { # nonce; the lock is held
     [ "$phase" != idle ] && [ "$nonce" = "$1" ] || return 0
-    failed=''
-    if [ "$phase" = armed ] && [ "$from" != "$to" ] && [ "$(cat "$state/active" 2>/dev/null)" = "$from" ]; then
+    read -r active 2>/dev/null <"$state/active" || active=''
+    if [ "$phase$active" = "armed$from" ] && [ "$from" != "$to" ]; then
         move "$pending" "$state/abandoned.json" && receipt ABANDONED ''
         return # nothing was switched yet
     fi
@@ -152,8 +155,8 @@ revert() { # nonce; the lock is held
         tail -n 1 "$state/receipts.jsonl" | grep -q '"REVERTING"' || receipt REVERTING "stuck at $trouble"
         return 1
     fi
-    move "$reverting" "$state/revert${failed:+_fail}ed.json" && receipt "REVERT${failed:+_FAIL}ED" "${failed% ;}"
-    [ -z "$failed" ]
+    move "$reverting" "$state/revert${failed:+_fail}ed.json" || return 1
+    receipt "REVERT${failed:+_FAIL}ED" "${failed% ;}" || true && [ -z "$failed" ]
 }
 
 act() { # nonce, or none at boot: whatever another boot left
@@ -167,8 +170,7 @@ act() { # nonce, or none at boot: whatever another boot left
         flock -w 20 9 || exit 1
     fi
     echo $$ >"$state/lock"
-    read_pending
-    [ "$phase" != idle ] || return 0
+    read_pending && [ "$phase" != idle ] || return 0
     [ $# -eq 1 ] || [ "$boot" != "$booted" ] || return 1
     [ "$nonce" = "${1-$nonce}" ] || again
     case $phase in pending | soaking) if in_time; then again; fi ;; esac
@@ -176,9 +178,8 @@ act() { # nonce, or none at boot: whatever another boot left
     move "$pending" "$state/confirmed.json" && receipt CONFIRMED "the lease is over: held"
 }
 wait_for_change() {
-    while :; do
+    while left=$((deadline - now - 1)); do
         [ "$phase" = idle ] || [ "$nonce" = "${meant:=$nonce}" ] || again # the first that it sees is the one it minds
-        left=$((deadline - now - 1))
         case $phase in
         idle) if unlocked && read_pending && [ "$phase" = idle ]; then return; fi && left=2 ;; # it is about to begin
         # Who applies or goes back holds the lock until all is done: a free lock means that it died.
@@ -197,8 +198,7 @@ case ${1:-} in
 wait) meant='' && wait_for_change ;;
 revert) revert "$3" ;;
 rehearse) sealed "$back" "sum " && (whole "$(way to)") && (whole "$(way from)") ;;
-recover)
-    queued=--no-block
+recover) queued=--no-block
     for marker in "$base"/*/pending.json "$base"/*/reverting.json; do
         use "${marker%/*}"
         [ ! -f "$marker" ] || (act) ||

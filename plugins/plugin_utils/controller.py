@@ -26,19 +26,21 @@ class ControllerAction(ActionBase):  # type: ignore[misc]  # ansible-core has no
     """A task on the controller. A subclass gives ``arguments`` and ``work``; a fault of FAULTS fails the task.
 
     One that ``begins`` a playbook of a rollout has in ``wrong`` a sentence for each option that is not what
-    ``arguments`` say. It finds more in ``work``, and calls ``refuse`` there before it does anything.
+    ``arguments`` say, with the variable that gives it (``named``: see ``kinds.faults``). It finds more in ``work``, and
+    calls ``refuse`` there before it does anything.
     """
 
     TRANSFERS_FILES = False
     BYPASS_HOST_LOOP = True
     arguments: ClassVar[dict[str, dict[str, Any]]]
+    named: ClassVar[dict[str, str]] = {}
     nothing: ClassVar[str] = "Nothing was done. "
 
     def run(self, tmp: Any = None, task_vars: Variables | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         written = self._task.args
         begins = self.begins(written)
-        self.wrong = kinds.faults(written, self.arguments) if begins else {}
+        self.wrong = kinds.faults(written, self.arguments, self.named) if begins else {}
         self._unknown = [*kinds.unknown(task_vars or {})] if begins else []
         self._problems: list[RolloutError] = []
         try:

@@ -35,7 +35,6 @@ _NAMED = {
     "rollout_dir": "rollout_dir",
     "rollout": "rollout",
     "expected": "rollout_expected_denials",
-    "by": "rollout_author",
 }
 # Lists whose parts are addresses, in which a comma may stand and what is secret; a text is none of them.
 _ADDRESSES = frozenset({"gates", "webhooks"})
@@ -74,14 +73,17 @@ WRITTEN = {
 }
 
 
-def variable(option: str) -> str:
-    """The variable that gives it."""
-    return _NAMED.get(option, _PREFIX + option)
+def faults(given: Mapping[str, Any], table: Table, named: Mapping[str, str] | None = None) -> dict[str, str]:
+    """By option a sentence where the value is of another kind than ``table`` says, or none of its choices.
 
-
-def faults(given: Mapping[str, Any], table: Table) -> dict[str, str]:
-    """By option a sentence where the value is of another kind than ``table`` says, or none of its choices."""
-    told = {name: _fault(name, value, table[name]) for name, value in given.items() if name in table}
+    ``named``: option -> the variable that gives it, where that is not the option's name with "rollout_" before it.
+    """
+    variables = {name: _PREFIX + name for name in table} | _NAMED | {**(named or {})}
+    told = {
+        name: _fault(name, variables[name], value, table[name])
+        for name, value in given.items()
+        if name in table
+    }
     return {name: text for name, text in told.items() if text}
 
 
@@ -102,16 +104,16 @@ def found(value: object) -> str:
     return next((word for kinds, word in words if isinstance(value, kinds)), "a number")
 
 
-def _fault(name: str, value: Any, spec: Mapping[str, Any]) -> str:
+def _fault(name: str, variable: str, value: Any, spec: Mapping[str, Any]) -> str:
     kind = KINDS[spec.get("type", "str")]
     if value is None:
         empty = spec.get("default") is None and not spec.get("required")
-        return "" if empty else f"{variable(name)} is empty; write {_wanted(name, kind, spec)}."
+        return "" if empty else f"{variable} is empty; write {_wanted(name, kind, spec)}."
     if not _is(name, value, kind):
         quoted = not isinstance(value, _CONTAINERS) and name not in _ADDRESSES
         what = f"'{str(value)[:_SHOWN]}'" if quoted else found(value)
-        return f"{variable(name)} is {what}; write {_wanted(name, kind, spec)}."
-    return _choice_fault(name, value, spec) if spec.get("choices") else ""
+        return f"{variable} is {what}; write {_wanted(name, kind, spec)}."
+    return _choice_fault(variable, value, spec) if spec.get("choices") else ""
 
 
 def _is(name: str, value: Any, kind: Kind) -> bool:
@@ -131,11 +133,11 @@ def _wanted(name: str, kind: Kind, spec: Mapping[str, Any]) -> str:
     return f"{kind.wanted}, such as {example}" if example else kind.wanted
 
 
-def _choice_fault(name: str, value: Any, spec: Mapping[str, Any]) -> str:
+def _choice_fault(variable: str, value: Any, spec: Mapping[str, Any]) -> str:
     several = spec.get("type") == "list"
     values = value if isinstance(value, (list, tuple)) else str(value).split(",") if several else [value]
     if wrong := [str(one) for one in values if one not in spec["choices"]]:
         shown = ", ".join(f"'{one[:_SHOWN]}'" for one in wrong)
         wanted = f"write {'some' if several else 'one'} of {', '.join(spec['choices'])}"
-        return f"{variable(name)} {'has' if several else 'is'} {shown}; {wanted}."
+        return f"{variable} {'has' if several else 'is'} {shown}; {wanted}."
     return ""

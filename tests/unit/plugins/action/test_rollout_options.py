@@ -171,3 +171,15 @@ def test_status_tells_what_is_wrong_with_its_options(run: Run) -> None:
         "rollout_policies is a mapping; write a list, such as [nginx]."
     )
     assert begin(run, "status").startswith(NO_ROLLOUT)
+
+
+def test_who_approves_is_told_all_that_is_wrong_by_the_variables_that_he_wrote(run: Run) -> None:
+    told = begin(run, "approve", by="", key=["~/.ssh/id"], hours="soon")
+    assert told.startswith(
+        "Nothing was done. rollout_approve_key is a list; write a path. "
+        f"rollout_approve_hours is 'soon'; write a whole number, such as 24. {NO_ROLLOUT}"
+    )
+    told = begin(run, "approve", by="", key="~/.ssh/id", hours=0)
+    assert told.startswith(
+        "Nothing was done. rollout_approve_hours is '0'; write 1 to 8784. rollout_approve_as is empty;"
+    )

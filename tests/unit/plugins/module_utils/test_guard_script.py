@@ -398,7 +398,20 @@ def test_the_way_back_of_another_change_is_not_gone(host: Host) -> None:
     assert host.events() == ["REVERT_FAILED"] and host.told() == []
 
 
-@pytest.mark.parametrize("odd", [{"phase": "dancing"}, {"deadline": "soon"}, {"nonce": 7}, {"epoch": "x"}])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"phase": "dancing"},
+        {"deadline": "soon"},
+        {"deadline": "12"},
+        {"deadline": 1.5},
+        {"nonce": 7},
+        {"nonce": None},
+        {"epoch": "x"},
+        {"epoch": -1.5},
+        {"to": ["x"]},
+    ],
+)
 def test_a_record_of_odd_content_counts_as_torn(host: Host, odd: dict[str, object]) -> None:
     host.pend(**odd)
     assert host.place.state().phase == "torn"
@@ -415,6 +428,16 @@ def refuse(host: Host, program: str, word: str) -> Path:
     stub.write_text(f'#!/bin/sh\ncase "$*" in *{word}*) exit 1 ;; esac\nexec /bin/{program} "$@"\n')
     stub.chmod(0o755)
     return stub
+
+
+def test_a_record_that_cannot_be_closed_is_tried_again(host: Host) -> None:
+    host.pend(deadline=0)
+    stub = refuse(host, "mv", "reverted.json")
+    assert host.guard("wait", "web").returncode == 75
+    assert host.place.state().phase == "reverting" and host.events() == []
+    stub.unlink()
+    assert host.guard("wait", "web").returncode == 0
+    assert host.events() == ["REVERTED"] and host.place.state().phase == "idle"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ HOOKS = "write a list, such as ['https://chat.example.org/hooks/name']."
     ],
 )
 def test_a_value_of_another_kind(option: str, value: object, fault: str) -> None:
-    assert kinds.faults({option: value}, TABLE) == {option: fault}
+    assert kinds.faults({option: value}, TABLE, {"by": "rollout_author"}) == {option: fault}
 
 
 @pytest.mark.parametrize(
