@@ -70,6 +70,8 @@ def load(path):
     lines = [line + b"\n" for line in lines[:-1]] + lines[-1:]
     if not lines[-1]:
         lines.pop()
+    elif _entry(lines[-1] + b"\n"):  # whole but for its end, which whoever writes next puts there first
+        lines[-1] += b"\n"
     found = [_entry(line) for line in lines]
     fault, previous = "", FIRST
     for number, entry in enumerate(found):

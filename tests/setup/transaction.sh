@@ -6,7 +6,7 @@
 set -u
 failed=0
 KILLS=14 python tests/exams/kill.py || failed=1
-STRIDE=20 ONLY="disk_full torn_marker torn_receipt guard_killed" python tests/exams/faults.py || failed=1
+ONLY="disk_full torn_marker torn_receipt guard_killed" python tests/exams/faults.py || failed=1
 TRIALS=4 python tests/exams/lockout.py || failed=1
 WALKS=100 RACES=4 python tests/exams/race.py || failed=1
 exit "$failed"

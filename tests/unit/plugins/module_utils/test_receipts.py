@@ -73,3 +73,15 @@ def test_receipts_that_were_cut_at_the_end_of_a_line_are_missed(tmp_path: Path) 
 
 def test_no_receipts_are_no_fault(tmp_path: Path) -> None:
     assert receipts.load(str(tmp_path / "none")) == ([], "")
+
+
+def test_a_receipt_that_lost_nothing_but_its_end_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "receipts.jsonl"
+    for event in ("APPLYING", "CONFIRMED"):
+        receipts.append(str(path), event)
+    path.write_bytes(path.read_bytes()[:-1])
+    entries, fault = receipts.load(str(path))
+    assert [entry["event"] for entry in entries] == ["APPLYING", "CONFIRMED"] and fault == ""
+    receipts.append(str(path), "REVERTING")
+    entries, fault = receipts.load(str(path))
+    assert [entry["event"] for entry in entries] == ["APPLYING", "CONFIRMED", "REVERTING"] and fault == ""
