@@ -20,7 +20,6 @@ from converge_job import KEPT, Job
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "roles/lab/files/bulkhead_lab"
 OURS = "/var/lib/bulkhead"
-STEP = 5
 LOOK = """
 sha256sum {paths} 2>/dev/null | sed 's/^/sum /'
 stat -c 'time %n %.Y' {paths} 2>/dev/null
@@ -105,21 +104,14 @@ class Fleet:
 
     def __enter__(self) -> Fleet:
         try:
-            for number in [*range(STEP, self.number, STEP), self.number]:
-                self._up(number)
+            self._lab(
+                "up", "--kind", "nspawn", "--suites", "bookworm", "--hosts", str(self.number), "--install"
+            )
         except BaseException:
             self._lab("down")
             raise
-        return self
-
-    def _up(self, number: int) -> None:
-        """Up to this number. All share what the kernel gives root of inotify: 128 instances (inotify(7)). systemd
-        takes five in each, two of them to ask people for passwords: these are given back before the next hosts come.
-        """
-        self._lab("up", "--kind", "nspawn", "--suites", "bookworm", "--hosts", str(number), "--install")
         self.variables = yaml.safe_load(self.inventory.read_text())["lab"]["hosts"]
-        paths = "systemd-ask-password-console.path systemd-ask-password-wall.path"
-        self.all(list(self.variables), f"systemctl stop {paths}")
+        return self
 
     def __exit__(self, *_error: object) -> None:
         self._lab("down")

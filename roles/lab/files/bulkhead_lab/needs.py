@@ -20,6 +20,8 @@ BY_KIND = {
     "qemu": {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"},
     "nspawn": {"systemd-nspawn": "systemd-container", "ip": "iproute2", "nft": "nftables"},
 }
+# Instances of inotify that a container takes at least; all containers of a machine share root's (inotify(7)).
+WATCHES, INOTIFY = 3, Path("/proc/sys/fs/inotify/max_user_instances")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -81,3 +83,22 @@ def subordinate_ids() -> bool:
     names = {str(os.getuid()), pwd.getpwuid(os.getuid()).pw_name}
     subuid = Path("/etc/subuid")
     return subuid.exists() and any(line.split(":")[0] in names for line in subuid.read_text().splitlines())
+
+
+def check_watches(containers: int) -> None:
+    """Refuse more containers than can run: systemd ends at its start where it gets no inotify."""
+    held = sum(_is_watch(descriptor) for descriptor in Path("/proc").glob("[0-9]*/fd/*"))
+    most, wanted = int(INOTIFY.read_text()), containers * WATCHES
+    if held + wanted > most:
+        raise LabError(
+            f"{containers} containers take {wanted} instances of inotify, and root has {max(0, most - held)} of "
+            f"{most} left on this machine.",
+            f"Start at most {max(0, most - held) // WATCHES}, or raise {INOTIFY}, which holds for the whole machine.",
+        )
+
+
+def _is_watch(descriptor: Path) -> bool:
+    try:
+        return str(descriptor.readlink()) == "anon_inode:inotify"
+    except OSError:  # its process has ended
+        return False

@@ -9,7 +9,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bulkhead_lab import cgroups, inventory, netns, ssh
+from bulkhead_lab import cgroups, inventory, needs, netns, ssh
 from bulkhead_lab.host import Host, known
 from bulkhead_lab.image import Image
 from bulkhead_lab.process import alive, kill_all, processes
@@ -70,6 +70,7 @@ def check_capabilities(lab: Lab, host: Host) -> None:
 
 def up_all(lab: Lab, work: list[tuple[Host, Image]]) -> None:
     """Start all, then wait for all. The lab's folder must know their keys before the first login."""
+    needs.check_watches(len(work))
     netns.controller(lab)
     processes = []
     for host, image in work:

@@ -57,6 +57,7 @@ def test_masked_units_are_names_of_units() -> None:
     units = labify.listed("masked-units")
     assert len(units) == len(set(units)) > 30
     assert all(
-        unit.rpartition(".")[2] in ("service", "timer", "socket", "mount", "automount") for unit in units
+        unit.rpartition(".")[2] in ("service", "timer", "socket", "mount", "automount", "path")
+        for unit in units
     )
     assert not {"ssh.service", "apparmor.service", "nftables.service"} & set(units)
