@@ -73,7 +73,7 @@ def denial_late(draw: random.Random) -> Bad:
         "denial late",
         f"after {after} s",
         found,
-        deny(LATE),
+        deny(f"{LATE}/index.html"),
         flip=f"ln -sfn {LATE}/index.html {PAGE}",
         soak=20,
     )
@@ -83,7 +83,14 @@ def crash_loop(draw: random.Random) -> Bad:
     """It dies every few seconds of what it is denied and is started again: active whenever somebody looks."""
     seconds = draw.randint(2, 4)
     what = {"crashes_after": 1.0}
-    return Bad("crash loop", f"every {seconds} s", what, deny(LATE), world=CRASH % seconds, soak=4 * seconds)
+    return Bad(
+        "crash loop",
+        f"every {seconds} s",
+        what,
+        deny(f"{LATE}/index.html"),
+        world=CRASH % seconds,
+        soak=4 * seconds,
+    )
 
 
 def slow_response(draw: random.Random) -> Bad:
@@ -96,7 +103,7 @@ def slow_response(draw: random.Random) -> Bad:
 def one_distribution(draw: random.Random) -> Bad:
     suite = draw.choice(sorted(SUITES))
     kind = {"bookworm": "debian12", "trixie": "debian13"}[suite]
-    return Bad("one distribution", suite, {"fails": True, "on": [kind]}, deny(SUITES[suite]))
+    return Bad("one distribution", suite, {"fails": True, "on": [kind]}, deny(f"{SUITES[suite]}/index.html"))
 
 
 def breaks_sshd(draw: random.Random) -> Bad:
@@ -113,6 +120,7 @@ def eats_memory(draw: random.Random) -> Bad:
 
 
 def deny(path: str) -> dict[str, str]:
+    """A file and not a folder that is granted: what is granted and denied by the same name is refused when compiled."""
     return {GRANTS: f"{GRANTS}  deny: [{path}]\n"}
 
 
