@@ -27,7 +27,8 @@ GRANTED = {
 # An application that dies of a missing file.
 CRASH = (
     "cat >/run/exam-crash <<'END'\nfor n in $(seq 60); do sleep %d; pid=$(systemctl show --value -p MainPID nginx);"
-    f" nsenter -t $pid -m test -r {LATE}/index.html || kill -SEGV $pid; done\nEND\n"
+    # Between two starts it has no process, and "kill 0" would be this program's end.
+    f" [ $pid = 0 ] || nsenter -t $pid -m test -r {LATE}/index.html || kill -SEGV $pid; done\nEND\n"
     "setsid sh /run/exam-crash >/dev/null 2>&1 & echo $! >/run/exam-crash.pid"
 )
 GRANTS = "  execute: [$program]\n"
