@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -51,16 +52,14 @@ class Exam:
     # --- hosts ---
 
     def everywhere(self, command: str) -> None:
+        def one(name: str) -> None:
+            suite = SUITES[self.fleet.hosts[name]["bulkhead_lab_suite"]]
+            words = {"page": PAGE, "places": " ".join(SUITES.values()), "late": LATE, "place": suite}
+            self.fleet.on(name, command.format(**words))
+
         if self.fleet.real and command:
-            places = " ".join(SUITES.values())
-            for name, facts in self.fleet.hosts.items():
-                words = {
-                    "page": PAGE,
-                    "places": places,
-                    "late": LATE,
-                    "place": SUITES[facts["bulkhead_lab_suite"]],
-                }
-                self.fleet.on(name, command.format(**words))
+            with ThreadPoolExecutor(16) as pool:
+                list(pool.map(one, self.fleet.hosts))
 
     def begin(self) -> None:
         """A version that breaks nothing, on every host."""
@@ -78,9 +77,8 @@ class Exam:
         elif bad.text:
             (self.fleet.work / f"policies/{bad.policy}.yml").write_text(bad.text)
         else:
-            self.everywhere(PREPARE)
             self.fleet.version(self.number, **GRANTED, **bad.edits)
-            self.everywhere(bad.world)
+            self.everywhere(f"{PREPARE}; {bad.world}")
 
     # --- trials ---
 
