@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -52,14 +51,12 @@ class Exam:
     # --- hosts ---
 
     def everywhere(self, command: str) -> None:
-        def one(name: str) -> None:
+        def of(name: str) -> str:
             suite = SUITES[self.fleet.hosts[name]["bulkhead_lab_suite"]]
-            words = {"page": PAGE, "places": " ".join(SUITES.values()), "late": LATE, "place": suite}
-            self.fleet.on(name, command.format(**words))
+            return command.format(page=PAGE, places=" ".join(SUITES.values()), late=LATE, place=suite)
 
         if self.fleet.real and command:
-            with ThreadPoolExecutor(16) as pool:
-                list(pool.map(one, self.fleet.hosts))
+            self.fleet.at_once(of)
 
     def begin(self) -> None:
         """A version that breaks nothing, on every host."""

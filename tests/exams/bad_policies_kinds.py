@@ -17,6 +17,7 @@ from typing import Any
 # Lab hosts serve a page that lies elsewhere on each distribution, and may lie somewhere else tomorrow.
 SUITES = {"bookworm": "/srv/exam-bookworm", "trixie": "/srv/exam-trixie"}
 LATE = "/srv/exam-late"
+LATE_PAGE = f"{LATE}/index.html"
 PAGE = "/var/www/html/index.html"
 # What the shipped policy has to grant besides for that, and starts in a row for as many trials.
 READS = "read: [$config, $modules, $sites"
@@ -28,7 +29,7 @@ GRANTED = {
 CRASH = (
     "cat >/run/exam-crash <<'END'\nfor n in $(seq 60); do sleep %d; pid=$(systemctl show --value -p MainPID nginx);"
     # Between two starts it has no process, and "kill 0" would be this program's end.
-    f" [ $pid = 0 ] || nsenter -t $pid -m test -r {LATE}/index.html || kill -SEGV $pid; done\nEND\n"
+    f" [ $pid = 0 ] || nsenter -t $pid -m test -r {LATE_PAGE} || kill -SEGV $pid; done\nEND\n"
     "setsid sh /run/exam-crash >/dev/null 2>&1 & echo $! >/run/exam-crash.pid"
 )
 GRANTS = "  execute: [$program]\n"
@@ -74,8 +75,8 @@ def denial_late(draw: random.Random) -> Bad:
         "denial late",
         f"after {after} s",
         found,
-        deny(f"{LATE}/index.html"),
-        flip=f"ln -sfn {LATE}/index.html {PAGE}",
+        deny(LATE_PAGE),
+        flip=f"ln -sfn {LATE_PAGE} {PAGE}",
         soak=20,
     )
 
@@ -88,7 +89,7 @@ def crash_loop(draw: random.Random) -> Bad:
         "crash loop",
         f"every {seconds} s",
         what,
-        deny(f"{LATE}/index.html"),
+        deny(LATE_PAGE),
         world=CRASH % seconds,
         soak=4 * seconds,
     )

@@ -165,8 +165,12 @@ class Fleet:
         return done.stdout.strip()
 
     def each(self, command: str) -> dict[str, str]:
+        return self.at_once(lambda _host: command)
+
+    def at_once(self, command_of: Callable[[str], str]) -> dict[str, str]:
+        """What hosts said to a command of their own, by host."""
         with ThreadPoolExecutor(16) as pool:
-            return dict(pool.map(lambda host: (host, self.on(host, command)), self.names))
+            return dict(pool.map(lambda host: (host, self.on(host, command_of(host))), self.names))
 
     def holds(self) -> dict[str, tuple[str, bool]]:
         """(active generation, whether a change is pending) by host, from the hosts' own files."""

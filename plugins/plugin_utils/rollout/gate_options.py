@@ -52,9 +52,7 @@ def faults(gate: object) -> Iterator[str]:
     they are not quoted."""
     named = [kind for kind in GATES if isinstance(gate, Mapping) and kind in gate]
     if not isinstance(gate, Mapping) or len(named) != 1:
-        keys = ", ".join(f"'{key}'" for key in gate) if isinstance(gate, Mapping) else ""
-        what = f"a gate with {keys or 'nothing'}" if isinstance(gate, Mapping) else kinds.found(gate)
-        yield f"rollout_gates has {what}; write a mapping with one of {', '.join(GATES)}."
+        yield f"rollout_gates has {_what(gate)}; write a mapping with one of {', '.join(GATES)}."
         return
     kind = named[0]
     allowed, needed = GATES[kind]
@@ -70,10 +68,17 @@ def faults(gate: object) -> Iterator[str]:
     yield from (_command_faults if kind == "command" else _address_faults)(gate[kind])
 
 
+def _what(gate: object) -> str:
+    if not isinstance(gate, Mapping):
+        return kinds.found(gate)
+    keys = ", ".join(f"'{key}'" for key in gate)
+    return f"a gate with {keys or 'nothing'}"
+
+
 def _command_faults(value: object) -> Iterator[str]:
     if not (isinstance(value, list) and value and all(str(word) for word in value)):
-        what = "is empty" if not value else f"is {kinds.found(value)}"
-        what = "has an empty word" if isinstance(value, list) and value else what
+        of_words = "has an empty word" if isinstance(value, list) else f"is {kinds.found(value)}"
+        what = of_words if value else "is empty"
         yield f"rollout_gates has a command that {what}; write a list, such as [/usr/local/bin/check, --all]."
 
 

@@ -78,7 +78,7 @@ def faults(given: Mapping[str, Any], table: Table, named: Mapping[str, str] | No
 
     ``named``: option -> the variable that gives it, where that is not the option's name with "rollout_" before it.
     """
-    variables = {name: _PREFIX + name for name in table} | _NAMED | {**(named or {})}
+    variables = {name: _PREFIX + name for name in table} | _NAMED | dict(named or {})
     told = {
         name: _fault(name, variables[name], value, table[name])
         for name, value in given.items()

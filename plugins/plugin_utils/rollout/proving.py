@@ -20,8 +20,7 @@ def unproven(plan: Plan, records: Iterable[Record], wave: str) -> str:
     """A sentence about hosts of later waves of whose kind no host of pilot and canary has it; "" where there are none,
     or where ``wave`` is not the last of those two."""
     waves = [one.name for one in plan.waves]
-    last = next((name for name in reversed(waves) if name in PROVING), "")
-    if wave != last or not last:
+    if wave != next((name for name in reversed(waves) if name in PROVING), None):
         return ""
     hosts = state.hosts(plan, records)
     kinds = {(one.name, one.policy): (one.policy, one.fingerprint) for one in plan.hosts}

@@ -92,7 +92,7 @@ def behind(plan: Plan, records: Iterable[Record], receipts: Receipts) -> tuple[l
             continue
         if active is None:
             away[one.host] = None
-        elif active != one.to_digest or one.apply not in state.HELD or soaks:
+        else:
             ready[one.host] = None
     return [name for name in ready if name not in away], list(away)
 
