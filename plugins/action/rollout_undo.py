@@ -21,6 +21,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     undo,
     witness,
 )
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "rollout_dir": {"type": "path", "required": True},
@@ -42,6 +43,11 @@ class ActionModule(ControllerAction):
         return bool(written.get("take_over"))
 
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
+        if given["only_aborted"] and not given["rollout"]:
+            raise RolloutError(
+                "This run has planned nothing (--start-at-task, --step?): nothing was done.",
+                "Run the playbook from its beginning; to go back, run bulkhead.fleet.rollback.",
+            )
         wrong = [*preflight.webhooks(given["webhooks"]), *preflight.confirmation(given["confirm_within"])]
         more = wrong if given["take_over"] else ()
         place, plan = self.unless_wrong(self.attempt(lambda: store.opened(given)), more)

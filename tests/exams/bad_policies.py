@@ -111,7 +111,9 @@ class Exam:
             self.shortfalls.append(f"{what}: reached {len(touched)} of {len(before)} hosts")
         if left or status == 0:
             self.left += len(left)
-            self.shortfalls.append(f"{what}: status {status}, not as before: {left}")
+            ends = {line["host"]: line["detail"] for line in lines if line["phase"] == "rollback"}
+            why_not = "; ".join(f"{host}: {ends.get(host, 'did not go back')}" for host in left)
+            self.shortfalls.append(f"{what}: status {status}, not as before: {why_not}")
 
     def rollout(self, bad: Bad) -> int:
         """The status of a rollout with ``bad``; where it has one, the flip comes while the pilot soaks."""

@@ -85,6 +85,22 @@ def limit(w: World) -> None:
         raise Shortfall("a limited rollback changed something")
 
 
+def run_in_part(w: World) -> None:
+    """What tags leave out, or a start in the middle, is no rollout that ended well, and no rollback."""
+    w.play("rollout", ok=True)
+    held = w.fleet.holds()
+    w.new()
+    for name in ("rollout", "rollback", "resume", "status"):
+        w.says(w.play(name, "--tags", "nobody", ok=False), "cannot be run in part")
+    w.says(w.play("rollback", "--skip-tags", "untagged", ok=False), "cannot be run in part")
+    begun = w.play("rollout", "--start-at-task", "Open the rollout that goes back", ok=False)
+    w.says(begun, "This run has planned nothing")
+    if w.fleet.holds() != held:
+        raise Shortfall("a run in part changed something")
+    w.play("rollout", "--skip-tags", "nobody", ok=True)
+    w.updated()
+
+
 def earlier_run_half_finished(w: World) -> None:
     with w.soaking():
         pass
@@ -151,6 +167,6 @@ def author_approving_himself(w: World) -> None:
 
 FAULTS = (
     never_to_an_aborted_version, two_controllers, controller_that_was_thought_dead, paused_while_it_soaks,
-    abort_while_a_gate_runs, same_digest_again, limit, earlier_run_half_finished,
+    abort_while_a_gate_runs, same_digest_again, limit, run_in_part, earlier_run_half_finished,
     killed_for_good_between_apply_and_confirm, killed_for_good_while_it_soaks, sliced_job, author_approving_himself,
 )  # fmt: skip

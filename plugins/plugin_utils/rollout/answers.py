@@ -32,11 +32,23 @@ _KEPT = {
     ),
     "back": (*_CHANGE, "skipped"),
 }
+_HIGHEST_EPOCH = 2**53  # what any reader of JSON keeps whole
 _SURVEY = ("active", "rollout", "epoch", "service", "health", "debug")
 
 
 def brief(operation: str, answer: Mapping[str, Any], details: bool) -> dict[str, Any]:
-    """``answer`` of one policy's operation, in short. ``details``: with what changes in which file."""
+    """``answer`` of one policy's operation, in short. ``details``: with what changes in which file.
+
+    One whose epoch is none says that it failed: epochs are compared, and rollouts are named after them.
+    """
+    epoch = answer.get("epoch")
+    if epoch is not None and (type(epoch) is not int or not 0 <= epoch <= _HIGHEST_EPOCH):
+        said = repr(epoch)[:40]
+        return {
+            "failed": True,
+            "changed": False,
+            "msg": f"what it says is malformed: the epoch {said} is none.",
+        }
     kept = {key: answer[key] for key in _KEPT[operation] if key in answer}
     if operation == "look":
         kept["notes"] = observe.diff_lines(answer) if details else observe.note_lines(answer)

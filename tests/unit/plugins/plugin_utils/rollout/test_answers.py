@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import answers
 
 
@@ -37,6 +39,20 @@ def test_a_probe_keeps_the_survey_and_what_the_proof_says() -> None:
     }
     malformed = answers.brief("probe", {"evidence": {"clauses": [1]}}, False)
     assert malformed == {"proof": {"unsure": ["the evidence of the host is malformed"]}}
+
+
+@pytest.mark.parametrize("operation", ["look", "receipts"])
+@pytest.mark.parametrize("epoch", ["seven", "7", 7.0, True, -1, 2**53 + 1, [7]])
+def test_an_epoch_that_is_none_is_an_answer_that_failed(operation: str, epoch: object) -> None:
+    short = answers.brief(operation, {"active": "new", "changed": True, "epoch": epoch}, False)
+    assert (short["failed"], short["changed"]) == (True, False)
+    assert "active" not in short
+    assert f"the epoch {epoch!r} is none" in short["msg"]
+
+
+def test_an_epoch_that_is_one_is_kept() -> None:
+    assert answers.brief("receipts", {"epoch": 2**53}, False) == {"epoch": 2**53}
+    assert answers.brief("receipts", {"epoch": None}, False) == {"epoch": None}
 
 
 def test_one_bad_policy_makes_the_task_bad() -> None:
