@@ -69,6 +69,12 @@ class ActionModule(ControllerAction):
                 f"'{plan.rollout}' was aborted, and an aborted rollout never starts again.",
                 "Plan a new rollout.",
             )
+        if state.ended(records) == "pass" and holder and not other:
+            raise RolloutError(
+                f"'{plan.rollout}' has passed. What runs now is {holder.get('what')}: one wave, which nobody can "
+                f"{what}.",
+                "Interrupt it (Ctrl-C) and run catch_up again: a host between two versions goes back by itself.",
+            )
         if state.ended(records) == "pass":
             raise RolloutError(
                 f"'{plan.rollout}' has passed: there is nothing to {what}.",

@@ -143,8 +143,16 @@ class ActionModule(ControllerAction):
     ) -> dict[str, Any]:
         path = place.journal(made.rollout)
         ready, away = resume.behind(made, journal.read(path).records, receipts)
+        later = {
+            name: receipt["rollout"]
+            for name in ready
+            for receipt in receipts[name].values()
+            if receipt and place.stays(str(receipt.get("rollout") or ""), made)
+        }
+        ready = [name for name in ready if name not in later]
         lines = [f"{made.rollout}: {review.count(len(ready), 'host')} to catch up"]
         lines += [f"  {name}" for name in ready] + [f"  still away: {name}" for name in away]
+        lines += [f"  {name}: has {rollout}, which came later and stays" for name, rollout in later.items()]
         lines += [f"  {text}" for text in witness.lines(receipts)]
         if not ready:
             return self._told(made, path, made.epoch, [], lines)

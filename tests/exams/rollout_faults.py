@@ -69,6 +69,7 @@ LIST: dict[str, tuple[str, ...]] = {
     "--limit": ("limit", "sliced_job", "run_in_part"),
     "offline host returns": (
         "unreachable_within_the_budget_and_back_later",
+        "back_while_a_later_rollout_is_paused",
         "never_to_an_aborted_version",
         "ledger_lost_while_a_host_is_away",
     ),

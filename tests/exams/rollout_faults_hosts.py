@@ -38,6 +38,23 @@ def unreachable_within_the_budget_and_back_later(w: World) -> None:
     w.same(traces, "catching up twice changed something")
 
 
+def back_while_a_later_rollout_is_paused(w: World) -> None:
+    """It catches up with what passed, and what the later rollout has brought to its pilot stays."""
+    w.fleet.fault(w.last, "away")
+    w.play("rollout", "-e", "rollout_max_failed=1", "-e", '{"rollout_waves": [100]}', ok=True)
+    w.fleet.fault(w.last, "away", on=False)
+    passed = w.number
+    w.new()
+    w.play("rollout", *PAUSED, ok=False)
+    pilot = w.fleet.holds()[w.first]
+    w.fleet.version(passed)
+    w.says(w.play("catch_up", ok=True), f"{w.first}: has nginx-e0003, which came later and stays")
+    held = w.fleet.holds()
+    if held[w.first] != pilot or held[w.last] != held[w.fleet.names[1]]:
+        raise Shortfall(f"they hold {held}")
+    w.updated()
+
+
 def unreachable_during(w: World) -> None:
     w.fleet.fault(w.last, "mute")
     w.play("rollout", "-e", "rollout_confirm_within=5", ok=False)
@@ -169,8 +186,9 @@ def reinstalled_during_the_rollout(w: World) -> None:
 
 
 FAULTS = (
-    apply_fails, unreachable_before, unreachable_within_the_budget_and_back_later, unreachable_during,
-    unreachable_after, slow_host, sick_after_the_change, crash_loop_that_looks_active, drift_during_the_soak,
-    changed_during_the_soak, rollback_fails_on_one, host_gone_from_the_inventory, host_gone_while_it_waits,
-    reinstalled_under_the_same_name, reinstalled_during_the_rollout,
+    apply_fails, unreachable_before, unreachable_within_the_budget_and_back_later,
+    back_while_a_later_rollout_is_paused, unreachable_during, unreachable_after, slow_host, sick_after_the_change,
+    crash_loop_that_looks_active, drift_during_the_soak, changed_during_the_soak, rollback_fails_on_one,
+    host_gone_from_the_inventory, host_gone_while_it_waits, reinstalled_under_the_same_name,
+    reinstalled_during_the_rollout,
 )  # fmt: skip

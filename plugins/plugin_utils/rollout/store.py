@@ -73,6 +73,15 @@ class Store(locks.Locks):
         records = journal.read(self.journal(rollout)).records
         return state.ended(records) == "pass" and not state.closed(records)
 
+    def stays(self, rollout: str, after: Plan) -> bool:
+        """Whether ``rollout`` came after that plan, and was neither aborted nor taken back as far as is known here."""
+        match = _ROLLOUT.fullmatch(rollout)
+        if not match or int(match["epoch"]) <= after.epoch:
+            return False
+        path = self.journal(rollout)
+        records = journal.read(path).records if path.exists() else ()
+        return not (state.aborted(records) or state.closed(records))
+
     def _rollouts(self) -> Iterator[tuple[int, str, set[str]]]:
         """(epoch, id, policies) of every folder of a rollout."""
         for entry in self.root.iterdir() if self.root.is_dir() else ():

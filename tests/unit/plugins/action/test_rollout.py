@@ -192,7 +192,9 @@ def test_who_goes_back_and_how_it_ends(run: Run) -> None:
     other = answer(**SURVEY | {"rollout": "nginx-e0000"})
     told = run.play({NAME + "undo": undo}, a={"seen": other}, b={"seen": SEEN})
     assert told["back"] == {"b": {"nginx": {"from": "old", "to": "new", "shown": False}}}
-    assert run.play({NAME + "undo": undo | {"only_aborted": True}})["order"] == []
+    assert run.play({NAME + "undo": undo | {"only_aborted": True, **ROLLOUT}})["order"] == []
+    begun = undo | {"only_aborted": True, "rollout": ""}
+    assert "This run has planned nothing" in run.play({NAME + "undo": begun})["msg"]
 
     ending = {NAME + "result": {**run.rollouts, **ROLLOUT, "epoch": 1, "rollback": True}}
     told = run.play(ending)
@@ -281,6 +283,23 @@ def test_an_abort_tells_which_rollout_runs(run: Run) -> None:
     ]
     assert not told["running"]
     assert run.play({NAME + "control": control})["running"]
+
+
+@pytest.mark.parametrize("what", ["abort", "pause"])
+def test_hosts_that_catch_up_cannot_be_stopped_and_nobody_is_sent_to_the_rollback(
+    run: Run, what: str
+) -> None:
+    """That would take the whole rollout back, which passed."""
+    run.plan(BOTH)
+    path = run.work / "rollouts/nginx-e0001/journal.jsonl"
+    journal.append(path, journal.Record("end", "pass", "nginx-e0001", 1))
+    control = {**run.rollouts, "policies": ["nginx"], "what": what, "reason": "x"}
+    assert (
+        f"What runs now is a rollout to 2 hosts: one wave, which nobody can {what}."
+        in (run.play({NAME + "control": control})["msg"])
+    )
+    (run.work / "rollouts/nginx.lock").unlink()
+    assert f"has passed: there is nothing to {what}." in run.play({NAME + "control": control})["msg"]
 
 
 def test_of_a_controller_elsewhere_nobody_says_that_it_obeys(run: Run) -> None:

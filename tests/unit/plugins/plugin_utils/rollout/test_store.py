@@ -213,3 +213,18 @@ def test_what_was_taken_back_is_not_promoted(store: Store) -> None:
         journal.append(store.journal(name), journal.Record("end", "pass", name))  # as resume wrote it once
     with pytest.raises(RolloutError, match="has passed, so there is nothing to catch up to"):
         store.promoted("nginx")
+
+
+def test_what_came_later_stays_until_it_is_aborted_or_taken_back(store: Store) -> None:
+    first, second = planned(store), planned(store)
+    assert store.stays(second.rollout, first)
+    assert not store.stays(first.rollout, second)
+    assert not store.stays(first.rollout, first)
+    assert not store.stays("", first)
+    assert not store.stays("../nginx-e0009", first)
+    assert store.stays("nginx-e0009", first)  # of another folder: nobody here has taken it back
+    path = store.journal(second.rollout)
+    journal.append(path, journal.Record("gate", "pause", second.rollout, wave="pilot"))
+    assert store.stays(second.rollout, first)
+    journal.append(path, journal.Record("control", "abort", second.rollout))
+    assert not store.stays(second.rollout, first)
