@@ -51,7 +51,7 @@ class Apply(Forward):
         super().__init__(place, begun(place.active(), wish.bundle.digest, wish), wish.confirm_within)
         self.wish, self.planned, self.facts = wish, planned, facts
         self.bundle, self.old = wish.bundle, place.load(place.active())
-        self.switched = 0
+        self.switched, self.note = 0, ""
 
     def stage(self):
         self.place.stage(self.bundle)
@@ -77,10 +77,16 @@ class Apply(Forward):
     def switch(self):
         if any(item.kind == "systemd_dropin" for item in self.planned.write + self.planned.remove):
             self.switched = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        plan.switch(self.planned)
+        plan.switch(self.planned, forgive=self.forgive)
+
+    def forgive(self, problem):
+        """Raises ``problem`` unless the application was unwell before it went back: that is then a note for people."""
+        if not self.wish.unwell:
+            raise problem
+        self.note = "it is back and no better for it: before: %s Now: %s" % (self.wish.unwell, problem)
 
     def test(self):
-        now = _smoke_test(self.bundle, self.planned)
+        now = _smoke_test(self.bundle, self.planned, self.forgive)
         seen = drift.remembered(self.place, self.fields["from"])
         _remember(self.place, self.bundle, self.facts, now, self.switched, seen)
 
@@ -99,22 +105,28 @@ def _remember(place, bundle, facts, now, switched, seen):
     drift.remember(place, bundle.digest, facts, **fields)
 
 
-def _smoke_test(bundle, planned):
+def _smoke_test(bundle, planned, forgive):
     """The application's properties; only a running one can be asked, one that was stopped stays stopped."""
     began = time.monotonic()
     wanted = sorted(drift.properties(bundle)[bundle.unit])
-    before = units.show([bundle.unit], wanted)[bundle.unit]
+    now = units.show([bundle.unit], wanted)[bundle.unit]
+    restarted = bundle.unit in planned.restart
+    try:
+        if units.running(now):
+            health.check_all(bundle.health)
+        if restarted:
+            now = _stayed_up(bundle.unit, now, began, wanted)
+    except HostError as problem:
+        forgive(problem)
+        now = units.show([bundle.unit], wanted)[bundle.unit]
+    if restarted and units.running(now):
+        wrong = apparmor.wrong_label(bundle, now, apparmor.PATIENCE)
+        if wrong:
+            raise HostError("%s %s." % (bundle.unit, wrong))
+    return now
+
+
+def _stayed_up(unit, before, began, wanted):
     if not units.running(before):
-        if bundle.unit in planned.restart:
-            raise HostError(
-                "%s does not run after its restart: %s" % (bundle.unit, units.explain(bundle.unit))
-            )
-        return before
-    health.check_all(bundle.health)
-    if bundle.unit not in planned.restart:
-        return before
-    after = health.settled(bundle.unit, before, began, wanted)
-    wrong = apparmor.wrong_label(bundle, after, apparmor.PATIENCE)
-    if wrong:
-        raise HostError("%s %s." % (bundle.unit, wrong))
-    return after
+        raise HostError("%s does not run after its restart: %s" % (unit, units.explain(unit)))
+    return health.settled(unit, before, began, wanted)

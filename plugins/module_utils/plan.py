@@ -142,10 +142,11 @@ def misplaced(facts, removing=False):
     return wanted.startswith("bulkhead-") and "/%s/" % wanted not in group
 
 
-def switch(plan, deadline=180.0):
+def switch(plan, deadline=180.0, forgive=None):
     """Carry ``plan`` out. The order matters: files, manager, our units, applications, and only then what goes.
 
     An application lets go of a unit of ours before that unit stops: it requires it and would stop with it.
+    ``forgive`` is told where an application does not start, and may let that pass.
     """
     unit_files = [item for item in plan.write if item.kind in UNIT_KINDS]
     dropins = [item for item in plan.remove if item.kind == "systemd_dropin"]
@@ -166,7 +167,12 @@ def switch(plan, deadline=180.0):
     anew = [name for name in services if name in changed and units.running(plan.facts.get(name, {}))]
     units.start_anew(anew)
     units.start_or_reload([name for name in services if name not in anew])
-    units.restart(plan.restart, deadline)
+    try:
+        units.restart(plan.restart, deadline)
+    except HostError as problem:
+        if not forgive:
+            raise
+        forgive(problem)
     if plan.stop:
         units.stop(plan.stop)
     rest = [item for item in plan.remove if item not in dropins]

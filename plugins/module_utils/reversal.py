@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from . import bundles, features, machine, mending, removal, store, transaction
+from . import bundles, features, health, machine, mending, removal, store, transaction, units
 from .errors import HostError
 
 
@@ -14,8 +14,9 @@ def revert(policy, wish, origin=None, to=""):
     """Go back from generation ``to`` to ``origin`` ("" for no sandbox); changes nothing where ``to`` is not active.
 
     Without names: take back what is pending, else return to the generation confirmed before. What is pending goes
-    back at once; a confirmed generation is left by a change like any other, pending until it is confirmed. All of it
-    is done under one lock, so that what is active stays what was looked at.
+    back at once; a confirmed generation is left by a change like any other, pending until it is confirmed, except that
+    an application that was unwell before need not be well afterwards. All of it is done under one lock, so that what
+    is active stays what was looked at.
     """
     place = store.Store(policy)
     if not place.exists():
@@ -55,7 +56,25 @@ def _revert(place, wish, origin, to):
         return removal.absent(place.policy, wish, place)
     # The host itself vouches for what it ran before: the features have no say in going back.
     fingerprint = features.fingerprint(features.collect(bundle.unit, bundles.paths(bundle)))
-    return transaction.apply(wish._replace(bundle=bundle._replace(fingerprint=fingerprint)), place)
+    wish = wish._replace(bundle=bundle._replace(fingerprint=fingerprint))
+    return transaction.apply(wish if wish.check else wish._replace(unwell=_unwell(bundle)), place)
+
+
+def _unwell(bundle):
+    """What is wrong with the application before it goes back, by the checks that it is held to afterwards, or "".
+
+    An application that another server's fault keeps from being healthy would keep what was just found bad.
+    """
+    facts = units.show([bundle.unit])[bundle.unit]
+    if not units.running(facts):
+        return ""  # nor will it be asked afterwards
+    if facts.get("ActiveState") != "active":
+        return "%s is %s." % (bundle.unit, facts["ActiveState"])
+    try:
+        health.check_all(bundle.health)
+    except HostError as problem:
+        return str(problem)
+    return ""
 
 
 def _before(place):

@@ -31,8 +31,9 @@ from .change import Change, begun
 from .errors import HostError
 from .installing import Apply, check_owner
 
-# lapse: what becomes of a lease (``confirmation``) that nobody renews, "revert" or "hold".
-Wish = namedtuple("Wish", "bundle confirm_within restart rollout epoch check lapse")
+# lapse: what becomes of a lease (``confirmation``) that nobody renews, "revert" or "hold". unwell: what is wrong with
+# the application before a way back, so that the way back is not to blame for it.
+Wish = namedtuple("Wish", "bundle confirm_within restart rollout epoch check lapse unwell", defaults=("",))
 
 
 def apply(wish, place=None):
@@ -254,7 +255,8 @@ def _change(place, bundle, planned, wish, facts, step):
         if place.state().phase == machine.IDLE:
             raise
         raise undo(change, problem) from None
-    return _answer(place, bundle, planned, "pending", nonce=change.fields["nonce"], origin=old, diff=diff)
+    answer = _answer(place, bundle, planned, "pending", nonce=change.fields["nonce"], origin=old, diff=diff)
+    return {**answer, "note": change.note} if change.note else answer
 
 
 def undo(change, problem):

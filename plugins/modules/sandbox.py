@@ -29,6 +29,7 @@ options:
     description:
       - V(present) confines the application. V(absent) removes the sandbox without a trace.
       - V(reverted) takes back a change that is pending, else goes back to the generation that was active before.
+        An application that was well has to be well there, or the host stays where it is.
       - V(renewed) gives a change that soaks another O(lease); V(promoted) ends its soak and makes it final. Both need O(nonce).
     type: str
     choices: [present, absent, reverted, renewed, promoted]
@@ -165,6 +166,10 @@ application:
   description: State of the application's unit before the change. One that is not running is left so.
   type: str
   returned: when state is present
+note:
+  description: What is wrong with the application after it went back, where something was before as well.
+  type: str
+  returned: when O(state=reverted) and the application was unwell before
 generation:
   description: Directory of the generation on the host.
   type: str

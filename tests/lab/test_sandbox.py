@@ -201,6 +201,39 @@ def test_reverted_goes_back_to_the_generation_before(host: LabHost) -> None:
     assert host.ssh(f"test -e {STATE}/pending.json || echo confirmed") == "confirmed"
 
 
+def test_the_way_back_is_not_to_blame_for_what_was_wrong_before(host: LabHost) -> None:
+    """The page is away under both generations: the host goes back, and says how the application is."""
+    first, page = settle(host, 8), "/var/www/html/index.nginx-debian.html"
+    second = host.run(policies_dirs=[str(host.policy("other", OTHER))], epoch=8)[0]["digest"]
+    host.ssh(f"mv {page} {page}.away")
+    try:
+        result, _text = host.run(state="reverted", **{"from": first, "to": second}, epoch=8)
+    finally:
+        host.ssh(f"mv {page}.away {page}")
+    assert result["changed"] is True and host.ssh(f"cat {STATE}/active") == first
+    assert result["note"].count("answered 403, not 200") == 2
+    assert host.ssh(f"test -e {STATE}/pending.json || echo confirmed") == "confirmed"
+
+
+def test_the_way_back_that_makes_a_well_application_unwell_is_not_gone(host: LabHost) -> None:
+    """It needs by now what only the newer generation grants."""
+    first, page = settle(host, 8), "/var/www/html/index.nginx-debian.html"
+    host.ssh("mkdir -p -m 755 /srv/later && echo ok >/srv/later/page && chmod 644 /srv/later/page")
+    granted = ("read: [$config,", "read: [/srv/later, $config,")
+    second = host.run(policies_dirs=[str(host.policy("later", granted))], epoch=8)[0]["digest"]
+    host.ssh(f"mv {page} {page}.away && ln -s /srv/later/page {page}")
+    try:
+        result, _text = host.run(state="reverted", **{"from": first, "to": second}, epoch=8)
+        assert (
+            result["failed"] and result["state"] == "reverted" and host.ssh(f"cat {STATE}/active") == second
+        )
+        assert host.ssh("curl -sf http://127.0.0.1/") == "ok"
+    finally:
+        host.ssh(f"mv {page}.away {page}; rm -r /srv/later")
+    host.run(state="reverted", **{"from": first, "to": second}, epoch=8)
+    assert host.ssh(f"cat {STATE}/active") == first
+
+
 def test_absent_leaves_no_trace(host: LabHost) -> None:
     result, _text = host.run("--check", "--diff", state="absent", epoch=9)
     assert result["changed"] is True and host.ssh(f"test -e {DROPIN} && echo there") == "there"

@@ -30,7 +30,7 @@ _KEPT = {
         "receipts",
         "recent",
     ),
-    "back": (*_CHANGE, "skipped"),
+    "back": (*_CHANGE, "skipped", "note"),
 }
 _HIGHEST_EPOCH = 2**53  # what any reader of JSON keeps whole
 _SURVEY = ("active", "rollout", "epoch", "service", "health", "debug")

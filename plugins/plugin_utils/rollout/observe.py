@@ -52,7 +52,8 @@ def rollback_outcome(result: Result) -> Outcome:
         return Outcome("owed", from_digest, to_digest, message(result))
     if result.get("failed"):
         return Outcome("failed", from_digest, to_digest, message(result))
-    return Outcome("rolled_back" if result.get("changed") else "not_needed", from_digest, to_digest)
+    word = "rolled_back" if result.get("changed") else "not_needed"
+    return Outcome(word, from_digest, to_digest, str(result.get("note") or ""))
 
 
 def message(result: Result) -> str:

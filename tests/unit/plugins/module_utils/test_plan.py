@@ -141,6 +141,27 @@ def test_order_of_a_switch(tmp_path: Path, active: dict[str, str], monkeypatch: 
     assert not list(tmp_path.rglob("*bulkhead*"))
 
 
+def test_an_application_that_does_not_start_keeps_nothing_from_following_where_that_is_forgiven(
+    tmp_path: Path, active: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def restart(_names: list[str], _deadline: float) -> None:
+        raise HostError("web.service does not start.")
+
+    told: list[str] = []
+    monkeypatch.setattr(units, "reload_manager", lambda: None)
+    monkeypatch.setattr(units, "restart", restart)
+    monkeypatch.setattr(units, "stop", told.extend)
+    switch = plan.make(installed(tmp_path, OLD), None)
+    with pytest.raises(HostError, match="does not start"):
+        plan.switch(switch)
+    assert not told
+    forgiven: list[str] = []
+    plan.switch(switch, forgive=lambda problem: forgiven.append(str(problem)))
+    assert forgiven == ["web.service does not start."]
+    assert told == ["bulkhead-net-web.service", "bulkhead-web.slice"]
+    assert not list(tmp_path.rglob("*bulkhead*"))
+
+
 def test_a_unit_of_ours_starts_anew_only_where_its_own_file_changed(
     tmp_path: Path, active: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Store:
     monkeypatch.setattr(footprint, "note_base", lambda: None)
     monkeypatch.setattr(mending, "mend", lambda _place, _bundle=None: None)
     monkeypatch.setattr(transaction, "close_debug", lambda _place, _wish: None)
+    monkeypatch.setattr(reversal, "_unwell", lambda _bundle: "")
     return state_below(monkeypatch, tmp_path)
 
 
@@ -114,6 +115,44 @@ def test_what_nobody_confirmed_goes_to_what_was(place: store.Store, monkeypatch:
     monkeypatch.setattr(reversal.features, "fingerprint", lambda _facts: "f")
     monkeypatch.setattr(transaction, "apply", lambda wish, _place: {"to": wish.bundle.digest})
     assert reversal.revert("web", WISH) == {"to": bundle.digest}
+
+
+@pytest.mark.parametrize(
+    ("state", "fault", "unwell"),
+    [
+        ("active", "", ""),
+        ("active", "health check h1 failed.", "health check h1 failed."),
+        ("activating", "", "web.service is activating."),
+        ("failed", "health check h1 failed.", ""),
+        ("inactive", "health check h1 failed.", ""),
+    ],
+)
+def test_what_is_wrong_before_the_way_back(
+    monkeypatch: pytest.MonkeyPatch, state: str, fault: str, unwell: str
+) -> None:
+    def check(_checks: object) -> None:
+        if fault:
+            raise HostError(fault)
+
+    monkeypatch.setattr(reversal.units, "show", lambda _names: {"web.service": {"ActiveState": state}})
+    monkeypatch.setattr(reversal.health, "check_all", check)
+    assert reversal._unwell(bundles.build(data())) == unwell
+
+
+@pytest.mark.parametrize(("check", "unwell"), [(True, ""), (False, "sick.")])
+def test_the_way_back_knows_how_the_application_was(
+    place: store.Store, monkeypatch: pytest.MonkeyPatch, check: bool, unwell: str
+) -> None:
+    """A look asks nothing of the application."""
+    bundle = bundles.build(data())
+    place.stage(bundle)
+    place.set_active("b" * 64)
+    monkeypatch.setattr(reversal.features, "collect", lambda _unit, _paths: {})
+    monkeypatch.setattr(reversal.features, "fingerprint", lambda _facts: "f")
+    monkeypatch.setattr(reversal, "_unwell", lambda _bundle: "sick.")
+    monkeypatch.setattr(transaction, "apply", lambda wish, _place: {"unwell": wish.unwell})
+    asked = WISH._replace(check=check)
+    assert reversal.revert("web", asked, bundle.digest, "b" * 64) == {"unwell": unwell}
 
 
 def test_a_policy_that_is_not_on_the_host_is_unchanged(place: store.Store) -> None:

@@ -47,6 +47,10 @@ def test_outcome_of_a_rollback(result: dict[str, Any], outcome: str) -> None:
     assert observe.rollback_outcome(result).outcome == outcome
 
 
+def test_a_host_that_is_back_and_unwell_says_so() -> None:
+    assert observe.rollback_outcome({"changed": True, "note": "no better."}).detail == "no better."
+
+
 def test_a_long_message_is_cut() -> None:
     assert observe.message({"msg": "x" * 1000}) == "x" * 399 + "…"
 
