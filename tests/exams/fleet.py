@@ -33,6 +33,10 @@ LIMITS = ("cpu: {limit: 150%, weight: 100}\n", "io: {weight: 100}\n", "limit: 51
 class Fleet:
     """``work``: a folder of its own; ``names``: the hosts."""
 
+    # What is said of a host with the fault "sick", and what a rollout is given where faults take time to come.
+    sick_says: str = "status 502"
+    soak: tuple[str, ...] = ()
+
     def __init__(self, work: Path, count: int, inventory: str = "") -> None:
         self.work, self.real = work, bool(inventory)
         self.rollouts = work / "rollouts"
@@ -210,6 +214,17 @@ class Fleet:
             path.touch()
         else:
             path.unlink(missing_ok=True)
+
+    def kept(self, host: str) -> str:
+        """All that a host is, for ``take_back``."""
+        return json.dumps(self.file(host))
+
+    def take_back(self, host: str, kept: str) -> None:
+        """As somebody on the host would, and no rollout."""
+        (self.work / f"hosts/{host}.json").write_text(kept)
+
+    def reinstall(self, host: str) -> None:
+        (self.work / f"hosts/{host}.json").unlink()
 
     def release(self) -> None:
         """Leave lab hosts as they were found."""

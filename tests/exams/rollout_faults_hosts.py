@@ -89,14 +89,14 @@ def slow_host(w: World) -> None:
 
 def sick_after_the_change(w: World) -> None:
     w.fleet.fault(w.first, "sick")
-    w.says(w.play("rollout", ok=False), "status 502")
+    w.says(w.play("rollout", *w.fleet.soak, ok=False), w.fleet.sick_says)
     w.back()
 
 
 def crash_loop_that_looks_active(w: World) -> None:
     """Active and healthy whenever somebody looks; only its counter of restarts grows."""
     w.fleet.fault(w.first, "looping")
-    w.says(w.play("rollout", ok=False), "restarts since the apply")
+    w.says(w.play("rollout", *w.fleet.soak, ok=False), "restarts since the apply")
     w.gate("abort")
     w.back()
 
@@ -112,10 +112,9 @@ def drift_during_the_soak(w: World) -> None:
 
 def changed_during_the_soak(w: World) -> None:
     """Somebody takes the pilot back while it soaks: what was judged is not what is there."""
-    path = w.fleet.work / f"hosts/{w.first}.json"
-    old = path.read_text()
+    kept = w.fleet.kept(w.first)
     with w.soaking(seconds=20) as rollout:
-        path.write_text(old)
+        w.fleet.take_back(w.first, kept)
         w.ends(rollout, ok=False)
     w.back()
 
@@ -124,7 +123,7 @@ def rollback_fails_on_one(w: World) -> None:
     """The others go back all the same; it is owed by name until it can."""
     w.fleet.fault(w.first, "stuck")
     w.fleet.fault(w.last, "broken")
-    w.says(w.play("rollout", ok=False), f"OWED: {w.first}")
+    w.says(w.play("rollout", *w.fleet.soak, ok=False), f"OWED: {w.first}")
     w.back(w.first)
     w.updated(*(name for name in w.fleet.names if name != w.first))
     w.play("rollback", ok=False)
@@ -170,7 +169,7 @@ def host_gone_while_it_waits(w: World) -> None:
 
 def reinstalled_under_the_same_name(w: World) -> None:
     w.play("rollout", ok=True)
-    (w.fleet.work / f"hosts/{w.last}.json").unlink()
+    w.fleet.reinstall(w.last)
     w.play("rollback", ok=True)
     w.back(w.last)
     if w.fleet.holds()[w.last] != ("", False):
@@ -180,7 +179,7 @@ def reinstalled_under_the_same_name(w: World) -> None:
 def reinstalled_during_the_rollout(w: World) -> None:
     """A resumed rollout finds a new machine where its pilot was: it gets the version, and only then the rest does."""
     w.play("rollout", *PAUSED, ok=False)
-    (w.fleet.work / f"hosts/{w.first}.json").unlink()
+    w.fleet.reinstall(w.first)
     w.play("resume", ok=True)
     w.updated()
 
