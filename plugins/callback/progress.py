@@ -17,6 +17,7 @@ description:
   - On a terminal with a bar, and with a countdown while a wave soaks; elsewhere as plain lines, when something changed.
   - It reads the rollout's journal, so that C(bulkhead.fleet.status) in another terminal shows the same.
   - Says nothing in playbooks that have no rollout.
+  - Keeps Python from collecting garbage among what was there when a play began, which saves large fleets much work.
 options:
   quiet:
     description: Seconds between two lines where neither wave nor gate changed.
@@ -31,6 +32,7 @@ requirements:
   - enable in configuration, as C(callbacks_enabled = bulkhead.fleet.progress)
 """
 
+import gc
 import os
 import sys
 import threading
@@ -64,6 +66,11 @@ class CallbackModule(CallbackBase):
         self._soaking: threading.Event | None = None
 
     # --- events ---
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Each worker is a fork. A collection of garbage in there would write to every object that the controller has,
+        and so copy all of its memory: in a fleet of thousands that is a fifth of the cost."""
+        gc.freeze()
 
     def v2_runner_on_ok(self, result: Any, ignore_errors: bool = False) -> None:
         self._stop()

@@ -130,7 +130,8 @@ def main() -> None:
         if problem:
             bad += 1
             shortfalls.append(f"{name}: {problem}")
-        print(f"{name}: {'SHORT' if problem else 'ok'}, {time.monotonic() - began:.0f} s", flush=True)
+        said = f"SHORT: {' '.join(problem.split())[-300:]}" if problem else "ok"
+        print(f"{name}: {said}, {time.monotonic() - began:.0f} s", flush=True)
     figures = {"faults": len(chosen), "survived": len(chosen) - bad, "listed": len(LIST), "real": bool(LAB)}
     exam.end("rollout-faults", figures, shortfalls)
 

@@ -37,7 +37,8 @@ _SURVEY = ("active", "rollout", "epoch", "service", "health", "debug")
 
 
 def brief(operation: str, answer: Mapping[str, Any], details: bool) -> dict[str, Any]:
-    """``answer`` of one policy's operation, in short. ``details``: with what changes in which file.
+    """``answer`` of one policy's operation, in short. ``details``: with what changes in which file, and what the host
+    does not enforce in full.
 
     One whose epoch is none says that it failed: epochs are compared, and rollouts are named after them.
     """
@@ -52,7 +53,8 @@ def brief(operation: str, answer: Mapping[str, Any], details: bool) -> dict[str,
     kept = {key: answer[key] for key in _KEPT[operation] if key in answer}
     if operation == "look":
         kept["notes"] = observe.diff_lines(answer) if details else observe.note_lines(answer)
-        kept["gaps"] = _gaps(answer.get("verdicts"))
+        if details:  # they are most of it, and told where details are
+            kept["gaps"] = _gaps(answer.get("verdicts"))
     if operation in ("first", "watch") and "denials" in answer:
         kept["denials"] = answer["denials"]
     if operation == "probe":

@@ -18,9 +18,13 @@ def test_a_look_keeps_what_plans_need_and_not_the_files() -> None:
             "b": {"status": "partial", "detail": "half"},
         },
     }
-    short = {"from": "old", "digest": "new", "changed": True, "gaps": {"b": ["partial", "half"]}}
+    short = {"from": "old", "digest": "new", "changed": True}
     assert answers.brief("look", answer, False) == {**short, "notes": []}
-    assert answers.brief("look", answer, True) == {**short, "notes": ["/etc/a: +1 -0 lines"]}
+    assert answers.brief("look", answer, True) == {
+        **short,
+        "gaps": {"b": ["partial", "half"]},
+        "notes": ["/etc/a: +1 -0 lines"],
+    }
 
 
 def test_a_probe_keeps_the_survey_and_what_the_proof_says() -> None:
