@@ -16,8 +16,10 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import (
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     approval,
+    journal,
     review,
     signatures,
+    state,
     store,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
@@ -50,6 +52,9 @@ class ActionModule(ControllerAction):
         answer = {"changed": False, "rollout": plan.rollout, "digest": plan.digest, "lines": lines}
         if not given["key"] or self._task.check_mode:
             return answer
+        records = journal.read(place.journal(plan.rollout)).records
+        if state.aborted(records) or state.closed(records) or state.ended(records) == "pass":
+            raise RolloutError(f"'{plan.rollout}' has ended: there is nothing to agree to.")
         now = datetime.now(UTC)
         said = approval.statement(plan, given["by"], now + timedelta(hours=given["hours"]))
         signature = signatures.sign(said, Path(given["key"]), signatures.APPROVAL)

@@ -69,10 +69,12 @@ class ActionModule(ControllerAction):
                 f"'{plan.rollout}' was aborted, and an aborted rollout never starts again.",
                 "Plan a new rollout.",
             )
-        if state.ended(records) == "pass" and holder and not other:
+        doing = "" if other else str(holder.get("what") or "")
+        if doing.startswith("a rollback"):
+            raise RolloutError(f"'{plan.rollout}' is being rolled back: there is nothing to {what}.")
+        if doing.startswith("catching up"):
             raise RolloutError(
-                f"'{plan.rollout}' has passed. What runs now is {holder.get('what')}: one wave, which nobody can "
-                f"{what}.",
+                f"'{plan.rollout}' has passed, and hosts catch up with it: one wave, which nobody can {what}.",
                 "Interrupt it (Ctrl-C) and run catch_up again: a host between two versions goes back by itself.",
             )
         if state.ended(records) == "pass":
@@ -110,6 +112,8 @@ class ActionModule(ControllerAction):
             then = f"It is not what runs now: that is {holder.get('what')}, '{holder['rollout']}'."
             then += " Its hosts go back by the rollback once that has ended." if what == "abort" else ""
         lines = [f"{plan.rollout}: {said}.", then]
+        if self._task.check_mode:
+            lines = [f"Nothing was asked, without --check: {' '.join(lines)}"]
         return {"changed": True, "rollout": plan.rollout, "running": running, "lines": lines}
 
     def _refuse_no_reason(self, given: Options) -> None:

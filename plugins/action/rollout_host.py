@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date
 from typing import Any
 
@@ -92,6 +92,11 @@ class ActionModule(ActionBase):
             raise HostsError(
                 f"its bulkhead_policies does not list {_name(name)} any more, which was planned for it: nothing was "
                 "changed. Plan a new rollout."
+            )
+        if planned.get("agreed") and not planned["digest"]:
+            raise HostsError(
+                "it did not answer when the rollout was planned, so that nobody has agreed to a generation for it: "
+                "nothing was changed. Plan a new rollout."
             )
         if not planned["manifest"]:
             return self._held(_name(name), planned["digest"], variables)
@@ -211,7 +216,8 @@ def _ordered(policies: list[str], planned: dict[str, Any]) -> list[str]:
 def _wants(variables: dict[str, Any], policy: str) -> bool:
     """A host takes every policy of the rollout, or those that its variable ``bulkhead_policies`` lists."""
     wanted = variables.get("bulkhead_policies")
-    return wanted is None or policy in wanted
+    # What is no list is told when it is planned.
+    return wanted is None or not isinstance(wanted, Collection) or policy in wanted
 
 
 def _concerns(given: dict[str, Any], variables: dict[str, Any], policy: str) -> bool:

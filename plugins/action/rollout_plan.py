@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
@@ -144,7 +144,7 @@ class ActionModule(ControllerAction):
                 continue
             wanted = variables.get("bulkhead_policies")
             for policy in policies:
-                if wanted is None or policy in wanted:
+                if wanted is None or not isinstance(wanted, Collection) or policy in wanted:
                     risks[name] = str(variables.get("bulkhead_risk") or "")
                     looks[name, policy] = answers.of(look, policy)
         return risks, looks

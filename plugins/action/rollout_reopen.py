@@ -147,7 +147,7 @@ class ActionModule(ControllerAction):
             name: receipt["rollout"]
             for name in ready
             for receipt in receipts[name].values()
-            if receipt and place.stays(str(receipt.get("rollout") or ""), made)
+            if receipt and not witness.fault(receipt) and place.stays(str(receipt.get("rollout") or ""), made)
         }
         ready = [name for name in ready if name not in later]
         lines = [f"{made.rollout}: {review.count(len(ready), 'host')} to catch up"]

@@ -27,6 +27,11 @@ def begun(origin, to, wish):
     }
 
 
+def no_better(before, now):
+    """For people, of an application that was unwell before it went back and still is."""
+    return "it is back and no better for it: before: %s Now: %s" % (before, now)
+
+
 class Change:
     """One change of one policy; the lock is held. ``fields``: what its record says."""
 

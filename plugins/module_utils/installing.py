@@ -18,7 +18,7 @@ from . import (
     units,
     validators,
 )
-from .change import begun
+from .change import begun, no_better
 from .errors import HostError
 from .forward import Forward
 
@@ -83,7 +83,7 @@ class Apply(Forward):
         """Raises ``problem`` unless the application was unwell before it went back: that is then a note for people."""
         if not self.wish.unwell:
             raise problem
-        self.note = "it is back and no better for it: before: %s Now: %s" % (self.wish.unwell, problem)
+        self.note = no_better(self.wish.unwell, problem)
 
     def test(self):
         now = _smoke_test(self.bundle, self.planned, self.forgive)

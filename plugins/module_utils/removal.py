@@ -23,7 +23,7 @@ from . import (
     transaction,
     units,
 )
-from .change import begun
+from .change import begun, no_better
 from .command import run
 from .errors import HostError
 from .forward import Forward
@@ -66,7 +66,7 @@ def _absent(place, wish):
             raise transaction.undo(removal, problem) from None
     if removal.faults:
         raise HostError("The sandbox is gone, but %s" % " ".join(removal.faults), **answer)
-    return answer
+    return {**answer, "note": removal.note} if removal.note else answer
 
 
 def _settled(place, wish, planned):
@@ -88,7 +88,8 @@ class Removal(Forward):
 
     def __init__(self, place, wish, planned):
         super().__init__(place, begun(place.active(), "", wish))
-        self.planned, self.faults = planned, []
+        self.planned, self.wish = planned, wish
+        self.faults, self.note = [], ""
 
     def prepare(self):
         self.place.lay_back(self.fields, self.place.load(self.fields["from"]), None, self.planned[0])
@@ -97,7 +98,11 @@ class Removal(Forward):
         self.place.set_active("")
 
     def withdraw(self):
-        self.faults = _withdraw(self.place, self.planned)
+        sick, self.faults = _withdraw(self.place, self.planned)
+        if sick and self.wish.unwell:
+            self.note = no_better(self.wish.unwell, " ".join(sick))
+        else:
+            self.faults = sick + self.faults
 
     def forget(self):
         """Final from the first line on; what is cut off after it the next removal, of any policy, clears away."""
@@ -182,9 +187,10 @@ def _answer(place, planned):
 
 
 def _withdraw(place, planned):
-    """Carry the removal out as far as it goes; the faults are for people, they stop nothing."""
+    """Carry the removal out as far as it goes. ([what is wrong with the application], [what else]) is for people and
+    stops nothing."""
     if planned is None:
-        return []
+        return [], []
     switch, everything = planned
     faults = []
     try:
@@ -205,7 +211,7 @@ def _withdraw(place, planned):
             health.settled(everything.unit, before, began)
         except HostError as problem:
             faults.append(str(problem))
-    return faults + kept
+    return faults, kept
 
 
 def _tidy():

@@ -79,6 +79,7 @@ LIST: dict[str, tuple[str, ...]] = {
     ),
     "slow host": ("slow_host",),
     "same digest again": ("same_digest_again",),
+    "several rollouts taken back in turn": ("taken_back_one_after_the_other",),
     "half-finished earlier run of the same version": ("earlier_run_half_finished",),
     "tampered policy": (
         "another_policy_than_planned",

@@ -75,6 +75,20 @@ def same_digest_again(w: World) -> None:
     w.same(traces, "the second rollout changed something")
 
 
+def taken_back_one_after_the_other(w: World) -> None:
+    """The later one first; what it left is no origin of the first one, which came to unconfined hosts."""
+    w.play("rollout", ok=True)
+    w.says(
+        w.play("rollback", "-e", "rollout=nginx-e0001", ok=False), "which came later: take that back first"
+    )
+    w.play("rollback", ok=True)
+    w.back()
+    w.play("rollback", "-e", "rollout=nginx-e0001", ok=True)
+    left = {host: held for host, held in w.fleet.holds().items() if held != ("", False)}
+    if left:
+        raise Shortfall(f"not unconfined: {left}")
+
+
 def limit(w: World) -> None:
     w.says(w.play("rollout", "--limit", w.last, ok=False), "cannot be limited with --limit")
     w.back()
@@ -167,6 +181,7 @@ def author_approving_himself(w: World) -> None:
 
 FAULTS = (
     never_to_an_aborted_version, two_controllers, controller_that_was_thought_dead, paused_while_it_soaks,
-    abort_while_a_gate_runs, same_digest_again, limit, run_in_part, earlier_run_half_finished,
+    abort_while_a_gate_runs, same_digest_again, taken_back_one_after_the_other, limit, run_in_part,
+    earlier_run_half_finished,
     killed_for_good_between_apply_and_confirm, killed_for_good_while_it_soaks, sliced_job, author_approving_himself,
 )  # fmt: skip

@@ -42,14 +42,12 @@ def brief(operation: str, answer: Mapping[str, Any], details: bool) -> dict[str,
 
     One whose epoch is none says that it failed: epochs are compared, and rollouts are named after them.
     """
-    epoch = answer.get("epoch")
-    if epoch is not None and (type(epoch) is not int or not 0 <= epoch <= _HIGHEST_EPOCH):
-        said = repr(epoch)[:40]
-        return {
-            "failed": True,
-            "changed": False,
-            "msg": f"what it says is malformed: the epoch {said} is none.",
-        }
+    recent = answer.get("recent")
+    told = [answer, *(recent if isinstance(recent, list) else ())]
+    for epoch in (one.get("epoch") for one in told if isinstance(one, Mapping)):
+        if epoch is not None and (type(epoch) is not int or not 0 <= epoch <= _HIGHEST_EPOCH):
+            text = f"what it says is malformed: the epoch {repr(epoch)[:40]} is none."
+            return {"failed": True, "changed": False, "msg": text}
     kept = {key: answer[key] for key in _KEPT[operation] if key in answer}
     if operation == "look":
         kept["notes"] = observe.diff_lines(answer) if details else observe.note_lines(answer)

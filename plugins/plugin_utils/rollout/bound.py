@@ -20,6 +20,8 @@ Orders = dict[str, dict[str, dict[str, str]]]
 def orders(plan: Plan, names: Iterable[str]) -> Orders:
     """Host -> policy -> {"digest", "manifest", "fingerprint"}, in the order of the policies: what an apply may bring.
 
+    With ``agreed`` where people had to agree: then nothing may come that they did not see.
+
     ``digest`` is empty where the host was not read, ``manifest`` where nobody knows it (see ``rebuild``).
     ``fingerprint``: only with another one than this may another generation come out; empty where none may.
     """
@@ -30,6 +32,7 @@ def orders(plan: Plan, names: Iterable[str]) -> Orders:
                 "digest": one.to_digest,
                 "manifest": manifests.get(one.policy, ""),
                 "fingerprint": "" if plan.options.approvals else one.fingerprint,
+                **({"agreed": "yes"} if plan.options.approvals else {}),
             }
             for one in plan.of(name)
         }

@@ -71,8 +71,7 @@ def faults(gate: object) -> Iterator[str]:
 def _what(gate: object) -> str:
     if not isinstance(gate, Mapping):
         return kinds.found(gate)
-    keys = ", ".join(f"'{key}'" for key in gate)
-    return f"a gate with {keys or 'nothing'}"
+    return f"a gate with {kinds.keys(gate)}"
 
 
 def _command_faults(value: object) -> Iterator[str]:

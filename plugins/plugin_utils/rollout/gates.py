@@ -29,6 +29,7 @@ class Observation:
     ``restarts``: since the apply. ``health``: (id, what was wrong) with an empty string for a success.
     ``tried``: probes and read-backs; ``answered``: probes that told allowed from denied; ``failures`` and
     ``unsure``: what spoke against a clause, and what could not tell. ``opened``: what a debug overlay opens.
+    ``host``: for people, with the policy where there are several; ``name``: of the host alone.
     """
 
     host: str
@@ -45,6 +46,7 @@ class Observation:
     failures: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
     opened: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,8 @@ def lost(plan: Plan, records: Iterable[Record], wave: str, seen: watch.Verdict |
     seen = seen or watch.Verdict()
     failed = [one for one in state.failures(plan, lines) if one.apply != state.INTENT]
     hard = [one for one in failed if one.wave == wave and one.apply != "unreachable"]
-    over = len({one.host for one in failed} | set(seen.sick)) > plan.options.max_failed
+    names = {plan.label(one.name, one.policy): one.name for one in plan.hosts}
+    over = len({one.host for one in failed} | {names[sick] for sick in seen.sick}) > plan.options.max_failed
     proven_bad = bool((hard or seen.sick) and wave in PROVING)
     return over or proven_bad or seen.denied or state.asked(lines, "abort") is not None
 
@@ -204,7 +207,10 @@ def judge(
         exposure |= {"looks": watched.looks}
     if watched.line:
         exposure |= {"e_value": round(watched.value, 3), "line": round(watched.line, 3)}
-    failed = failed_before + len(bad)
+    names = {one.host: one.name or one.host for one in seen}
+    failed = failed_before + len(
+        {names.get(label, label) for label in bad}
+    )  # of several policies one may fail
     hard = [one.host for one in seen if one.host in bad and one.applied != "unreachable"]
 
     def gate(outcome: str, text: str) -> Gate:

@@ -8,6 +8,7 @@ Ansible would tell the first one only, and turns a mapping into a text where a t
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ _NAMED = {
 # Lists whose parts are addresses, in which a comma may stand and what is secret; a text is none of them.
 _ADDRESSES = frozenset({"gates", "webhooks"})
 _SHOWN = 60
+_WORD = re.compile(r"[A-Za-z_]{1,20}")
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,12 @@ def unknown(variables: Iterable[str]) -> Iterator[str]:
     for name in sorted({name for name in variables if name.startswith(_PREFIX)} - VARIABLES - _OURS):
         for near in difflib.get_close_matches(name.removeprefix(_PREFIX), likely, 1):
             yield f"{name} is no variable of a rollout; write {_PREFIX}{near}."
+
+
+def keys(value: Mapping[Any, Any]) -> str:
+    """Its keys, for people. With a colon too many an address is one, and that may be secret."""
+    told = [f"'{key}'" if _WORD.fullmatch(str(key)) else "something that is no name" for key in value]
+    return ", ".join(dict.fromkeys(told)) or "nothing"
 
 
 def found(value: object) -> str:

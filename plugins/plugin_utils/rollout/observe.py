@@ -125,6 +125,7 @@ def observation(
     shown = _mapping(_usable(probe), "proof") or {}
     return Observation(
         host=label or state.host,
+        name=state.host,
         applied=state.apply if state.apply not in ("", "intent") else None,
         detail=state.detail,
         digest=_text(now, "active"),

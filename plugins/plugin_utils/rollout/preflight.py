@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from ...module_utils import arguments
 from ..hosts.host import LIMITS
+from . import kinds
 from .gate_options import GATES, usable
 from .options import Options, wave_faults
 
@@ -59,8 +60,7 @@ def webhooks(addresses: Iterable[object]) -> Iterator[str]:
     """Of rollout_webhooks, by their place: nothing of an address is told, it may be secret."""
     for place, address in enumerate(addresses):
         if isinstance(address, Mapping):
-            keys = ", ".join(f"'{key}'" for key in address) or "nothing"
-            wrong = f"is a mapping (with {keys}), and a webhook has no options; write its address only"
+            wrong = f"is a mapping (with {kinds.keys(address)}), and a webhook has no options; write its address only"
             yield f"rollout_webhooks[{place}] {wrong}: {_ADDRESS}."
         elif not isinstance(address, str):
             yield f"rollout_webhooks[{place}] is no text; write {_ADDRESS}."

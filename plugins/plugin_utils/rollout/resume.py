@@ -26,6 +26,7 @@ def reconcile(plan: Plan, records: Iterable[Record], receipts: Receipts, epoch: 
     for one in state.hosts(plan, records):
         receipt = (receipts.get(one.host) or {}).get(one.policy) or {}
         outcome = _outcome(plan, one, receipt)
+        came = witness.origin(receipt, plan.rollout, one.to_digest)
         if outcome:
             found.append(
                 Record(
@@ -35,7 +36,7 @@ def reconcile(plan: Plan, records: Iterable[Record], receipts: Receipts, epoch: 
                     epoch,
                     one.wave,
                     one.host,
-                    one.from_digest,
+                    one.from_digest if came is None else came,
                     one.to_digest or str(receipt.get("active") or ""),
                     one.policy,
                     "by the host's own receipt",
@@ -85,7 +86,10 @@ def behind(plan: Plan, records: Iterable[Record], receipts: Receipts) -> tuple[l
     """(hosts that can catch up, hosts that are still away) of a rollout that was promoted."""
     ready, away = dict[str, None](), dict[str, None]()
     for one in state.hosts(plan, records):
-        receipt = (receipts.get(one.host) or {}).get(one.policy)
+        told = receipts.get(one.host) or {}
+        receipt = told.get(one.policy)
+        if receipt is None and any(other is not None for other in told.values()):
+            continue  # it answered, and does not list that policy any more
         active = receipt.get("active") if receipt else None
         soaks = _soaks(plan, receipt)
         if one.apply in state.HELD and (active is None or (active == one.to_digest and not soaks)):

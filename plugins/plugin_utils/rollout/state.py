@@ -145,6 +145,8 @@ def asked(records: Iterable[Record], what: str) -> Record | None:
             found = record
         elif record.phase == "resume" and what != "abort" or record.phase == "gate" and what == "promote":
             found = None
+        elif (record.phase, record.outcome) == ("end", "pass") and what != "abort":
+            found = None  # it came too late, and those who catch up are not meant
     return found
 
 

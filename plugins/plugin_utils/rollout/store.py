@@ -25,6 +25,8 @@ _ROLLOUT = re.compile(
     r"(?P<policies>[A-Za-z0-9][A-Za-z0-9_.-]{0,62}(?:\+[A-Za-z0-9][A-Za-z0-9_.-]{0,62})*)-e(?P<epoch>\d{4,})"
 )
 _LONGEST = 200
+# No fleet has had so many rollouts since its folder was lost: who says so would leave no epochs to the others.
+_LEAP = 1_000_000
 
 
 class Store(locks.Locks):
@@ -139,6 +141,12 @@ class Store(locks.Locks):
             for path in paths:
                 with lasting.faults(path):
                     known += [int(lasting.read(path)["epoch"])] if path.exists() else []
+            own = max([0, *known[1:]])
+            if seen > own + _LEAP:
+                raise RolloutError(
+                    f"A host says that it has seen epoch {seen}, and '{self.root}' knows none above {own}.",
+                    "Its receipts (bulkhead.fleet.sandbox_info) tell which one; take it out of the fleet.",
+                )
             for path in () if peek else paths:
                 with lasting.faults(path):
                     lasting.replace(path, json.dumps({"epoch": max(known) + 1}) + "\n")

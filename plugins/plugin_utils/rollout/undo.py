@@ -30,44 +30,37 @@ def hosts(
     for one in state.hosts(plan, records):
         receipt = (receipts.get(one.host) or {}).get(one.policy) or {}
         active = str(receipt.get("active") or "")
-        ours = receipt.get("rollout") == plan.rollout and bool(active)
-        if not (one.touched or (ours and active != one.from_digest)):
+        came = witness.origin(receipt, plan.rollout, one.to_digest)
+        origin = one.from_digest if came is None else came
+        # What this rollout's own way back made active is the origin, too.
+        ours = receipt.get("rollout") == plan.rollout and bool(active) and active != origin
+        if not (one.touched or ours):
             continue
         to_digest = active if ours else one.to_digest
         shown = not to_digest and isinstance(receipt.get("active"), str)
-        entry = {"from": one.from_digest or _origin(receipt, active), "to": to_digest, "shown": shown}
-        if not ours and _is_below(one, receipt, active):
+        entry = {"from": origin, "to": to_digest, "shown": shown}
+        if not ours and _is_below(one, origin, receipt, active):
             by = f" of {receipt['rollout']}" if receipt.get("rollout") else ""
             entry["later"] = f"it holds generation '{active[:12]}'{by}, which {LATER}"
         back.setdefault(one.host, {})[one.policy] = entry
     return back
 
 
-def _is_below(one: state.HostState, receipt: Receipt, active: str) -> bool:
+def _is_below(one: state.HostState, origin: str, receipt: Receipt, active: str) -> bool:
     """Whether what the host holds was put over what this rollout brought, so that it is not back; True as well where
     its receipts do not reach so far."""
-    if not active or not one.to_digest or not one.owed or active in (one.from_digest, one.to_digest):
+    if not active or not one.to_digest or not one.owed or active in (origin, one.to_digest):
         return False
     recent = receipt.get("recent")
     entries = recent if isinstance(recent, list) and not witness.fault(receipt) else []
     came = {str(e.get("to") or ""): str(e.get("from") or "") for e in entries if isinstance(e, Mapping)}
     while active in came:
         active = came.pop(active)
-        if active in ("", one.from_digest):
+        if active in ("", origin):
             return False
         if active == one.to_digest:
             return True
     return True
-
-
-def _origin(receipt: Receipt, active: str) -> str:
-    """The generation that ``active`` replaced, by the host's own receipts: of a host that nobody could read when the
-    rollout was planned, or rebuilt, nobody else knows it."""
-    recent = receipt.get("recent")
-    if not active or not isinstance(recent, list) or witness.fault(receipt):
-        return ""
-    own = [one for one in recent if isinstance(one, Mapping) and one.get("rollout") == receipt.get("rollout")]
-    return next((str(one.get("from") or "") for one in own if one.get("to") == active), "")
 
 
 def lines(plan: Plan, back: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+# Of a change that goes on; a guard's receipts of a way back name no rollout.
+FORWARD = ("APPLYING", "PENDING", "SOAKING", "CONFIRMED")
 Receipts = Mapping[str, Mapping[str, Mapping[str, Any] | None]]
 
 
@@ -14,6 +16,24 @@ def fault(receipt: Mapping[str, Any] | None) -> str:
     """What is wrong with the chain, naming its line; "" where nothing is, or nothing was told."""
     chain = receipt.get("receipts") if receipt else None
     return str(chain.get("fault") or "") if isinstance(chain, Mapping) else ""
+
+
+def origin(receipt: Mapping[str, Any] | None, rollout: str, to_digest: str) -> str | None:
+    """What the host had before ``rollout`` brought ``to_digest`` ("" for no sandbox), by its own receipts; None where
+    they do not know it. With an empty ``to_digest``: before the first thing that the rollout did there.
+
+    A journal knows it from the plan, which is older: another rollout may have been there in between.
+    """
+    recent = (receipt or {}).get("recent")
+    if not isinstance(recent, list) or fault(receipt):
+        return None
+    entries = [one for one in recent if isinstance(one, Mapping)]
+    own = [one for one in entries if one.get("rollout") == rollout and one.get("event") in FORWARD]
+    if to_digest:
+        found = [one for one in own if one.get("to") == to_digest]
+        return str(found[-1].get("from") or "") if found else None
+    # Of a list that begins with it nobody knows what was cut off.
+    return str(own[0].get("from") or "") if own and own[0] is not entries[0] else None
 
 
 def told(what: str) -> str:

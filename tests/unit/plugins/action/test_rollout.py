@@ -286,19 +286,26 @@ def test_an_abort_tells_which_rollout_runs(run: Run) -> None:
 
 
 @pytest.mark.parametrize("what", ["abort", "pause"])
-def test_hosts_that_catch_up_cannot_be_stopped_and_nobody_is_sent_to_the_rollback(
-    run: Run, what: str
+@pytest.mark.parametrize(
+    ("doing", "told"),
+    [
+        ("catching up with nginx-e0001", "and hosts catch up with it: one wave, which nobody can {what}."),
+        ("a rollback of nginx-e0001", "is being rolled back: there is nothing to {what}."),
+        ("a rollout to 2 hosts", "has passed: there is nothing to {what}."),  # it is just about to end
+    ],
+)
+def test_who_runs_beside_a_rollout_that_passed_is_not_stopped_by_it(
+    run: Run, what: str, doing: str, told: str
 ) -> None:
-    """That would take the whole rollout back, which passed."""
+    """Nobody is sent to the rollback, which would take all of it back, and nobody interrupts one."""
     run.plan(BOTH)
     path = run.work / "rollouts/nginx-e0001/journal.jsonl"
     journal.append(path, journal.Record("end", "pass", "nginx-e0001", 1))
+    lock = run.work / "rollouts/nginx.lock"
+    lock.write_text(json.dumps(json.loads(lock.read_text()) | {"what": doing}))
     control = {**run.rollouts, "policies": ["nginx"], "what": what, "reason": "x"}
-    assert (
-        f"What runs now is a rollout to 2 hosts: one wave, which nobody can {what}."
-        in (run.play({NAME + "control": control})["msg"])
-    )
-    (run.work / "rollouts/nginx.lock").unlink()
+    assert told.format(what=what) in run.play({NAME + "control": control})["msg"]
+    lock.unlink()
     assert f"has passed: there is nothing to {what}." in run.play({NAME + "control": control})["msg"]
 
 

@@ -31,3 +31,21 @@ def test_an_application_that_does_not_come_back_is_told_and_the_sandbox_is_gone(
     assert str(told.value) == "The sandbox is gone, but web.service did not stay up."
     assert told.value.state == "absent"
     assert told.value.extra["changed"] is True and "state" not in told.value.extra
+
+
+@pytest.mark.parametrize("unwell", ["", "sick before."])
+def test_an_application_that_was_unwell_before_is_no_fault_of_the_removal(
+    monkeypatch: pytest.MonkeyPatch, unwell: str
+) -> None:
+    wish = transaction.Wish(None, 60, True, "", 1, False, "revert", unwell)
+    change = object.__new__(removal.Removal)
+    change.place, change.planned, change.wish, change.faults, change.note = None, None, wish, [], ""
+    monkeypatch.setattr(
+        removal, "_withdraw", lambda _place, _planned: (["sick now."], ["a profile is left."])
+    )
+    change.withdraw()
+    # What else is left is a fault all the same.
+    assert change.faults == ["a profile is left."] if unwell else ["sick now.", "a profile is left."]
+    assert change.note == (
+        "it is back and no better for it: before: sick before. Now: sick now." if unwell else ""
+    )

@@ -54,6 +54,13 @@ def test_an_epoch_that_is_none_is_an_answer_that_failed(operation: str, epoch: o
     assert f"the epoch {epoch!r} is none" in short["msg"]
 
 
+@pytest.mark.parametrize("epoch", ["abc", [1], {}])
+def test_an_epoch_of_a_receipt_that_is_none(epoch: object) -> None:
+    short = answers.brief("receipts", {"active": "new", "recent": [{"epoch": 1}, {"epoch": epoch}]}, False)
+    assert short["failed"] and f"the epoch {epoch!r} is none" in short["msg"]
+    assert answers.brief("receipts", {"recent": [{"epoch": 1}, 7]}, False) == {"recent": [{"epoch": 1}, 7]}
+
+
 def test_an_epoch_that_is_one_is_kept() -> None:
     assert answers.brief("receipts", {"epoch": 2**53}, False) == {"epoch": 2**53}
     assert answers.brief("receipts", {"epoch": None}, False) == {"epoch": None}

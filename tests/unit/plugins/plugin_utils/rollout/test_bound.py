@@ -49,6 +49,7 @@ def test_orders_are_those_of_the_plan_in_its_order() -> None:
 def test_what_people_agreed_to_gives_no_other_generation() -> None:
     agreed = replace(PLAN, options=Options(approvals=1, approvers="x"))
     assert bound.orders(agreed, ["a"])["a"]["nginx"]["fingerprint"] == ""
+    assert bound.orders(agreed, ["b"])["b"]["nginx"]["agreed"]
 
 
 def test_another_policy_than_planned() -> None:

@@ -112,6 +112,14 @@ def test_budget_over_all_waves(
     assert judge(wave, hosts, failed_before=before, max_failed=budget).outcome == outcome
 
 
+def test_a_host_whose_policies_all_fail_is_one_failed_host() -> None:
+    failed = [replace(GOOD, host=f"h2 {one}", name="h2", applied="unreachable") for one in ("nginx", "redis")]
+    seen = [replace(GOOD, host="h1 nginx", name="h1"), *failed]
+    assert judge("wave 1", seen, max_failed=1).outcome == "pass"
+    told = judge("wave 1", seen, failed_before=1, max_failed=1)
+    assert (told.outcome, told.detail[:31]) == ("abort", "Failed hosts: 2, allowed: 1. h2")
+
+
 def test_pause_only_holds_back_what_passes() -> None:
     assert judge("pilot", [GOOD], pause="Asked.").outcome == "pause"
     assert judge("pilot", [BAD], pause="Asked.").outcome == "abort"

@@ -98,3 +98,8 @@ def test_names_that_nobody_reads() -> None:
 
 def test_the_variables_are_those_of_the_role() -> None:
     assert set(yaml.safe_load((ROLE / "defaults/main.yml").read_text())) == kinds.VARIABLES
+
+
+def test_keys_that_may_be_secret_are_not_told() -> None:
+    assert kinds.keys({"url": 1, "https://x/T0K3N": 2, "a b": 3}) == "'url', something that is no name"
+    assert kinds.keys({}) == "nothing"

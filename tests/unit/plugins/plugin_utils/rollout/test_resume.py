@@ -120,6 +120,19 @@ def test_who_is_behind() -> None:
     )
 
 
+def test_who_answered_and_does_not_list_the_policy_any_more_is_not_away() -> None:
+    records = [*applied("a", "changed"), *applied("b", "intent", "unreachable", wave="wave 1")]
+    told = {"a": {"nginx": NEW}, "b": {"nginx": None, "redis": NEW}}
+    assert resume.behind(PLAN, records, told) == ([], [])
+
+
+def test_a_receipt_tells_where_the_host_really_came_from() -> None:
+    """The journal has the intent, and so the generation of the plan."""
+    steps = [{"event": "CONFIRMED", "rollout": "nginx-e0003", "from": "middle", "to": "new"}]
+    news = resume.reconcile(PLAN, applied("a", "intent"), {"a": {"nginx": NEW | {"recent": steps}}}, 4)
+    assert [(one.outcome, one.from_digest, one.to_digest) for one in news] == [("changed", "middle", "new")]
+
+
 @pytest.mark.parametrize(
     ("records", "wave"),
     [

@@ -229,3 +229,10 @@ INTENT = Record("apply", "intent", wave="pilot", host="a")
 )
 def test_a_wave_that_waited_before_it_began_was_not_paused(records: list[Record], paused: bool) -> None:
     assert state.paused(records, "pilot") is paused
+
+
+@pytest.mark.parametrize(("what", "stands"), [("pause", False), ("promote", False), ("abort", True)])
+def test_what_was_asked_too_late_is_none_of_those_who_catch_up(what: str, stands: bool) -> None:
+    records = [Record("control", what), Record("gate", "pass", wave="wave 9"), Record("end", "pass")]
+    assert (state.asked(records, what) is not None) is stands
+    assert state.asked([Record("control", "pause"), Record("end", "pause")], "pause") is not None

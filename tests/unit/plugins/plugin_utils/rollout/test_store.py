@@ -228,3 +228,11 @@ def test_what_came_later_stays_until_it_is_aborted_or_taken_back(store: Store) -
     assert store.stays(second.rollout, first)
     journal.append(path, journal.Record("control", "abort", second.rollout))
     assert not store.stays(second.rollout, first)
+
+
+def test_one_host_cannot_take_all_epochs(store: Store) -> None:
+    planned(store)
+    assert store.next_epoch("nginx", peek=True, seen=1_000_001) == 1_000_002
+    with pytest.raises(RolloutError, match="has seen epoch 1000002, and .* knows none above 1"):
+        store.next_epoch("nginx", seen=1_000_002)
+    assert store.next_epoch("nginx") == 2

@@ -131,3 +131,47 @@ def test_what_came_over_it_since_is_not_back(
     text = "it holds generation 'newer' of nginx-e0004, which came later: take that back first"
     assert told["a"][""].get("later", "") == (text if later else "")
     assert undo.lines(PLAN, told) == [f"a: {text}" if later else "a: new -> old"]
+
+
+def entry(rollout: str, origin: str, to: str, event: str = "CONFIRMED") -> dict[str, Any]:
+    return {"event": event, "rollout": rollout, "from": origin, "to": to, "epoch": 1}
+
+
+@pytest.mark.parametrize(
+    ("active", "by", "recent", "back"),
+    [
+        # A later rollout came over it and was taken back: what that one left is no origin.
+        (
+            "new",
+            "nginx-e0004",
+            [
+                entry("nginx-e0003", "", "new"),
+                entry("nginx-e0004", "new", "newer"),
+                entry("nginx-e0004", "newer", "new"),
+            ],
+            {"from": "", "to": "new", "shown": False},
+        ),
+        # Between plan and change another rollout was there: the journal has only what was planned.
+        (
+            "new",
+            "nginx-e0003",
+            [entry("nginx-e0002", "old", "middle"), entry("nginx-e0003", "middle", "new")],
+            {"from": "middle", "to": "new", "shown": False},
+        ),
+        # And it is back there already: once more changes nothing.
+        (
+            "middle",
+            "nginx-e0003",
+            [entry("nginx-e0003", "middle", "new"), entry("nginx-e0003", "new", "middle")],
+            {"from": "middle", "to": "new", "shown": False},
+        ),
+    ],
+)
+def test_the_hosts_own_receipts_know_better_where_it_came_from(
+    active: str, by: str, recent: list[dict[str, Any]], back: dict[str, Any]
+) -> None:
+    receipt = {"active": active, "rollout": by, "recent": recent}
+    assert undo.hosts(PLAN, CHANGED, {"a": {"": receipt}}) == {"a": {"": back}}
+    # What nobody can trust says nothing.
+    torn = receipt | {"receipts": {"fault": "line 2 was changed"}}
+    assert undo.hosts(PLAN, CHANGED, {"a": {"": torn}})["a"][""]["from"] == "old"
