@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -25,6 +26,8 @@ _ROLLOUT = re.compile(
     r"(?P<policies>[A-Za-z0-9][A-Za-z0-9_.-]{0,62}(?:\+[A-Za-z0-9][A-Za-z0-9_.-]{0,62})*)-e(?P<epoch>\d{4,})"
 )
 _LONGEST = 200
+# Policies that are named where there is no rollout of the one asked for.
+_NAMED = 5
 
 
 class Store(locks.Locks):
@@ -54,7 +57,7 @@ class Store(locks.Locks):
             if wanted <= policies and (self.root / name / "plan.json").is_file()
         ]
         if not found:
-            raise RolloutError(f"No rollout of '{policy}' is in '{self.root}'.", "Set rollout_dir.")
+            raise RolloutError(f"No rollout of '{policy}' is in '{self.root}'.", self._others(policy))
         return max(found)[1]
 
     def promoted(self, policy: str) -> str:
@@ -81,6 +84,21 @@ class Store(locks.Locks):
         path = self.journal(rollout)
         records = journal.read(path).records if path.exists() else ()
         return not (state.aborted(records) or state.closed(records))
+
+    def _others(self, policy: str) -> str:
+        """What to do where there is no rollout of ``policy``: maybe its name was misspelt."""
+        known = {
+            name
+            for _epoch, rollout, policies in self._rollouts()
+            if (self.root / rollout / "plan.json").is_file()
+            for name in policies
+        }
+        near = ", ".join(difflib.get_close_matches(policy, sorted(known), _NAMED, 0))
+        return (
+            f"There are some of {near}. Write one of these, or set rollout_dir."
+            if near
+            else "Set rollout_dir."
+        )
 
     def _rollouts(self) -> Iterator[tuple[int, str, set[str]]]:
         """(epoch, id, policies) of every folder of a rollout."""
