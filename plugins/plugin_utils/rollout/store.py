@@ -68,7 +68,8 @@ class Store(locks.Locks):
             if self.journal(name).exists() and self.is_promoted(name):
                 return name
         raise RolloutError(
-            f"No rollout of '{policy}' in '{self.root}' has passed, so there is nothing to catch up to."
+            f"No rollout of '{policy}' in '{self.root}' has passed, so there is nothing to catch up to.",
+            "" if found else self._others(policy),
         )
 
     def is_promoted(self, rollout: str) -> bool:
