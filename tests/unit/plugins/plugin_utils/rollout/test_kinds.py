@@ -148,3 +148,8 @@ def test_the_plain_variables_are_those_that_the_role_reads() -> None:
     texts = [path.read_text() for path in (ROLE / "defaults/main.yml", *(ROLE / "tasks").iterdir())]
     read = {name for text in texts for name in re.findall(r"(?:\{\{|else) ([a-z]\w*) \| default\(", text)}
     assert {name for name in read if not name.startswith(("rollout_", "ansible_"))} == kinds.PLAIN
+
+
+def test_the_page_of_the_role_names_all_of_them() -> None:
+    named = set(re.findall(r"`([a-z_]+)`", (ROLE / "README.md").read_text()))
+    assert (kinds.VARIABLES | kinds.PLAIN) - named == set()
