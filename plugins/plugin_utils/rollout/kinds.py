@@ -46,8 +46,8 @@ _NAMED = {
 # Lists whose parts are addresses, in which a comma may stand and what is secret; a text is none of them.
 _ADDRESSES = frozenset({"gates", "webhooks"})
 _SHOWN = 60
-# As near as two letters that changed places in a word of five.
-_NEAR = 0.8
+# As near as two letters that changed places in a word of six. Less would refuse words such as "module".
+_NEAR = 0.83
 # Where Ansible keeps the words of the command line that have no "=".
 _LEFT_OVER = "_raw_params"
 _QUOTED = """a value of several words needs quotes inside, as in -e "reason='the shop has a sale'\""""
@@ -122,8 +122,9 @@ def misgiven(extra: Mapping[str, object]) -> Iterator[str]:
         yield f"'{words[:_SHOWN]}' belongs to no variable: {_UNBROKEN if listed else _QUOTED}."
     ours = sorted(PLAIN | VARIABLES)
     for name in sorted(name for name in extra if not name.startswith(_PREFIX) and name not in PLAIN):
+        whole = _PREFIX + name
         for near in difflib.get_close_matches(name.lower(), ours, 1, _NEAR):
-            yield f"{name} is no variable of a rollout; write {near}."
+            yield f"{name} is no variable of a rollout; write {whole if whole in VARIABLES else near}."
 
 
 def found(value: object) -> str:

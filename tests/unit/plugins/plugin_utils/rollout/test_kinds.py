@@ -112,6 +112,7 @@ def test_the_variables_are_those_of_the_role() -> None:
         ("resaon", "reason"),
         ("catchup", "catch_up"),
         ("Fleet", "fleet"),
+        ("approvers", "rollout_approvers"),
         ("rolout_soak", "rollout_soak"),
     ],
 )
@@ -120,7 +121,7 @@ def test_a_name_of_the_command_line_that_is_nearly_one_of_ours(name: str, near: 
 
 
 def test_other_names_of_the_command_line_are_the_users_own() -> None:
-    others = ["verify_fleet", "denials_dir", "record", "system", "sign_key", "ansible_user", "node", "team"]
+    others = ["verify_fleet", "denials_dir", "record", "system", "sign_key", "ansible_user", "node", "module"]
     assert list(kinds.misgiven(dict.fromkeys([*kinds.PLAIN, *kinds.VARIABLES, *others]))) == []
 
 
