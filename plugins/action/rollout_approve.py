@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "hours": {"type": "int", "default": 24},
 }
 MOST_HOURS = 24 * 366
+_WITH_KEY = "-e approve_key=~/.ssh/id_ed25519"
 
 
 class ActionModule(ControllerAction):
@@ -51,7 +52,12 @@ class ActionModule(ControllerAction):
         lines = [*review.lines(plan), f"author: {', '.join(approval.authors(plan))}", f"plan {plan.digest}"]
         answer = {"changed": False, "rollout": plan.rollout, "digest": plan.digest, "lines": lines}
         if not given["key"] or self._task.check_mode:
-            return answer
+            how = (
+                ""
+                if given["key"]
+                else f" Sign it with {'' if given['by'] else '-e approve_as=NAME '}{_WITH_KEY}."
+            )
+            return answer | {"lines": [*lines, f"Nothing was signed.{how}"]}
         records = journal.read(place.journal(plan.rollout)).records
         if state.aborted(records) or state.closed(records) or state.ended(records) == "pass":
             raise RolloutError(f"'{plan.rollout}' has ended: there is nothing to agree to.")

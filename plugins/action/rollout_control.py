@@ -119,5 +119,5 @@ class ActionModule(ControllerAction):
     def _refuse_no_reason(self, given: Options) -> None:
         if not given["reason"].strip() and "reason" not in self.wrong:
             raise RolloutError(
-                f"No reason is given to {given['what']}.", "Write -e reason='the shop has a sale'."
+                f"No reason is given to {given['what']}.", """Write -e "reason='the shop has a sale'"."""
             )

@@ -58,7 +58,9 @@ class ActionModule(ControllerAction):
         folder = place.folder(plan.rollout) / "approvals"
         found, missing, text = approval.state(plan, folder, now, plan.options.approvers)
         if missing:
-            return f"Waits for {missing} more: {text} Plan {plan.digest}."
+            stale = approval.changed(plan, plan.options.approvers)
+            how = "" if stale else " Approve it with bulkhead.fleet.approve."
+            return f"Waits for {missing} more: {text} Plan {plan.digest}.{how}"
         return windows.closed(plan.options.windows, plan.options.timezone, now)
 
     def _amiss(self, plan: Plan, wave: str, given: dict[str, Any], variables: dict[str, Any]) -> str:

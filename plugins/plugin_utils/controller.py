@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.policy.faults import PolicyError
@@ -41,7 +42,9 @@ class ControllerAction(ActionBase):  # type: ignore[misc]  # ansible-core has no
         written = self._task.args
         begins = self.begins(written)
         self.wrong = kinds.faults(written, self.arguments, self.named) if begins else {}
-        self._unknown = [*kinds.unknown(task_vars or {})] if begins else []
+        self._unknown: list[str] = []
+        if begins:
+            self._unknown = [*kinds.unknown(task_vars or {}), *kinds.misgiven(load_extra_vars(self._loader))]
         self._problems: list[RolloutError] = []
         try:
             if any(self.arguments[name].get("required") for name in self.wrong):

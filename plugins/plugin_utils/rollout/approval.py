@@ -205,12 +205,18 @@ def policy_signer(said: bytes, signature: Path, wanted: Rules) -> str:
     raise RolloutError(troubles[0] if troubles else "the file of approvers names no authors")
 
 
+def changed(plan: Plan, path: str) -> bool:
+    """Whether who may approve is not what it was when it was planned: then no approval counts any more."""
+    known = plan.options.approvers_digest
+    return bool(known) and digest(Path(path), rules(Path(path))) != known
+
+
 def state(plan: Plan, folder: Path, now: datetime, path: str) -> tuple[Approvals, int, str]:
     """(approvals, how many are missing, a sentence about it): what a wave waits for."""
     if not plan.options.approvals:
         return Approvals(), 0, ""
-    wanted, known = rules(Path(path)), plan.options.approvers_digest
-    if known and digest(Path(path), wanted) != known:
+    wanted = rules(Path(path))
+    if changed(plan, path):
         text = f"'{path}' or its allowed signers are not what they were when '{plan.rollout}' was planned."
         return Approvals(), plan.options.approvals, text
     found = check(plan, folder, wanted, now)

@@ -29,6 +29,13 @@ VARIABLES = frozenset(
         *("approvals", "approvers", "approve_as", "approve_key", "approve_hours"),
     )
 )
+# Variables of the playbooks, for the command line.
+PLAIN = frozenset(
+    (
+        *("policy", "policies_dirs", "mode", "accept", "fleet", "rollout", "reason"),
+        *("catch_up", "approve_as", "approve_key"),
+    )
+)
 # What the playbooks give to their plays.
 _OURS = frozenset({"rollout_plan", "rollout_opened", "rollout_back", "rollout_what"})
 # Options whose variable is not their name with "rollout_" before it.
@@ -41,6 +48,12 @@ _NAMED = {
 _ADDRESSES = frozenset({"gates", "webhooks"})
 _SHOWN = 60
 _WORD = re.compile(r"[A-Za-z_]{1,20}")
+# As near as two letters that changed places in a word of six. Less would refuse words such as "module".
+_NEAR = 0.83
+# Where Ansible keeps the words of the command line that have no "=".
+_LEFT_OVER = "_raw_params"
+_QUOTED = """a value of several words needs quotes inside, as in -e "reason='the shop has a sale'\""""
+_UNBROKEN = "a list has no blanks, as in -e policy=nginx,redis"
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,22 @@ def keys(value: Mapping[Any, Any]) -> str:
     """Its keys, for people. With a colon too many an address is one, and that may be secret."""
     told = [f"'{key}'" if _WORD.fullmatch(str(key)) else "something that is no name" for key in value]
     return ", ".join(dict.fromkeys(told)) or "nothing"
+
+
+def misgiven(extra: Mapping[str, object]) -> Iterator[str]:
+    """One sentence for each of the command line's variables that has not the value, or not the name, that was meant.
+
+    A value of several words loses all but the first where only the shell saw its quotes. Of names without "rollout_"
+    those of an inventory are the user's own; one that is given here is refused where it nearly is one of ours.
+    """
+    if words := str(extra.get(_LEFT_OVER) or ""):
+        listed = any(str(value).endswith(",") for value in extra.values())
+        yield f"'{words[:_SHOWN]}' belongs to no variable: {_UNBROKEN if listed else _QUOTED}."
+    ours = sorted(PLAIN | VARIABLES)
+    for name in sorted(name for name in extra if not name.startswith(_PREFIX) and name not in PLAIN):
+        whole = _PREFIX + name
+        for near in difflib.get_close_matches(name.lower(), ours, 1, _NEAR):
+            yield f"{name} is no variable of a rollout; write {whole if whole in VARIABLES else near}."
 
 
 def found(value: object) -> str:

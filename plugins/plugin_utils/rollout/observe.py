@@ -14,6 +14,8 @@ from .plan import DEFAULT_RISK, PlannedHost
 from .state import HostState
 
 _LONGEST = 400
+# Of a refusal a person needs all: twenty clauses, and a waiver for each.
+_LONGEST_REFUSAL = 8000
 _RUNNING = ("active", "activating", "reloading")
 # A failed change that says how it left the host.
 _FAILED_AS = {"refused": "refused", "unchanged": "refused", "reverted": "reverted"}
@@ -56,18 +58,23 @@ def rollback_outcome(result: Result) -> Outcome:
     return Outcome(word, from_digest, to_digest, str(result.get("note") or ""))
 
 
-def message(result: Result) -> str:
+def message(result: Result, longest: int = _LONGEST) -> str:
     """The task's own message, on one line, cut where it is long."""
     text = " ".join(str(result.get("msg") or "").split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def refusals(looks: Iterable[tuple[str, Result | None]]) -> list[str]:
-    """What the hosts refuse before anything changed: one line for each message, naming its hosts."""
+    """What the hosts refuse before anything changed: one line for each message, naming its hosts.
+
+    A name is a host's, or that and its policy's. The host is left out of the message, which is the same for all then.
+    """
     found: dict[str, list[str]] = {}
     for name, look in looks:
         if look and look.get("failed") and not look.get("unreachable"):
-            found.setdefault(message(look) or "failed without a message.", []).append(name)
+            own = name.partition(" ")[0]
+            text = message(look, _LONGEST_REFUSAL).replace(f" is refused for {own},", " is refused,")
+            found.setdefault(text or "failed without a message.", []).append(name)
     return [f"{', '.join(names)}: {text}" for text, names in found.items()]
 
 

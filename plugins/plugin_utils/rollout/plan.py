@@ -21,6 +21,7 @@ FORMAT = 2
 RISKS = ("critical", "high", "medium", "low")
 DEFAULT_RISK = "medium"
 JOINED = "+"
+_WHERE = "Give an inventory, with -i INVENTORY, or other hosts of it, with -e fleet=PATTERN."
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def faults(found: Sequence[PlannedHost], wanted: Options, groups: Mapping[str, C
         if host.risk not in RISKS
     ]
     if not found:
-        wrong.append("No host to change.")
+        wrong.append(f"No host to change. {_WHERE}")
     pairs = [(host.name, host.policy) for host in found]
     seen: set[tuple[str, str]] = set()
     twice = sorted({name for name, policy in pairs if (name, policy) in seen or seen.add((name, policy))})  # type: ignore[func-returns-value]

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -27,6 +28,8 @@ _ROLLOUT = re.compile(
 _LONGEST = 200
 # No fleet has had so many rollouts since its folder was lost: who says so would leave no epochs to the others.
 _LEAP = 1_000_000
+# Policies that are named where there is no rollout of the one asked for.
+_NAMED = 5
 
 
 class Store(locks.Locks):
@@ -56,7 +59,7 @@ class Store(locks.Locks):
             if wanted <= policies and (self.root / name / "plan.json").is_file()
         ]
         if not found:
-            raise RolloutError(f"No rollout of '{policy}' is in '{self.root}'.", "Set rollout_dir.")
+            raise RolloutError(f"No rollout of '{policy}' is in '{self.root}'.", self._others(policy))
         return max(found)[1]
 
     def promoted(self, policy: str) -> str:
@@ -67,7 +70,8 @@ class Store(locks.Locks):
             if self.journal(name).exists() and self.is_promoted(name):
                 return name
         raise RolloutError(
-            f"No rollout of '{policy}' in '{self.root}' has passed, so there is nothing to catch up to."
+            f"No rollout of '{policy}' in '{self.root}' has passed, so there is nothing to catch up to.",
+            "" if found else self._others(policy),
         )
 
     def is_promoted(self, rollout: str) -> bool:
@@ -83,6 +87,21 @@ class Store(locks.Locks):
         path = self.journal(rollout)
         records = journal.read(path).records if path.exists() else ()
         return not (state.aborted(records) or state.closed(records))
+
+    def _others(self, policy: str) -> str:
+        """What to do where there is no rollout of ``policy``: maybe its name was misspelt."""
+        known = {
+            name
+            for _epoch, rollout, policies in self._rollouts()
+            if (self.root / rollout / "plan.json").is_file()
+            for name in policies
+        }
+        near = ", ".join(difflib.get_close_matches(policy, sorted(known), _NAMED, 0))
+        return (
+            f"There are some of {near}. Write one of these, or set rollout_dir."
+            if near
+            else "Set rollout_dir."
+        )
 
     def _rollouts(self) -> Iterator[tuple[int, str, set[str]]]:
         """(epoch, id, policies) of every folder of a rollout."""

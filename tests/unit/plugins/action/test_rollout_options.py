@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.utils.vars import load_extra_vars
 from rollout_run import BOTH, NAME, Run
 
 NO_ROLLOUT = "No rollout of 'nginx' is in "
@@ -43,6 +44,23 @@ def test_a_plan_tells_kinds_names_and_values_together(run: Run) -> None:
         "rollout_breaker is '0'; write a percentage, 1 to 100."
     )
     assert not (run.work / "rollouts").exists()
+
+
+def test_what_the_command_line_says_and_nobody_meant_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"reason": "the", "_raw_params": "shop has a sale", "fleets": "web"}
+    # What Ansible has read of the command line.
+    monkeypatch.setattr(load_extra_vars, "extra_vars", given, raising=False)
+    run.variables = {"mod": "of an inventory"}
+    told = (
+        "'shop has a sale' belongs to no variable: a value of several words needs quotes inside, as in "
+        "-e \"reason='the shop has a sale'\". fleets is no variable of a rollout; write fleet."
+    )
+    assert run.plan(BOTH)["msg"] == f"Nothing was changed. {told}"
+    assert begin(run, "control", what="pause", reason="the").startswith(
+        f"Nothing was done. {told} {NO_ROLLOUT}"
+    )
 
 
 @pytest.mark.parametrize(("hooks", "what"), [({"url": "http://x"}, "a mapping"), ("http://x", "a text")])

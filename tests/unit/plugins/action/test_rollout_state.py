@@ -53,3 +53,24 @@ def test_hosts_that_catch_up_once_more_begin_anew(run: Run, monkeypatch: pytest.
     intent(run, 2, "catch-up")
     assert stands(run, 2, wave="catch-up") == "pass"
     assert stands(run, 3, wave="catch-up") == "pause"
+
+
+def test_a_wave_that_waits_for_approvals_says_how_to_approve(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    (tmp_path / "signers").write_text("")
+    path = tmp_path / "approvers.yml"
+    path.write_text("{allowed_signers: signers, approvers: [alice]}")
+    run.plan(BOTH, approvers=str(path))
+    told = run.play({NAME + "approve": {**run.rollouts, "policies": ["nginx"], "by": ""}})
+    assert told["lines"][-1] == (
+        "Nothing was signed. Sign it with -e approve_as=NAME -e approve_key=~/.ssh/id_ed25519."
+    )
+    task = {**run.rollouts, "policies": ["nginx"], "by": "alice", "key": "k"}
+    told = run.play({NAME + "approve": task, "check_mode": True})
+    assert told["lines"][-1] == "Nothing was signed."
+    given = {**run.rollouts, "rollout": "nginx-e0001", "epoch": 1, "host": "b"}
+    said = run.play({NAME + "state": given})["detail"]
+    assert said.startswith("Waits for 1 more: 0 of 1 approvals. Plan ")
+    assert said.endswith(". Approve it with bulkhead.fleet.approve.")
+    path.write_text("{allowed_signers: signers, approvers: [alice, bob]}")
+    assert "bulkhead.fleet.approve" not in run.play({NAME + "state": given})["detail"]

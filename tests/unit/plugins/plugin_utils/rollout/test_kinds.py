@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.splitter import parse_kv
 
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import kinds
 
@@ -103,3 +105,57 @@ def test_the_variables_are_those_of_the_role() -> None:
 def test_keys_that_may_be_secret_are_not_told() -> None:
     assert kinds.keys({"url": 1, "https://x/T0K3N": 2, "a b": 3}) == "'url', something that is no name"
     assert kinds.keys({}) == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("fleets", "fleet"),
+        ("mod", "mode"),
+        ("policies_dir", "policies_dirs"),
+        ("aprove_key", "approve_key"),
+        ("resaon", "reason"),
+        ("catchup", "catch_up"),
+        ("Fleet", "fleet"),
+        ("approvers", "rollout_approvers"),
+        ("rolout_soak", "rollout_soak"),
+    ],
+)
+def test_a_name_of_the_command_line_that_is_nearly_one_of_ours(name: str, near: str) -> None:
+    assert list(kinds.misgiven({name: "x"})) == [f"{name} is no variable of a rollout; write {near}."]
+
+
+def test_other_names_of_the_command_line_are_the_users_own() -> None:
+    others = ["verify_fleet", "denials_dir", "record", "system", "sign_key", "ansible_user", "node", "module"]
+    assert list(kinds.misgiven(dict.fromkeys([*kinds.PLAIN, *kinds.VARIABLES, *others]))) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (
+            "reason=the shop has a sale",
+            "'shop has a sale' belongs to no variable: a value of several words needs quotes inside, as in "
+            "-e \"reason='the shop has a sale'\".",
+        ),
+        (
+            "policy=nginx, redis",
+            "'redis' belongs to no variable: a list has no blanks, as in -e policy=nginx,redis.",
+        ),
+        ("reason='the shop has a sale'", ""),
+        ("policy=nginx fleet=web", ""),
+    ],
+)
+def test_words_that_belong_to_no_variable(written: str, told: str) -> None:
+    assert list(kinds.misgiven(parse_kv(written))) == ([told] if told else [])
+
+
+def test_the_plain_variables_are_those_that_the_role_reads() -> None:
+    texts = [path.read_text() for path in (ROLE / "defaults/main.yml", *(ROLE / "tasks").iterdir())]
+    read = {name for text in texts for name in re.findall(r"(?:\{\{|else) ([a-z]\w*) \| default\(", text)}
+    assert {name for name in read if not name.startswith(("rollout_", "ansible_"))} == kinds.PLAIN
+
+
+def test_the_page_of_the_role_names_all_of_them() -> None:
+    named = set(re.findall(r"`([a-z_]+)`", (ROLE / "README.md").read_text()))
+    assert (kinds.VARIABLES | kinds.PLAIN) - named == set()

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.verdicts import objection
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import observe
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.plan import PlannedHost
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.state import HostState
@@ -65,6 +67,23 @@ def test_refusals_name_the_hosts_of_each_message() -> None:
         "f": None,
     }
     assert observe.refusals(looks.items()) == ["a, b: clause x is refused.", "c: failed without a message."]
+
+
+def test_the_same_refusal_of_several_hosts_is_told_once_and_to_its_end() -> None:
+    verdicts = [{"clause": f"clause {n}", "status": "refused", "detail": "why " * 20} for n in range(20)]
+    bundle = {"policy": "nginx", "os": "debian12", "verdicts": verdicts}
+    looks = {
+        f"{host} {policy}": {
+            "failed": True,
+            "msg": objection(bundle | {"policy": policy}, (), host, date.min),
+        }
+        for host, policy in (("nginx", "nginx"), ("n2", "nginx"), ("n2", "redis"))
+    }
+    both, redis = observe.refusals(looks.items())
+    said = "is refused, nothing was changed: 20 clauses cannot be enforced as written. clause 0 is refused: why why"
+    assert both.startswith(f"nginx nginx, n2 nginx: policy 'nginx' {said}")
+    assert redis.startswith(f"n2 redis: policy 'redis' {said}")
+    assert both.endswith('- {clause: "clause 19", on: debian12, reason: WHY, owner: WHO, until: 0001-04-01}')
 
 
 def test_diff_lines_count_by_file() -> None:

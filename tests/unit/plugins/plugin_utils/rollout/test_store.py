@@ -142,6 +142,17 @@ def test_no_rollout_yet(store: Store) -> None:
     assert caught.value.help_text == "Set rollout_dir."
 
 
+def test_a_misspelt_policy_is_told_whose_rollouts_there_are(store: Store) -> None:
+    for policy in ("nginx", "redis+hello", "a", "b", "c"):
+        planned(store, policy)
+    with pytest.raises(RolloutError, match="No rollout of 'ngnix' is in ") as caught:
+        store.latest("ngnix")
+    help_text = caught.value.help_text
+    assert help_text.startswith("There are some of nginx, ")
+    assert help_text.endswith(". Write one of these, or set rollout_dir.")
+    assert help_text.count(",") == 5
+
+
 @pytest.mark.parametrize("rollout", ["", "nginx", "../etc-e0001", "a/b-e0001", "nginx-e1"])
 def test_a_wrong_id_never_becomes_a_path(store: Store, rollout: str) -> None:
     with pytest.raises(RolloutError, match="is no rollout id"):
