@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -67,14 +67,25 @@ class ActionModule(ControllerAction):
         folder = place.folder(plan.rollout) / "approvals"
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / approval.file_name(given["by"])
-        path.write_bytes(said)
-        path.with_name(f"{path.name}.sig").write_bytes(signature)
+        files = {path: said, path.with_name(f"{path.name}.sig"): signature}
+        before = {one: one.read_bytes() if one.exists() else None for one in files}
+        _write(files)
         if plan.options.approvers:
             found, _missing, text = approval.state(plan, folder, now, plan.options.approvers)
             if given["by"] not in found.by:
+                _write(before)  # an earlier one of the same name may be good
                 raise RolloutError(f"This approval does not count. {text}")
             answer["lines"] = [*lines, text]
         return answer | {"changed": True}
+
+
+def _write(files: Mapping[Path, bytes | None]) -> None:
+    """None: it was not there."""
+    for path, content in files.items():
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(content)
 
 
 def _faults(given: Options) -> Iterator[str]:

@@ -619,3 +619,27 @@ def test_a_rebuilt_rollout_is_judged_where_every_host_has_it(run: Run) -> None:
     assert "resuming only judges it: b holds 'old', not 'new'." in told["msg"]
     told = run.play({NAME + "reopen": given}, a={"seen": HELD}, b={"seen": HELD})
     assert (told["order"], told["serial"]) == (["a", "b"], [2])
+
+
+def test_an_approval_that_does_not_count_takes_no_good_one_with_it(run: Run) -> None:
+    for name in ("alice", "mallory"):
+        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(run.work / name)]
+        subprocess.run(words, check=True, timeout=60)
+    (run.work / "signers").write_text(f"alice {(run.work / 'alice.pub').read_text()}")
+    (run.work / "approvers.yml").write_text("{allowed_signers: signers, approvers: [alice]}")
+    run.plan(BOTH, approvers=str(run.work / "approvers.yml"), author="carol")
+
+    def approve(key: str) -> dict[str, Any]:
+        given = {"policies": ["nginx"], "by": "alice", "key": str(run.work / key), **run.rollouts}
+        return run.play({NAME + "approve": given})
+
+    folder = run.work / "rollouts/nginx-e0001/approvals"
+    assert "does not count" in approve("mallory")["msg"]
+    assert not list(folder.iterdir())
+    assert approve("alice")["changed"]
+    good = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert "does not count" in approve("mallory")["msg"]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == good
+    path = run.work / "rollouts/nginx-e0001/journal.jsonl"
+    journal.append(path, journal.Record("control", "abort", "nginx-e0001", 1))
+    assert "has ended: there is nothing to agree to" in approve("alice")["msg"]
