@@ -28,9 +28,10 @@ PREPARE = (
     f"mkdir -p {PAGES}; for n in $(seq {VERSIONS}); do echo ok >{PAGES}/$n.html; done; chmod -R a+rX {PAGES};"
     " systemctl reset-failed nginx; systemctl start nginx"
 )
-CLEAN = f"umount {DROPINS} 2>/dev/null; rm -rf {PAGES} {PAGE}"
+CLEAN = f"umount {DROPINS} /usr/bin/journalctl 2>/dev/null; rm -rf {PAGES} {PAGE}"
 # What a way back writes into is read-only.
 STICK = f"mount --bind {DROPINS} {DROPINS} && mount -o remount,bind,ro {DROPINS}"
+DEAFEN = "mount --bind /bin/false /usr/bin/journalctl"
 DRIFT = f"echo '# edited' >>{DROPINS}/zz-bulkhead.conf"
 FORGE = f'sed -i \'1s/"epoch"/"epocx"/\' {OWN}/receipts.jsonl'
 # Active and healthy again at once, for as long as this generation is there.
@@ -111,7 +112,7 @@ class LabFleet(Fleet):
         self.on(host, FORGE)
 
     def _deaf(self, host: str, _on: bool) -> None:
-        """In containers nobody may read what the kernel refused."""
+        self.on(host, DEAFEN)
 
     def _changed(self, host: str, then: Callable[[], object]) -> None:
         """``then``, once the host has another generation for good."""

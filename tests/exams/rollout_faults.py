@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exam: every fault that a rollout has to survive, each injected, the end state read from the hosts' files.
 
-On the lab's hosts (BULKHEAD_LAB_INVENTORY), where the faults are made on the hosts and on the wire to them, or on hosts
-that are files (see the connection that makes them up). Faults inside of a host (power cuts, full disks, a guard that is
+On hosts that are files (see the connection that makes them up), or on the lab's (BULKHEAD_LAB_INVENTORY), where the
+faults are made on the hosts and on the wire to them: four, the last one of another system, as with HOSTS=4
+SUITES=bookworm,bookworm,bookworm,trixie. Faults inside of a host (power cuts, full disks, a guard that is
 killed, clocks that jump) are tried by exams of their own: LIST says by which one. ONLY="name name" runs some of them.
 """
 
@@ -29,7 +30,7 @@ from rollout_world import Shortfall, World
 HOSTS = int(os.environ.get("HOSTS", "4"))
 ONLY = os.environ.get("ONLY", "").split()
 LAB = fleets.inventory()
-# What lab hosts do not let us make up: denials in number, and on machines that record them a journal without them.
+# What lab hosts do not let us make up: denials in number. There are exams of these.
 NOT_ON_LAB = {"denials_that_begin_late"}
 Fault = Callable[[World], None]
 FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (*hosts.FAULTS, *records.FAULTS, *runs.FAULTS)}
