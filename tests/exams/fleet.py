@@ -104,9 +104,9 @@ class Fleet:
     def task(self, host: str, options: str) -> str:
         """What one task of the sandbox module says, told to a host by nobody's rollout."""
         program = str(Path(sys.executable).with_name("ansible"))
-        argv = [program, "-i", self.inventory, host, "-m", "bulkhead.fleet.sandbox", "-a", options]
-        given = ["-e", json.dumps({"policies_dirs": [str(self.work / "policies")]})]
-        done = self._run([*argv, *given], 600)
+        given = f"{options} policies_dirs={self.work / 'policies'}"
+        argv = [program, "-i", self.inventory, host, "-m", "bulkhead.fleet.sandbox", "-a", given]
+        done = self._run(argv, 600)
         return done.stdout + done.stderr
 
     @contextmanager
