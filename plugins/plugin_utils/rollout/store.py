@@ -164,7 +164,8 @@ class Store(locks.Locks):
             if seen > own + _LEAP:
                 raise RolloutError(
                     f"A host says that it has seen epoch {seen}, and '{self.root}' knows none above {own}.",
-                    "Its receipts (bulkhead.fleet.sandbox_info) tell which one; take it out of the fleet.",
+                    "bulkhead.fleet.sandbox_info tells which one. Take it out of the fleet, or, where somebody gave "
+                    f"that epoch by hand, write {{\"epoch\": {seen}}} into '{paths[0]}'.",
                 )
             for path in () if peek else paths:
                 with lasting.faults(path):

@@ -247,3 +247,6 @@ def test_one_host_cannot_take_all_epochs(store: Store) -> None:
     with pytest.raises(RolloutError, match="has seen epoch 1000002, and .* knows none above 1"):
         store.next_epoch("nginx", seen=1_000_002)
     assert store.next_epoch("nginx") == 2
+    # Whoever gave it by hand says so.
+    (store.root / "nginx.epoch").write_text('{"epoch": 1000002}')
+    assert store.next_epoch("nginx", seen=1_000_002) == 1_000_003
