@@ -161,7 +161,7 @@ class ActionModule(ActionBase):
             known = before.get("denials") or {}
             wish = {"policy": policy, "cursor": known.get("next", ""), "limit": LIMIT}
             seen = host.ask(self, "denials", wish, variables)
-            if not seen.get("failed"):
+            if not seen.get("failed") and not watch.unread(seen):
                 answer["denials"] = watch.brief(seen, known)
         return answer
 

@@ -31,7 +31,10 @@ PREPARE = (
 CLEAN = f"umount {DROPINS} /usr/bin/journalctl 2>/dev/null; rm -rf {PAGES} {PAGE}"
 # What a way back writes into is read-only.
 STICK = f"mount --bind {DROPINS} {DROPINS} && mount -o remount,bind,ro {DROPINS}"
-DEAFEN = "mount --bind /bin/false /usr/bin/journalctl"
+DEAFEN = (
+    "printf '#!/bin/sh\\necho No journal files >&2; exit 1\\n' >/run/exam-deaf && chmod +x /run/exam-deaf"
+    " && mount --bind /run/exam-deaf /usr/bin/journalctl"
+)
 DRIFT = f"echo '# edited' >>{DROPINS}/zz-bulkhead.conf"
 FORGE = f'sed -i \'1s/"epoch"/"epocx"/\' {OWN}/receipts.jsonl'
 # Active and healthy again at once, for as long as this generation is there.

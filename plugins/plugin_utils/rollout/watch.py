@@ -68,6 +68,12 @@ def side(answers: Mapping[str, Answer], since: str) -> tuple[int, dict[str, int]
     return hosts, events
 
 
+def unread(answer: Mapping[str, Any]) -> bool:
+    """Whether a host could read none of the places where denials are kept: then that it found none is no sign."""
+    states = [one.get("state") for one in answer.get("sources") or () if isinstance(one, Mapping)]
+    return bool(states) and "read" not in states
+
+
 def brief(answer: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """A host's denials in short: rows of (signature, time of the last one), the cursor for the next look, and the
     signatures that were there before the rollout touched anything."""

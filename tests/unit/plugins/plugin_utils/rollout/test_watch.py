@@ -151,3 +151,18 @@ def test_a_sick_host_ends_a_proving_wave_and_counts_in_the_others() -> None:
     assert not gates.lost(planned(), [], "wave 1", sick)
     assert gates.lost(planned(), [], "wave 1", watch.Verdict(sick={"a": "", "b": ""}))
     assert gates.lost(planned(), [], "wave 1", watch.Verdict(value=100, line=100))
+
+
+@pytest.mark.parametrize(
+    ("states", "unread"),
+    [
+        (["read", "absent", "absent"], False),
+        (["absent", "absent", "read"], False),
+        (["failed: No journal files", "absent", "read"], False),
+        (["failed: No journal files", "absent", "absent"], True),
+        (["absent", "absent", "absent"], True),
+        ([], False),
+    ],
+)
+def test_denials_that_nobody_could_read_are_none_that_were_not_there(states: list[str], unread: bool) -> None:
+    assert watch.unread({"sources": [{"source": "x", "state": state} for state in states]}) is unread
