@@ -30,8 +30,8 @@ from rollout_world import Shortfall, World
 HOSTS = int(os.environ.get("HOSTS", "4"))
 ONLY = os.environ.get("ONLY", "").split()
 LAB = fleets.inventory()
-# What lab hosts do not let us make up: denials in number. There are exams of these. (The kernel ring of a machine cannot
-# be made unreadable; containers have none.)
+# What lab hosts do not let us make up: denials in number. There are exams of these. And the kernel ring of a machine
+# cannot be made unreadable; containers have none.
 NOT_ON_LAB = {"denials_that_begin_late"}
 Fault = Callable[[World], None]
 FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (*hosts.FAULTS, *records.FAULTS, *runs.FAULTS)}
