@@ -70,7 +70,8 @@ def unenforced(plan: Plan, gaps: Gaps) -> list[str]:
 
 
 def for_playbook(plan: Plan, journal: Path, told: Sequence[str]) -> dict[str, Any]:
-    """What the plays after the planning one need. ``serial``: the sizes of the waves."""
+    """What the plays after the planning one need. ``serial``: the sizes of the waves; ``watched``: whether
+    they are looked at while they soak."""
     return {
         "changed": False,
         "rollout": plan.rollout,
@@ -78,6 +79,7 @@ def for_playbook(plan: Plan, journal: Path, told: Sequence[str]) -> dict[str, An
         "epoch": plan.epoch,
         "order": list(plan.order),
         "serial": [len(wave.hosts) for wave in plan.waves],
+        "watched": plan.options.poll > 0,
         "digest": plan.digest,
         "journal": str(journal),
         "lines": list(told),

@@ -25,13 +25,36 @@ def tasks(name: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize(("name", "count"), [("wave.yml", 10), ("poll.yml", 2), ("back.yml", 2)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("begin.yml", 2),
+        ("change.yml", 3),
+        ("wave.yml", 1),
+        ("judge.yml", 4),
+        ("poll.yml", 2),
+        ("back.yml", 2),
+    ],
+)
 def test_tasks_of_a_batch_are_done_on_the_controller(name: str, count: int) -> None:
     once = [task for task in tasks(name) if task.get("run_once") or set(ONCE) & set(task)]
     assert len(once) == count
     for task in once:
         kept = (task.get("run_once"), task.get("delegate_to"), task.get("timeout"))
         assert kept == (True, "localhost", 0), task["name"]
+
+
+def test_a_wave_that_nobody_looks_at_leaves_nothing_out_by_a_condition_for_each_host() -> None:
+    """A task that is left out costs a worker for each host all the same."""
+    parts = [tasks(f"{name}.yml") for name in ("begin", "change", "judge")]
+    own = [task for task in tasks("wave.yml") if "ansible.builtin.import_tasks" not in task]
+    each = [task for part in (*parts, own) for task in part if not task.get("run_once")]
+    each = [task for task in each if "ansible.builtin.meta" not in task]
+    assert [task["name"] for task in each if "when" in task] == [
+        "Apply the policy",
+        "Check health again, and try from inside the application what the policy allows and denies",
+    ]
+    assert not [task for task in each if "ansible.builtin.include_tasks" in task]
 
 
 def test_what_is_new_in_the_denials_needs_no_host() -> None:
