@@ -200,4 +200,5 @@ class ActionModule(ControllerAction):
         """``there``: the hosts that the play finds; left out, those of ``waves`` are all there."""
         found = {name for wave in waves for name in wave.hosts} if there is None else there
         order, serial = present.batches(waves, found)
-        return review.for_playbook(made, path, lines) | {"epoch": epoch, "order": order, "serial": serial}
+        told = review.for_playbook(made, path, lines) | review.order(made, order)
+        return told | {"epoch": epoch, "serial": serial}

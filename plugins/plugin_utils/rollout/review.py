@@ -70,19 +70,27 @@ def unenforced(plan: Plan, gaps: Gaps) -> list[str]:
 
 
 def for_playbook(plan: Plan, journal: Path, told: Sequence[str]) -> dict[str, Any]:
-    """What the plays after the planning one need. ``serial``: the sizes of the waves; ``watched``: whether
-    they are looked at while they soak."""
+    """What the plays after the planning one need. ``serial``: the sizes of the waves."""
     return {
         "changed": False,
         "rollout": plan.rollout,
         "policy": plan.policy,
         "epoch": plan.epoch,
-        "order": list(plan.order),
         "serial": [len(wave.hosts) for wave in plan.waves],
-        "watched": plan.options.poll > 0,
+        **order(plan, plan.order),
         "digest": plan.digest,
         "journal": str(journal),
         "lines": list(told),
+    }
+
+
+def order(plan: Plan, hosts: Sequence[str]) -> dict[str, list[str]]:
+    """``order``: the hosts of all waves; ``watched`` or ``unwatched``: the same for the one play that takes them."""
+    looked_at = plan.options.poll > 0
+    return {
+        "order": list(hosts),
+        "watched": list(hosts) if looked_at else [],
+        "unwatched": [] if looked_at else list(hosts),
     }
 
 
