@@ -66,13 +66,13 @@ def main() -> None:
                     )
                 if seen["mib"] > MEMORY:
                     shortfalls.append(f"{size} hosts, {kind}: {seen['mib']:.0f} MiB")
+                print(json.dumps(figures), flush=True)
             held = fleet.holds()
             if (
                 any(pending or not active for active, pending in held.values())
                 or len(fleets.distinct(held)) != 2
             ):
                 shortfalls.append(f"{size} hosts: not all of them hold their generation")
-        print(json.dumps(figures), flush=True)
     exam.end("bench-scale", figures, shortfalls)
 
 
