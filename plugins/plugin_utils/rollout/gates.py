@@ -164,7 +164,8 @@ def lost(plan: Plan, records: Iterable[Record], wave: str, seen: watch.Verdict |
     failed = [one for one in state.failures(plan, lines) if one.apply != state.INTENT]
     hard = [one for one in failed if one.wave == wave and one.apply != "unreachable"]
     names = {plan.label(one.name, one.policy): one.name for one in plan.hosts}
-    over = len({one.host for one in failed} | {names[sick] for sick in seen.sick}) > plan.options.max_failed
+    sick = {names.get(label, label) for label in seen.sick}
+    over = len({one.host for one in failed} | sick) > plan.options.max_failed
     proven_bad = bool((hard or seen.sick) and wave in PROVING)
     return over or proven_bad or seen.denied or state.asked(lines, "abort") is not None
 
@@ -207,10 +208,9 @@ def judge(
         exposure |= {"looks": watched.looks}
     if watched.line:
         exposure |= {"e_value": round(watched.value, 3), "line": round(watched.line, 3)}
+    # A host is one, however many of its policies failed.
     names = {one.host: one.name or one.host for one in seen}
-    failed = failed_before + len(
-        {names.get(label, label) for label in bad}
-    )  # of several policies one may fail
+    failed = failed_before + len({names.get(label, label) for label in bad})
     hard = [one.host for one in seen if one.host in bad and one.applied != "unreachable"]
 
     def gate(outcome: str, text: str) -> Gate:
