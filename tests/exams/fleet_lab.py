@@ -15,13 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
+from bad_policies_kinds import PAGE, READS, deny
 from fleet import STATE, Fleet
 
 OWN = f"{STATE}/nginx"
 DROPINS = "/etc/systemd/system/nginx.service.d"
-PAGES, PAGE = "/srv/exam", "/var/www/html/index.html"
-READS = "read: [$config, $modules, $sites"
-GRANTS = "  execute: [$program]\n"
+PAGES = "/srv/exam"
 VERSIONS = 30
 PROXY = "ProxyCommand="
 PREPARE = (
@@ -69,22 +68,19 @@ class LabFleet(Fleet):
 
     def version(self, number: int, **replaced: str) -> None:
         self.number = number
-        denied = f"{GRANTS}  deny: [{PAGES}/{number}.html]\n"
-        super().version(number, **{f"{READS}]": f"{READS}, {PAGES}]", GRANTS: denied}, **replaced)
+        denied = deny(f"{PAGES}/{number}.html")
+        super().version(number, **{f"{READS}]": f"{READS}, {PAGES}]"}, **denied, **replaced)
 
     # --- faults ---
 
     def fault(self, host: str, name: str, on: bool = True) -> None:
         getattr(self, f"_{name}")(host, on)
 
-    def _wire(self, host: str, name: str, on: bool) -> None:
-        super().fault(host, name, on)
-
     def _away(self, host: str, on: bool) -> None:
-        self._wire(host, "away", on)
+        super().fault(host, "away", on)
 
     def _slow(self, host: str, on: bool) -> None:
-        self._wire(host, "slow", on)
+        super().fault(host, "slow", on)
 
     def _mute(self, host: str, on: bool) -> None:
         """It goes away in the middle of a change."""

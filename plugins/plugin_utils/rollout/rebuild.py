@@ -29,7 +29,7 @@ def latest(receipts: Receipts) -> tuple[str, int]:
         (int(entry.get("epoch") or 0), str(entry["rollout"]))
         for policies in receipts.values()
         for receipt in policies.values()
-        for entry in _entries(receipt)
+        for entry in witness.entries(receipt)
         if entry.get("rollout")
     ]
     if not found:
@@ -86,7 +86,7 @@ def rebuild(
     for name in sorted(receipts):
         for policy in policies:
             receipt = receipts[name].get(policy)
-            entries = [entry for entry in _entries(receipt) if entry.get("rollout") == rollout]
+            entries = [entry for entry in witness.entries(receipt) if entry.get("rollout") == rollout]
             if not entries and (name, policy) in silent:
                 hosts.append(PlannedHost(name, reachable=False, policy=policy))
                 records += [
@@ -128,11 +128,6 @@ def rebuild(
 def _detail(receipt: Mapping[str, Any]) -> str:
     fault = witness.fault(receipt)
     return witness.told(fault) if fault else "by the host's own receipt"
-
-
-def _entries(receipt: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
-    recent = (receipt or {}).get("recent")
-    return [entry for entry in recent if isinstance(entry, Mapping)] if isinstance(recent, list) else []
 
 
 def _outcomes(entries: Iterable[Mapping[str, Any]], origin: str, target: str) -> list[tuple[str, str]]:

@@ -155,22 +155,22 @@ class Store(locks.Locks):
         policies = [locks.checked(name) for name in policy.split(JOINED)]
         with nullcontext() if peek else self._guard(policies):
             # A lost epoch file must not lead to an epoch that hosts have seen.
-            known = [seen, *(number for number, _id, own in self._rollouts() if own & set(policies))]
+            known = [0, *(number for number, _id, own in self._rollouts() if own & set(policies))]
             paths = [self.root / f"{name}.epoch" for name in policies]
             for path in paths:
                 with lasting.faults(path):
                     known += [int(lasting.read(path)["epoch"])] if path.exists() else []
-            own = max([0, *known[1:]])
-            if seen > own + _LEAP:
+            if seen > max(known) + _LEAP:
                 raise RolloutError(
-                    f"A host says that it has seen epoch {seen}, and '{self.root}' knows none above {own}.",
+                    f"A host says that it has seen epoch {seen}, and '{self.root}' knows none above {max(known)}.",
                     "bulkhead.fleet.sandbox_info tells which one. Take it out of the fleet, or, where somebody gave "
                     f"that epoch by hand, write {{\"epoch\": {seen}}} into '{paths[0]}'.",
                 )
+            given = max(seen, *known) + 1
             for path in () if peek else paths:
                 with lasting.faults(path):
-                    lasting.replace(path, json.dumps({"epoch": max(known) + 1}) + "\n")
-            return max(known) + 1
+                    lasting.replace(path, json.dumps({"epoch": given}) + "\n")
+            return given
 
 
 def opened(given: Mapping[str, Any], part: bool = False) -> tuple[Store, Plan]:

@@ -51,9 +51,8 @@ def _is_below(one: state.HostState, origin: str, receipt: Receipt, active: str) 
     its receipts do not reach so far."""
     if not active or not one.to_digest or not one.owed or active in (origin, one.to_digest):
         return False
-    recent = receipt.get("recent")
-    entries = recent if isinstance(recent, list) and not witness.fault(receipt) else []
-    came = {str(e.get("to") or ""): str(e.get("from") or "") for e in entries if isinstance(e, Mapping)}
+    entries = [] if witness.fault(receipt) else witness.entries(receipt)
+    came = {str(e.get("to") or ""): str(e.get("from") or "") for e in entries}
     while active in came:
         active = came.pop(active)
         if active in ("", origin):

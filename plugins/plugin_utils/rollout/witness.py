@@ -18,22 +18,25 @@ def fault(receipt: Mapping[str, Any] | None) -> str:
     return str(chain.get("fault") or "") if isinstance(chain, Mapping) else ""
 
 
+def entries(receipt: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """The latest receipts of a host, in order, whether they can be trusted or not."""
+    recent = (receipt or {}).get("recent")
+    return [one for one in recent if isinstance(one, Mapping)] if isinstance(recent, list) else []
+
+
 def origin(receipt: Mapping[str, Any] | None, rollout: str, to_digest: str) -> str | None:
     """What the host had before ``rollout`` brought ``to_digest`` ("" for no sandbox), by its own receipts; None where
     they do not know it. With an empty ``to_digest``: before the first thing that the rollout did there.
 
     A journal knows it from the plan, which is older: another rollout may have been there in between.
     """
-    recent = (receipt or {}).get("recent")
-    if not isinstance(recent, list) or fault(receipt):
-        return None
-    entries = [one for one in recent if isinstance(one, Mapping)]
-    own = [one for one in entries if one.get("rollout") == rollout and one.get("event") in FORWARD]
+    trusted = [] if fault(receipt) else entries(receipt)
+    own = [one for one in trusted if one.get("rollout") == rollout and one.get("event") in FORWARD]
     if to_digest:
         found = [one for one in own if one.get("to") == to_digest]
         return str(found[-1].get("from") or "") if found else None
     # Of a list that begins with it nobody knows what was cut off.
-    return str(own[0].get("from") or "") if own and own[0] is not entries[0] else None
+    return str(own[0].get("from") or "") if own and own[0] is not trusted[0] else None
 
 
 def told(what: str) -> str:
