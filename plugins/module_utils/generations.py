@@ -85,6 +85,13 @@ class Generations:
         shutil.rmtree(aside, ignore_errors=True)
         return final
 
+    def active_bundle(self):
+        """The active generation; None where there is none, or it is damaged, which keeps nobody from going on."""
+        try:
+            return self.load(self.active())
+        except HostError:
+            return None
+
     def load(self, digest):
         """The ``Bundle`` of a stored generation, None where there is none. HostError where it is damaged."""
         path = os.path.join(self.generation(digest), "bundle.json")

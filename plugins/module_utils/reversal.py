@@ -53,7 +53,7 @@ def _revert(place, wish, origin, to):
     if before and bundle is None:
         raise HostError("policy %s has no generation %s on this host any more." % (place.policy, before[:12]))
     if bundle is None:
-        return removal.absent(place.policy, _asked(wish, _whole(place)), place)
+        return removal.absent(place.policy, _asked(wish, place.active_bundle()), place)
     # The host itself vouches for what it ran before: the features have no say in going back.
     fingerprint = features.fingerprint(features.collect(bundle.unit, bundles.paths(bundle)))
     wish = _asked(wish._replace(bundle=bundle._replace(fingerprint=fingerprint)), bundle)
@@ -63,14 +63,6 @@ def _revert(place, wish, origin, to):
 def _asked(wish, bundle):
     """The wish with how the application is now, by the checks of ``bundle``; a look asks nothing of it."""
     return wish if wish.check or bundle is None else wish._replace(unwell=_unwell(bundle))
-
-
-def _whole(place):
-    """The active generation; None where it is damaged, which keeps no host from letting go."""
-    try:
-        return place.load(place.active())
-    except HostError:
-        return None
 
 
 def _unwell(bundle):

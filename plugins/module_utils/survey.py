@@ -30,7 +30,7 @@ def survey(policy="", with_health=False, with_features=False):
 def _policy(place, with_health, with_features):
     if not place.exists():
         return {"active": "" if not os.path.exists(store.BASE) or os.access(store.BASE, os.R_OK) else None}
-    bundle = _bundle(place)
+    bundle = place.active_bundle()
     pending = place.open_change()
     entries, fault = receipts.load(place.at("receipts.jsonl"))
     current = _last(entries, place.active())
@@ -75,13 +75,6 @@ def look(bundle, place, host, debug):
             drift.finding(overlay_state.dropin_path(bundle.unit), debug["trouble"], clauses, "write")
         )
     return found
-
-
-def _bundle(place):
-    try:
-        return place.load(place.active())
-    except HostError:
-        return None
 
 
 def _state(place, pending):

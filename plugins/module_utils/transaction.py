@@ -104,10 +104,7 @@ def _apply_locked(place, wish, facts):
 
 def close_debug(place, wish):
     """A sandbox that is open for debugging closes before anything else is decided; the sentence about it, or ""."""
-    try:
-        bundle = wish.bundle or place.load(place.active())
-    except HostError:  # damaged: whoever opened it has noted the unit himself
-        bundle = None
+    bundle = wish.bundle or place.active_bundle()  # damaged: whoever opened it has noted the unit himself
     unit = bundle.unit if bundle else ""
     if not overlay_state.noted(place.policy, unit):
         return ""
