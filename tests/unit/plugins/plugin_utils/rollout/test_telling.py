@@ -64,7 +64,6 @@ def test_a_webhook_is_told_what_happened_last(server: str) -> None:
 
 def test_what_goes_wrong_is_told_without_the_secret(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Server, "status", 500)
-    monkeypatch.setattr(telling, "WITHIN", 0.5)
     troubles = telling.send([server, "http://127.0.0.1:9/s3cret", "file:///etc/passwd", "nonsense"], {})
     assert troubles == [
         "the webhook on '127.0.0.1' was not told: Internal Server Error.",
