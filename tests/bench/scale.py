@@ -67,11 +67,9 @@ def main() -> None:
                 if seen["mib"] > MEMORY:
                     shortfalls.append(f"{size} hosts, {kind}: {seen['mib']:.0f} MiB")
                 print(json.dumps(figures), flush=True)
-            held = fleet.holds()
-            if (
-                any(pending or not active for active, pending in held.values())
-                or len(fleets.distinct(held)) != 2
-            ):
+            planned = fleet.planned()
+            wanted = {name: (planned.get(name) or "a generation", False) for name in fleet.names}
+            if fleet.holds() != wanted:
                 shortfalls.append(f"{size} hosts: not all of them hold their generation")
     exam.end("bench-scale", figures, shortfalls)
 

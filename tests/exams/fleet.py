@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,6 +139,11 @@ class Fleet:
         text = found[-1].with_name("journal.jsonl").read_text()
         return [json.loads(line) for line in text.splitlines(keepends=True) if line[-1] == "\n"]
 
+    def planned(self) -> dict[str, str]:
+        """By host the generation that the latest plan has for it."""
+        latest = sorted(self.rollouts.glob(f"{self.policy}-e*/plan.json"))[-1]
+        return {host["name"]: host["to_digest"] for host in json.loads(latest.read_text())["plan"]["hosts"]}
+
     def plans(self) -> int:
         return len(list(self.rollouts.glob(f"{self.policy}-e*/plan.json")))
 
@@ -238,7 +243,3 @@ class Fleet:
 def inventory() -> str:
     """Of the lab, where one is given: BULKHEAD_LAB_INVENTORY=build/lab/inventory.yml."""
     return os.environ.get("BULKHEAD_LAB_INVENTORY", "")
-
-
-def distinct(held: dict[str, tuple[str, bool]]) -> Sequence[str]:
-    return sorted({active for active, _pending in held.values()})
