@@ -56,5 +56,5 @@ def faults(path: Path) -> Iterator[None]:
     except OSError as error:
         place = error.filename or path
         raise RolloutError(f"'{place}' cannot be used: {error.strerror}.", "Set rollout_dir.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise RolloutError(f"'{path}' cannot be read: it is damaged.") from error

@@ -37,9 +37,8 @@ class Locks:
         mine |= {"rollout": rollout}
         with self._guard(policies):
             for path in (self.root / f"{name}.lock" for name in policies):
-                with lasting.faults(path):
-                    holder = lasting.read(path) if path.exists() else {}
-                if holder and not _same(holder, mine) and _alive(holder):
+                holder = _living(path)
+                if holder and not _same(holder, mine):
                     raise RolloutError(
                         f"'{path.stem}' is being changed by {holder.get('what')} "
                         f"(process {holder.get('pid')} on '{holder.get('host')}').",
@@ -64,9 +63,7 @@ class Locks:
     def holder(self, policy: str) -> dict[str, Any]:
         """Who changes ``policy`` at the moment: {"host", "pid", "what", "rollout"}; empty where nobody does."""
         for path in (self.root / f"{checked(name)}.lock" for name in policy.split(JOINED)):
-            with lasting.faults(path):
-                found = lasting.read(path) if path.exists() else {}
-            if found and _alive(found):
+            if found := _living(path):
                 return found
         return {}
 
@@ -107,6 +104,13 @@ def checked(policy: str) -> str:
     if not _POLICY.fullmatch(policy):
         raise RolloutError(f"'{policy}' is no name of a policy.", "Write letters, digits, '.', '_' and '-'.")
     return policy
+
+
+def _living(path: Path) -> dict[str, Any]:
+    """Who holds this lock and, as far as this machine can tell, lives; empty where nobody does."""
+    with lasting.faults(path):
+        holder = lasting.read(path) if path.exists() else {}
+        return holder if holder and _alive(holder) else {}
 
 
 def _started(pid: int) -> str:

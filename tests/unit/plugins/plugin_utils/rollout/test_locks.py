@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def test_a_lock_of_another_machine_stands(store: Locks) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "host": "elsewhere"}))
     with pytest.raises(RolloutError, match="on 'elsewhere'"):
         store.lock("nginx", os.getpid(), "rollout nginx-e0002")
+
+
+@pytest.mark.parametrize("pid", ["1" * 30, "1e400", '"me"', "null"])
+def test_a_lock_of_no_process_is_damaged(store: Locks, pid: str) -> None:
+    store.lock("nginx", os.getpid(), "rollout nginx-e0001")
+    path = store.root / "nginx.lock"
+    path.write_text(f'{{"host": "{socket.gethostname()}", "pid": {pid}}}')
+    for look in (lambda: store.holder("nginx"), lambda: store.lock("nginx", os.getpid(), "")):
+        with pytest.raises(RolloutError, match=r"nginx\.lock' cannot be read: it is damaged\."):
+            look()
 
 
 def test_only_the_holder_unlocks(store: Locks) -> None:

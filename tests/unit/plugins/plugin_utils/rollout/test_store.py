@@ -127,6 +127,14 @@ def test_a_lost_epoch_file_gives_no_old_epoch(store: Store) -> None:
     assert store.next_epoch("nginx") == 4
 
 
+@pytest.mark.parametrize("content", ['{"epoch": 1e400}', '{"epoch": "x"}', "{}", "[" * 100_000])
+def test_a_damaged_epoch_is_named(store: Store, content: str) -> None:
+    store.next_epoch("nginx")
+    (store.root / "nginx.epoch").write_text(content)
+    with pytest.raises(RolloutError, match=r"nginx\.epoch' cannot be read: it is damaged\."):
+        store.next_epoch("nginx")
+
+
 def test_the_latest_rollout_is_the_one_with_the_highest_epoch(store: Store) -> None:
     for _ in range(2):
         planned(store)
