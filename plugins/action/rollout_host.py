@@ -35,7 +35,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "before": {"type": "dict", "default": {}},
     "applied": {"type": "dict", "default": {}},
     "back": {"type": "dict", "default": {}},
-    "planned": {"type": "dict", "default": {}},
+    "state": {"type": "str", "default": ""},
     **{name: arguments.SANDBOX[name] for name in _OF_SANDBOX},
 }
 
@@ -51,6 +51,7 @@ class ActionModule(ActionBase):
             raise AnsibleError(" ".join(wrong.values()), obj=self._task.args)
         _checked, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         variables, work = task_vars or {}, getattr(self, f"_{given['operation']}")
+        given["planned"] = _planned(given["state"], variables)
         found: dict[str, dict[str, Any]] = {}
         stopped: dict[str, Any] = {}
         for name in _ordered(given["policies"], given["planned"]):
@@ -211,6 +212,16 @@ def _ordered(policies: list[str], planned: dict[str, Any]) -> list[str]:
     """In the order of the plan, where there is one: they may be named in another one when a rollout is resumed."""
     places = {policy: number for number, policy in enumerate(planned)}
     return sorted(policies, key=lambda name: places.get(_name(name), len(places)))
+
+
+def _planned(state: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """What the result of rollout_state, registered as ``state``, says of the task's host, by policy.
+
+    It is not given as a template: each host's would go through those of all hosts.
+    """
+    wave = (variables.get(state) or {}).get("planned") or {}
+    found: dict[str, Any] = wave.get(variables.get("inventory_hostname")) or {}
+    return found
 
 
 def _wants(variables: dict[str, Any], policy: str) -> bool:

@@ -100,14 +100,15 @@ options:
       - With O(operation=back), for each policy C(from) and C(to).
     type: dict
     default: {}
-  planned:
+  state:
     description:
       - >-
-        With O(operation=apply), by policy what was planned for this host: C(digest) of its generation, C(manifest) digest
-        of the policy, C(fingerprint) of its features. Anything else is refused; with C(fingerprint), a host that is of
-        another kind by now gets another generation of the same policy. A policy that is not in it is not applied.
-    type: dict
-    default: {}
+        With O(operation=apply), the name of the variable that holds what M(bulkhead.fleet.rollout_state) said. Its C(planned)
+        has by host and policy what was planned: C(digest) of its generation, C(manifest) digest of the policy,
+        C(fingerprint) of its features. Anything else is refused; with C(fingerprint), a host that is of another kind by
+        now gets another generation of the same policy. A policy that is not in it is not applied.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -128,7 +129,7 @@ EXAMPLES = r"""
     policies: [nginx, redis]
     rollout: nginx+redis-e0003
     epoch: 3
-    planned: "{{ so_far.planned[inventory_hostname] }}"
+    state: so_far
 """
 
 RETURN = r"""

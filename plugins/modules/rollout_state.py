@@ -85,7 +85,7 @@ wave:
   type: str
 planned:
   description:
-    - For each of O(hosts) what it may get, by policy; see O(bulkhead.fleet.rollout_host#module:planned).
+    - For each of O(hosts) what it may get, by policy; see O(bulkhead.fleet.rollout_host#module:state).
   returned: success
   type: dict
 """

@@ -50,13 +50,18 @@ def talk(monkeypatch: pytest.MonkeyPatch) -> Talk:
 
 
 def step(
-    operation: str, applied: dict[str, Any], variables: dict[str, Any] | None = None, **more: Any
+    operation: str,
+    applied: dict[str, Any],
+    variables: dict[str, Any] | None = None,
+    planned: dict[str, Any] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     task = Task()
-    task.args = {"operation": operation, "policies": ["nginx"], "applied": applied, **more}
+    task.args = {"operation": operation, "policies": ["nginx"], "applied": applied, "state": "so_far", **more}
+    known = {"inventory_hostname": "web1", "so_far": {"planned": {"web1": planned or {}}}}
     connection = connection_loader.get("local", PlayContext())
     action = rollout_host.ActionModule(task, connection, None, None, None, None)
-    found: dict[str, Any] = action.run(task_vars={"inventory_hostname": "web1", **(variables or {})})
+    found: dict[str, Any] = action.run(task_vars=known | (variables or {}))
     return found
 
 
@@ -123,6 +128,8 @@ def test_a_host_of_another_kind_says_that_it_got_another_generation(
 
 def test_what_is_not_in_the_plan_is_not_applied(talk: Talk, policy: SimpleNamespace) -> None:
     assert step("apply", {}, planned={})["policies"] == {}
+    assert step("apply", {}, {"inventory_hostname": "web2"}, {"nginx": NGINX})["policies"] == {}
+    assert step("apply", {}, {"so_far": {"skipped": True}})["policies"] == {}
     assert talk.asked == []
 
 
