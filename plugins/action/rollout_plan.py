@@ -98,13 +98,18 @@ class ActionModule(ControllerAction):
         # A look that was given what is wrong says no more than that.
         if not self.wrong.keys() & {"policies_dirs", "mode", "accept"}:
             faults += observe.refusals((named[pair], look) for pair, look in looks.items())
-        faults += preflight.hosts(_listed(given["fleet"], variables["hostvars"]))
+        listed = _listed(given["fleet"], variables["hostvars"])
+        faults += preflight.hosts(listed)
+        left_out = [*review.left_out(policy.split(plan.JOINED), listed)]
+        faults += left_out if not hosts else ()
         faults += preflight.settings(given, options)
         faults += plan.faults(hosts, options, groups) if policy else plan.options.faults(options, groups)
         self.refuse(faults)
         manifests = self._manifests(given, variables)
         versions = self._versions(given, variables, manifests, rules)
         widens = review.widens(hosts, manifests, place.generations)
+        gaps = {pair: look.get("gaps") or {} for pair, look in looks.items() if look}
+        unenforced = review.unenforced(manifests, gaps)
         seen = max((int(look.get("epoch") or 0) for look in looks.values() if look), default=0)
         next_one = store.rollout_id(policy, place.next_epoch(policy, peek=True, seen=seen))
         what = f"a rollout to {len(risks)} hosts"
@@ -121,15 +126,15 @@ class ActionModule(ControllerAction):
                 versions=versions,
                 author=given["author"] or getpass.getuser(),
                 widens=widens,
+                unenforced=unenforced if options.approvals else (),
             )
             if not check:
                 # Again with its name: somebody may have taken the one that was next before there was a lock.
                 place.lock(policy, os.getppid(), what, made.rollout)
                 self._write(place, made, manifests)
         notes = {named[pair]: look.get("notes") or () for pair, look in looks.items() if look}
-        gaps = {pair: look.get("gaps") or {} for pair, look in looks.items() if look}
-        told = review.lines(made, notes, gaps if check or made.options.approvals else None)
-        return review.for_playbook(made, place.journal(made.rollout), told)
+        told = review.lines(made, notes, unenforced if check else ())
+        return review.for_playbook(made, place.journal(made.rollout), [*told, *left_out])
 
     def _looks(
         self, given: dict[str, Any], policies: list[str], hostvars: Any

@@ -47,5 +47,5 @@ class ActionModule(ControllerAction):
             journal.append(path, journal.Record("end", end, plan.rollout, given["epoch"]))
         if not self._task.check_mode:
             place.unlock(plan.policy, os.getppid())
-        lines = summary.end_lines(plan, records, end, path)
+        lines = summary.end_lines(plan, records, end, path, "catch_up" if given["wave"] else summary.RESUME)
         return {"good": end in GOOD, "outcome": end, "lines": lines}

@@ -17,7 +17,7 @@ from .options import DEFAULT_WAVES, Options
 
 __all__ = ["DEFAULT_WAVES", "Options", "Plan", "PlannedHost", "Version", "Wave", "make"]
 
-FORMAT = 2
+FORMAT = 3
 RISKS = ("critical", "high", "medium", "low")
 DEFAULT_RISK = "medium"
 JOINED = "+"
@@ -64,7 +64,8 @@ class Plan:
     """Written once, before the first host is touched; ``digest`` is what an approval binds to.
 
     ``policy``: the name, or the names joined by ``+``. ``author``: who asked for the rollout. ``widens``: for each
-    change that gives the application more than it had, one sentence.
+    change that gives the application more than it had, one sentence. ``unenforced``: where somebody has to approve it,
+    one for each clause that hosts do not enforce in full.
     """
 
     rollout: str
@@ -77,6 +78,7 @@ class Plan:
     versions: tuple[Version, ...] = ()
     author: str = ""
     widens: tuple[str, ...] = ()
+    unenforced: tuple[str, ...] = ()
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -148,6 +150,7 @@ def make(
     versions: Iterable[Version] = (),
     author: str = "",
     widens: Iterable[str] = (),
+    unenforced: Iterable[str] = (),
 ) -> Plan:
     """Order the hosts by risk and cut them into waves.
 
@@ -165,7 +168,17 @@ def make(
     ordered = tuple(host for _wave, part in parts for name in part for host in by_name[name])
     waves = tuple(Wave(name, tuple(part)) for name, part in parts)
     return Plan(
-        rollout, epoch, policy, created, ordered, waves, options, tuple(versions), author, tuple(widens)
+        rollout,
+        epoch,
+        policy,
+        created,
+        ordered,
+        waves,
+        options,
+        tuple(versions),
+        author,
+        tuple(widens),
+        tuple(unenforced),
     )
 
 
@@ -215,4 +228,5 @@ def from_data(data: Mapping[str, Any]) -> Plan:
         versions=tuple(Version(**version) for version in data["versions"]),
         author=data["author"],
         widens=tuple(data["widens"]),
+        unenforced=tuple(data["unenforced"]),
     )

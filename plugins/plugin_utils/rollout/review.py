@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ Gaps = Mapping[tuple[str, str], Mapping[str, Sequence[str]]]
 
 
 def lines(
-    plan: Plan, notes: Mapping[str, Sequence[str]] | None = None, gaps: Gaps | None = None
+    plan: Plan, notes: Mapping[str, Sequence[str]] | None = None, unenforced: Iterable[str] = ()
 ) -> list[str]:
-    """One line a wave, below it one a host, below that what would change in which file; then what it means."""
+    """One line a wave, below it one a host, below that what would change in which file; then what it means.
+
+    ``unenforced``: of a plan that does not hold it, because nobody has to approve it.
+    """
     width = max(len(plan.label(host.name, host.policy)) for host in plan.hosts)
     out = [f"{plan.rollout}: {count(len(plan.order), 'host')} in {count(len(plan.waves), 'wave')}"]
     for wave in plan.waves:
@@ -29,7 +32,7 @@ def lines(
             out.append(f"  {label:<{width}}  {host.risk:<8}  {_change(host)}")
             out += [f"    {text}" for text in (notes or {}).get(label, ())]
     out += [f"widens: {text}" for text in plan.widens]
-    return out + [f"not enforced in full: {text}" for text in unenforced(plan, gaps or {})]
+    return out + [f"not enforced in full: {text}" for text in (plan.unenforced or unenforced)]
 
 
 def widens(
@@ -53,7 +56,7 @@ def widens(
     return tuple(f"{named(names)}: {sentence}" for sentence, names in found.items())
 
 
-def unenforced(plan: Plan, gaps: Gaps) -> list[str]:
+def unenforced(policies: Collection[str], gaps: Gaps) -> list[str]:
     """Clauses that some or all hosts do not enforce in full; those that no host enforces say so."""
     found: dict[tuple[str, str, str, str], list[str]] = {}
     total: dict[str, int] = {}
@@ -64,9 +67,19 @@ def unenforced(plan: Plan, gaps: Gaps) -> list[str]:
     out = []
     for (policy, clause, status, detail), names in sorted(found.items()):
         who = "no host" if len(names) == total[policy] else f"not {named(names)}"
-        what = f"{policy} {clause}" if len(plan.policies) > 1 else clause
+        what = f"{policy} {clause}" if len(policies) > 1 else clause
         out.append(f"{what}: {who} ({status}{': ' + detail if detail else ''})")
     return out
+
+
+def left_out(policies: Collection[str], listed: Mapping[str, object]) -> Iterator[str]:
+    """Hosts that take none of the policies, by what their bulkhead_policies (``listed``) is: maybe one is misspelt."""
+    found: dict[str, list[str]] = {}
+    for name, value in listed.items():
+        if isinstance(value, (list, tuple)) and not set(policies) & {str(one) for one in value}:
+            found.setdefault(", ".join(str(one) for one in value), []).append(name)
+    for value, names in found.items():
+        yield f"left out: {named(names)}, by bulkhead_policies [{value}]"
 
 
 def for_playbook(plan: Plan, journal: Path, told: Sequence[str]) -> dict[str, Any]:

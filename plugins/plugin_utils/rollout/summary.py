@@ -14,10 +14,11 @@ from .plan import Plan
 from .review import named
 
 STAY = "hosts stay as they are"
+RESUME = "resume"
 ENDS = {
     "pass": "passed: every wave was judged good.",
     "abort": "aborted: every host that was changed had to go back.",
-    "pause": f"paused: {STAY}, and resume goes on.",
+    "pause": f"paused: {STAY}, and {RESUME} goes on.",
     "inconclusive": f"stopped: not enough was seen to go on; {STAY}.",
     "rolled_back": "rolled back: every host that was changed is back.",
     "nothing_to_undo": "rolled back: there was nothing to take back.",
@@ -31,14 +32,19 @@ LEFT = {
 GOING_BACK = frozenset({"abort", "owed"})
 
 
-def end_lines(plan: Plan, records: Iterable[Record], end: str, journal: Path) -> list[str]:
-    """How it ended, hosts by state, the gates, what is owed and where the journal is."""
+def end_lines(
+    plan: Plan, records: Iterable[Record], end: str, journal: Path, again: str = RESUME
+) -> list[str]:
+    """How it ended, hosts by state, the gates, what is owed and where the journal is.
+
+    ``again``: the playbook that goes on with what was paused.
+    """
     lines = list(records)
     hosts = state.hosts(plan, lines)
     by_state = Counter(host.name for host in hosts)
     if end == "rolled_back" and set(by_state) <= {"unchanged", "untouched"}:
         end = "nothing_to_undo"
-    out = [f"{plan.rollout} {_ending(plan, lines, end)}"]
+    out = [f"{plan.rollout} {_ending(plan, lines, end).replace(RESUME, again)}"]
     for name, count in sorted(by_state.items(), key=lambda item: (-item[1], item[0])):
         who = named([plan.label(host.host, host.policy) for host in hosts if host.name == name])
         out.append(f"  {count} {name}: {who}")

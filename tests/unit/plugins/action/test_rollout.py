@@ -418,6 +418,16 @@ def test_a_host_may_take_only_some_of_the_policies(run: Run) -> None:
     ]
 
 
+def test_a_host_that_takes_none_of_the_policies_is_told(run: Run) -> None:
+    other = {"look": LOOK, "bulkhead_policies": ["ngnix", "redis"]}
+    assert run.plan({"a": {"look": LOOK}, "b": other})["lines"][-1] == (
+        "left out: b, by bulkhead_policies [ngnix, redis]"
+    )
+    told = run.plan({"a": other, "b": other})["msg"]
+    assert "No host to change." in told
+    assert "left out: a, b, by bulkhead_policies [ngnix, redis]" in told
+
+
 def test_outside_of_the_windows_a_wave_is_paused(run: Run) -> None:
     run.plan(BOTH, windows=["mon 00:00-00:01"])
     told = stands(run, "b")

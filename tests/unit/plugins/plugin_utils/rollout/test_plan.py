@@ -155,7 +155,7 @@ def test_plan_survives_json() -> None:
 
 
 def test_another_format_is_refused() -> None:
-    with pytest.raises(RolloutError, match=r"The plan has format '9'; this version reads 2\."):
+    with pytest.raises(RolloutError, match=r"The plan has format '9'; this version reads 3\."):
         from_data({"format": 9})
 
 

@@ -70,10 +70,15 @@ def test_what_nobody_enforces_and_what_some_do_not() -> None:
         ("edge", "nginx"): {"memory.limit": ["partial", "no cgroup"], "ipc.dbus": ["waived", ""]},
         ("web1", "nginx"): {"ipc.dbus": ["waived", ""]},
     }
-    assert review.lines(planned(), None, gaps)[-2:] == [
+    told = review.unenforced(["nginx"], gaps)
+    expected = [
         "not enforced in full: ipc.dbus: no host (waived)",
         "not enforced in full: memory.limit: not edge (partial: no cgroup)",
     ]
+    assert review.lines(planned(), None, told)[-2:] == expected
+    approved = planned(unenforced=told)
+    assert review.lines(approved)[-2:] == expected
+    assert approved.digest != planned().digest
 
 
 def test_what_a_change_widens(nginx: Manifest, tmp_path: Path) -> None:

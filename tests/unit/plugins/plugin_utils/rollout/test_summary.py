@@ -101,3 +101,8 @@ def test_what_soaks_does_not_stay(records: list[Record], end: str, lapse: str, t
     lines = summary.end_lines(replace(PLAN, options=options), records, end, JOURNAL)
     assert told in lines[0]
     assert end != "pause" or lines[0].endswith(f"paused: {told}, and resume goes on.")
+
+
+def test_hosts_that_catch_up_go_on_by_catching_up() -> None:
+    told = summary.end_lines(PLAN, [replace(CHANGED, wave="catch-up")], "pause", JOURNAL, "catch_up")
+    assert told[0] == f"{PLAN.rollout} paused: {summary.STAY}, and catch_up goes on."
