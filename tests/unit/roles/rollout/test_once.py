@@ -58,7 +58,7 @@ def test_a_wave_that_nobody_looks_at_leaves_nothing_out_by_a_condition_for_each_
 
 
 def test_what_is_new_in_the_denials_needs_no_host() -> None:
-    [play] = yaml.safe_load((ROOT / "playbooks/denials.yml").read_text())
+    _named, play = yaml.safe_load((ROOT / "playbooks/denials.yml").read_text())
     once = [task for task in play["tasks"] if task.get("run_once")]
     assert [task.get("delegate_to") for task in once] == ["localhost"] * 3
 
@@ -72,9 +72,16 @@ def test_plays_of_the_controller_have_no_time_limit(name: str, count: int) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["abort", "approve", "pause", "promote", "rebuild", "resume", "sign", "status"]
+    "name", ["abort", "approve", "pause", "promote", "rebuild", "resume", "sign", "status", "verify"]
 )
-def test_what_is_done_on_the_controller_alone_refuses_a_limit(name: str) -> None:
+def test_what_ends_on_the_controller_refuses_a_limit(name: str) -> None:
     """A limit leaves out localhost, and a playbook that did nothing ends with exit code 0."""
     first = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())[0]
     assert first["ansible.builtin.import_playbook"] == "unlimited.yml"
+
+
+@pytest.mark.parametrize("name", ["denials", "explain", "sign", "verify"])
+def test_a_policy_has_to_be_named(name: str) -> None:
+    plays = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())
+    imported = [play.get("ansible.builtin.import_playbook") for play in plays]
+    assert "named.yml" in imported[:2]
