@@ -59,7 +59,8 @@ class ActionModule(ControllerAction):
             )
             return answer | {"lines": [*lines, f"Nothing was signed.{how}"]}
         records = journal.read(place.journal(plan.rollout)).records
-        if state.aborted(records) or state.closed(records) or state.ended(records) == "pass":
+        # With one that has passed hosts may still catch up, long after its approvals have expired.
+        if state.aborted(records) or state.closed(records):
             raise RolloutError(f"'{plan.rollout}' has ended: there is nothing to agree to.")
         now = datetime.now(UTC)
         said = approval.statement(plan, given["by"], now + timedelta(hours=given["hours"]))

@@ -28,6 +28,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     review,
     slices,
     store,
+    uniform,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
@@ -93,6 +94,7 @@ class ActionModule(ControllerAction):
         hosts = [observe.planned(name, risks[name], look, own) for (name, own), look in looks.items()]
         groups = {name: frozenset(members) for name, members in variables.get("groups", {}).items()}
         options, rules, faults = _options(given)
+        faults += uniform.faults(given["fleet"], variables["hostvars"])
         faults += preflight.webhooks(given["webhooks"])
         faults += preflight.files(options.gates)
         # A look that was given what is wrong says no more than that.
@@ -147,7 +149,7 @@ class ActionModule(ControllerAction):
             look = variables.get(given["look"])
             if not look:
                 continue
-            wanted = variables.get("bulkhead_policies")
+            wanted = uniform.value(variables, "bulkhead_policies")
             for policy in policies:
                 if wanted is None or not isinstance(wanted, Collection) or policy in wanted:
                     risks[name] = str(variables.get("bulkhead_risk") or "")
@@ -220,5 +222,5 @@ def _options(given: dict[str, Any]) -> tuple[plan.Options, approval.Rules | None
 
 def _listed(fleet: list[str], hostvars: Any) -> dict[str, object]:
     """By host what the variable bulkhead_policies is, where there is one."""
-    found = {name: hostvars[name].get("bulkhead_policies") for name in fleet}
+    found = {name: uniform.value(hostvars[name], "bulkhead_policies") for name in fleet}
     return {name: value for name, value in found.items() if value is not None}

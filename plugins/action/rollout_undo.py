@@ -59,7 +59,7 @@ class ActionModule(ControllerAction):
         if given["take_over"] and not self._task.check_mode:
             # A higher epoch on the hosts shuts out whatever a killed controller still has under way.
             with place.locked(plan.policy, os.getppid(), f"a rollback of {rollout}", rollout):
-                epoch = place.next_epoch(plan.policy)
+                epoch = place.next_epoch(plan.policy, seen=epoch)
         told = {
             "rollout": rollout,
             "policy": plan.policy,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import observe, state
+from . import journal, observe, state
 
 _CHANGE = ("changed", "failed", "unreachable", "msg", "state", "from", "digest")
 _KEPT = {
@@ -32,7 +32,6 @@ _KEPT = {
     ),
     "back": (*_CHANGE, "skipped", "note"),
 }
-_HIGHEST_EPOCH = 2**53  # what any reader of JSON keeps whole
 _SURVEY = ("active", "rollout", "epoch", "service", "health", "debug")
 
 
@@ -45,7 +44,7 @@ def brief(operation: str, answer: Mapping[str, Any], details: bool) -> dict[str,
     recent = answer.get("recent")
     told = [answer, *(recent if isinstance(recent, list) else ())]
     for epoch in (one.get("epoch") for one in told if isinstance(one, Mapping)):
-        if epoch is not None and not (_is_number(epoch) and 0 <= epoch <= _HIGHEST_EPOCH):
+        if epoch is not None and not journal.is_epoch(epoch):
             text = f"what it says is malformed: the epoch {repr(epoch)[:40]} is none."
             return {"failed": True, "changed": False, "msg": text}
     kept = {key: answer[key] for key in _KEPT[operation] if key in answer}
@@ -64,10 +63,6 @@ def brief(operation: str, answer: Mapping[str, Any], details: bool) -> dict[str,
         except (KeyError, TypeError, AttributeError):
             kept["proof"] = {"unsure": ["the evidence of the host is malformed"]}
     return kept
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def joined(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from typing import Any
 from .errors import RolloutError
 
 GENESIS = "0" * 64
+HIGHEST_EPOCH = 2**53  # what any reader of JSON keeps whole
 _TAIL = 65536
 _PLAN = re.compile(r"plan ([0-9a-f]{64})\b")
 
@@ -61,6 +62,10 @@ class Journal:
 _TO_FILE = {"from_digest": "from", "to_digest": "to"}
 _FROM_FILE = {"from": "from_digest", "to": "to_digest"}
 _NAMES = frozenset(_TO_FILE.get(item.name, item.name) for item in fields(Record))
+
+
+def is_epoch(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= HIGHEST_EPOCH
 
 
 def now() -> str:

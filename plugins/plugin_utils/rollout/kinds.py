@@ -128,6 +128,8 @@ def misgiven(extra: Mapping[str, object]) -> Iterator[str]:
     if words := str(extra.get(_LEFT_OVER) or ""):
         listed = any(str(value).endswith(",") for value in extra.values())
         yield f"'{words[:_SHOWN]}' belongs to no variable: {_UNBROKEN if listed else _QUOTED}."
+    for name in sorted(_OURS & extra.keys()):
+        yield f"{name} is what the playbook's own tasks tell each other; leave it out."
     ours = sorted(PLAIN | VARIABLES)
     for name in sorted(name for name in extra if not name.startswith(_PREFIX) and name not in PLAIN):
         whole = _PREFIX + name

@@ -13,6 +13,12 @@ from typing import Any
 
 from .errors import RolloutError
 
+# What to do about a damaged file, by its suffix, where that is more than to restore it.
+_ADVICE = {
+    ".epoch": "Remove it: rollouts and hosts remember their epochs.",
+    ".lock": "Remove it, if certainly nobody changes this policy.",
+}
+
 
 def read(path: Path) -> dict[str, Any]:
     """A mapping; raises ValueError for anything else."""
@@ -57,4 +63,6 @@ def faults(path: Path) -> Iterator[None]:
         place = error.filename or path
         raise RolloutError(f"'{place}' cannot be used: {error.strerror}.", "Set rollout_dir.") from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise RolloutError(f"'{path}' cannot be read: it is damaged.") from error
+        raise RolloutError(
+            f"'{path}' cannot be read: it is damaged.", _ADVICE.get(path.suffix, "")
+        ) from error

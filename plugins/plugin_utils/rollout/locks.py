@@ -124,7 +124,9 @@ def _started(pid: int) -> str:
 def _alive(holder: dict[str, Any]) -> bool:
     if holder.get("host") != socket.gethostname():
         return True
-    pid = int(holder.get("pid", 0))
+    pid = holder["pid"]
+    if not isinstance(pid, int) or isinstance(pid, bool) or pid < 1:
+        raise ValueError("no process id")
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -17,7 +17,7 @@ from .options import DEFAULT_WAVES, Options
 
 __all__ = ["DEFAULT_WAVES", "Options", "Plan", "PlannedHost", "Version", "Wave", "make"]
 
-FORMAT = 3
+FORMAT = 2
 RISKS = ("critical", "high", "medium", "low")
 DEFAULT_RISK = "medium"
 JOINED = "+"
@@ -210,6 +210,8 @@ def canonical(data: Mapping[str, Any]) -> bytes:
 def to_data(plan: Plan) -> dict[str, Any]:
     """Plain JSON data of the plan, without its digest."""
     data = asdict(plan) | {"options": options.to_data(plan.options)}
+    if not plan.unenforced:
+        del data["unenforced"]  # plans of before it was kept have the hash that they had
     return {"format": FORMAT, **json.loads(json.dumps(data))}
 
 
@@ -228,5 +230,5 @@ def from_data(data: Mapping[str, Any]) -> Plan:
         versions=tuple(Version(**version) for version in data["versions"]),
         author=data["author"],
         widens=tuple(data["widens"]),
-        unenforced=tuple(data["unenforced"]),
+        unenforced=tuple(data.get("unenforced", ())),
     )

@@ -159,7 +159,7 @@ class Store(locks.Locks):
             paths = [self.root / f"{name}.epoch" for name in policies]
             for path in paths:
                 with lasting.faults(path):
-                    known += [int(lasting.read(path)["epoch"])] if path.exists() else []
+                    known += [_epoch(lasting.read(path)["epoch"])] if path.exists() else []
             if seen > max(known) + _LEAP:
                 raise RolloutError(
                     f"A host says that it has seen epoch {seen}, and '{self.root}' knows none above {max(known)}.",
@@ -171,6 +171,13 @@ class Store(locks.Locks):
                 with lasting.faults(path):
                     lasting.replace(path, json.dumps({"epoch": given}) + "\n")
             return given
+
+
+def _epoch(value: object) -> int:
+    """Raises ValueError where hosts would refuse the one that comes after it."""
+    if isinstance(value, int) and journal.is_epoch(value) and value < journal.HIGHEST_EPOCH:
+        return value
+    raise ValueError("no epoch")
 
 
 def opened(given: Mapping[str, Any], part: bool = False) -> tuple[Store, Plan]:

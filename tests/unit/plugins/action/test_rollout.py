@@ -441,6 +441,11 @@ def test_a_rollback_takes_a_higher_epoch(run: Run) -> None:
     run.plan(BOTH)
     undo = {**run.rollouts, "policies": ["nginx"], "take_over": True}
     assert [run.play({NAME + "undo": undo})["epoch"] for _ in range(2)] == [2, 3]
+    # Hosts know what the journal knows, whatever became of the file.
+    path = run.work / "rollouts/nginx-e0001/journal.jsonl"
+    journal.append(path, journal.Record("resume", "begun", "nginx-e0001", 7))
+    (run.work / "rollouts/nginx.epoch").unlink()
+    assert run.play({NAME + "undo": undo})["epoch"] == 8
 
 
 def test_a_second_controller_is_refused_while_the_first_lives(run: Run) -> None:
@@ -651,5 +656,7 @@ def test_an_approval_that_does_not_count_takes_no_good_one_with_it(run: Run) -> 
     assert "does not count" in approve("mallory")["msg"]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == good
     path = run.work / "rollouts/nginx-e0001/journal.jsonl"
+    journal.append(path, journal.Record("end", "pass", "nginx-e0001", 1))
+    assert approve("alice")["changed"]  # for hosts that catch up
     journal.append(path, journal.Record("control", "abort", "nginx-e0001", 1))
     assert "has ended: there is nothing to agree to" in approve("alice")["msg"]

@@ -125,6 +125,12 @@ def test_a_name_of_the_command_line_that_is_nearly_one_of_ours(name: str, near: 
     assert list(kinds.misgiven({name: "x"})) == [f"{name} is no variable of a rollout; write {near}."]
 
 
+def test_what_the_tasks_tell_each_other_is_not_given_by_people() -> None:
+    assert list(kinds.misgiven({"rollout_plan": "x", "policy": "nginx"})) == [
+        "rollout_plan is what the playbook's own tasks tell each other; leave it out."
+    ]
+
+
 def test_other_names_of_the_command_line_are_the_users_own() -> None:
     others = ["verify_fleet", "denials_dir", "record", "system", "sign_key", "ansible_user", "node", "module"]
     assert list(kinds.misgiven(dict.fromkeys([*kinds.PLAIN, *kinds.VARIABLES, *others]))) == []

@@ -55,7 +55,7 @@ def test_a_lock_of_another_machine_stands(store: Locks) -> None:
         store.lock("nginx", os.getpid(), "rollout nginx-e0002")
 
 
-@pytest.mark.parametrize("pid", ["1" * 30, "1e400", '"me"', "null"])
+@pytest.mark.parametrize("pid", ["1" * 30, "1e400", '"me"', "null", "0", "-1", "true"])
 def test_a_lock_of_no_process_is_damaged(store: Locks, pid: str) -> None:
     store.lock("nginx", os.getpid(), "rollout nginx-e0001")
     path = store.root / "nginx.lock"

@@ -152,10 +152,15 @@ def test_the_digest_binds_every_field() -> None:
 def test_plan_survives_json() -> None:
     made = plan(FLEET, waves=("2 hosts", 100), pause_after=("pilot",))
     assert from_data(json.loads(json.dumps(to_data(made)))) == made
+    # As plans of before it was kept.
+    assert "unenforced" not in to_data(made)
+    told = dataclasses.replace(made, unenforced=("memory.limit: no host (refused)",))
+    assert from_data(json.loads(json.dumps(to_data(told)))) == told
+    assert told.digest != made.digest
 
 
 def test_another_format_is_refused() -> None:
-    with pytest.raises(RolloutError, match=r"The plan has format '9'; this version reads 3\."):
+    with pytest.raises(RolloutError, match=r"The plan has format '9'; this version reads 2\."):
         from_data({"format": 9})
 
 

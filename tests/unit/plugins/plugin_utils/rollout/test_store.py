@@ -127,7 +127,10 @@ def test_a_lost_epoch_file_gives_no_old_epoch(store: Store) -> None:
     assert store.next_epoch("nginx") == 4
 
 
-@pytest.mark.parametrize("content", ['{"epoch": 1e400}', '{"epoch": "x"}', "{}", "[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [*(f'{{"epoch": {n}}}' for n in ("1e400", '"7"', "-5", "true", "1.9", 2**53)), "{}", "[" * 100_000],
+)
 def test_a_damaged_epoch_is_named(store: Store, content: str) -> None:
     store.next_epoch("nginx")
     (store.root / "nginx.epoch").write_text(content)
