@@ -36,6 +36,7 @@ class Fleet:
     # What is said of a host with the fault "sick", and what a rollout is given where faults take time to come.
     sick_says: str = "status 502"
     soak: tuple[str, ...] = ()
+    patience = 1.0  # how many times as long as hosts that are files these may take
 
     def __init__(self, work: Path, count: int, inventory: str = "") -> None:
         self.work, self.real = work, bool(inventory)
@@ -159,7 +160,7 @@ class Fleet:
         return False
 
     def until(self, ready: Callable[[], bool], seconds: float) -> bool:
-        limit = time.monotonic() + seconds
+        limit = time.monotonic() + seconds * self.patience
         while time.monotonic() < limit:
             if ready():
                 return True

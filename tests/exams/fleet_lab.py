@@ -48,6 +48,7 @@ class LabFleet(Fleet):
 
     sick_says = "answered 403, not 200"
     soak = ("-e", "rollout_soak=6")
+    patience = 3.0
 
     def __init__(self, work: Path, count: int, inventory: str) -> None:
         self.number, self.ended = 1, Event()
