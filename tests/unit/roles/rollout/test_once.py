@@ -28,7 +28,7 @@ def tasks(name: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("name", "count"),
     [
-        ("begin.yml", 2),
+        ("begin.yml", 3),
         ("change.yml", 3),
         ("wave.yml", 1),
         ("judge.yml", 4),
