@@ -230,7 +230,7 @@ def judge(
     if unknown:
         return gate("inconclusive", f"Not enough was seen on {len(unknown)} of {len(seen)} hosts.")
     if not good:
-        return gate("inconclusive", f"No host of {wave} could be judged.")
+        return gate("inconclusive", f"No host of {wave} was found good.")
     if watched.blind:
         return gate("inconclusive", f"The denials of {watched.blind} hosts could not be read.")
     if looks and not watched.looks:
