@@ -26,6 +26,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     resume,
     state,
     store,
+    takes,
     watch,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
@@ -83,7 +84,7 @@ class ActionModule(ControllerAction):
                 label=plan.label(one.host, one.policy),
                 planned=planned[one.host, one.policy],
             )
-            for one in state.hosts(plan, records)
+            for one in state.hosts(takes.narrowed(plan, wave.name, wave.hosts, hostvars), records)
             if one.host in results
         ]
         asked = {what: state.asked(records, what) for what in ("pause", "abort")}

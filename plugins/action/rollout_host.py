@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -16,7 +16,13 @@ from ansible_collections.bulkhead.fleet.plugins.module_utils import arguments
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts import compiled, host
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.errors import HostsError
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.hosts.groups import GroupAddresses
-from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import answers, kinds, store, watch
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
+    answers,
+    kinds,
+    store,
+    takes,
+    watch,
+)
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
 OPERATIONS = ("look", "apply", "watch", "probe", "promote", "receipts", "back", "first")
@@ -89,7 +95,7 @@ class ActionModule(ActionBase):
     def _apply(self, name: str, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """What was planned for this host, and nothing else: the policy may have been edited since."""
         today, planned = date.today(), given["planned"][_name(name)]
-        if not _wants(variables, _name(name)):
+        if not takes.wants(variables, _name(name)):
             raise HostsError(
                 f"its bulkhead_policies does not list {_name(name)} any more, which was planned for it: nothing was "
                 "changed. Plan a new rollout."
@@ -224,18 +230,11 @@ def _planned(state: str, variables: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _wants(variables: dict[str, Any], policy: str) -> bool:
-    """A host takes every policy of the rollout, or those that its variable ``bulkhead_policies`` lists."""
-    wanted = variables.get("bulkhead_policies")
-    # What is no list is told when it is planned.
-    return wanted is None or not isinstance(wanted, Collection) or policy in wanted
-
-
 def _concerns(given: dict[str, Any], variables: dict[str, Any], policy: str) -> bool:
     """Whether the operation has to do with this policy there. What was planned or has to go back does, whatever the
-    host's variable lists by now."""
-    told = {"apply": given["planned"], "back": given["back"]}.get(given["operation"])
-    return _wants(variables, policy) if told is None else policy in told
+    host's variable lists by now; and so every host tells its receipts of every policy."""
+    told = {"apply": given["planned"], "back": given["back"], "receipts": (policy,)}.get(given["operation"])
+    return takes.wants(variables, policy) if told is None else policy in told
 
 
 def _stops(operation: str, policy: str, answer: dict[str, Any]) -> dict[str, Any]:

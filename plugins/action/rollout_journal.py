@@ -19,6 +19,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     present,
     state,
     store,
+    takes,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
@@ -46,6 +47,7 @@ class ActionModule(ControllerAction):
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         place = store.Store(given["rollout_dir"])
         made = place.read_plan(given["rollout"])
+        made = takes.narrowed(made, given["wave"] or "", given["hosts"], variables["hostvars"])
         records = [
             self._record(made, planned, given, variables)
             for name in given["hosts"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
@@ -28,6 +28,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     review,
     slices,
     store,
+    takes,
     uniform,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
@@ -149,9 +150,8 @@ class ActionModule(ControllerAction):
             look = variables.get(given["look"])
             if not look:
                 continue
-            wanted = uniform.value(variables, "bulkhead_policies")
             for policy in policies:
-                if wanted is None or not isinstance(wanted, Collection) or policy in wanted:
+                if takes.wants(variables, policy):
                     risks[name] = str(variables.get("bulkhead_risk") or "")
                     looks[name, policy] = answers.of(look, policy)
         return risks, looks

@@ -17,6 +17,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     answers,
     journal,
     rebuild,
+    review,
     state,
     store,
 )
@@ -58,6 +59,10 @@ class ActionModule(ControllerAction):
             f"  no answer: {name}; it is owed until it answers, or rebuild again when it does"
             for name in mute
         ]
+        everyone = variables.get("groups", {}).get("all", ())
+        others = [name for name in everyone if name not in {*given["fleet"], "localhost"}]
+        if others:
+            lines.append(f"  not asked: {review.named(others)}; a rollback of this does not know them")
         lines += [f"  what was rebuilt before is in {aside}"] if aside else []
         return {"changed": True, "rollout": rollout, "hosts": hosts, "silent": mute, "lines": lines}
 

@@ -31,6 +31,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     slices,
     state,
     store,
+    takes,
     witness,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
@@ -142,16 +143,21 @@ class ActionModule(ControllerAction):
         variables: dict[str, Any],
     ) -> dict[str, Any]:
         path = place.journal(made.rollout)
-        ready, away = resume.behind(made, journal.read(path).records, receipts)
+        dropped = takes.dropped(made, made.order, variables["hostvars"])
+        ready, away, never = resume.behind(made, journal.read(path).records, receipts, dropped)
         later = {
             name: receipt["rollout"]
             for name in ready
-            for receipt in receipts[name].values()
-            if receipt and not witness.fault(receipt) and place.stays(str(receipt.get("rollout") or ""), made)
+            for policy, receipt in receipts[name].items()
+            if receipt and (name, policy) not in dropped and not witness.fault(receipt)
+            if place.stays(str(receipt.get("rollout") or ""), made)
         }
         ready = [name for name in ready if name not in later]
         lines = [f"{made.rollout}: {review.count(len(ready), 'host')} to catch up"]
         lines += [f"  {name}" for name in ready] + [f"  still away: {name}" for name in away]
+        lines += [
+            f"  {name} does not take {policy} any more, by its bulkhead_policies" for name, policy in never
+        ]
         lines += [f"  {name}: has {rollout}, which came later and stays" for name, rollout in later.items()]
         lines += [f"  {text}" for text in witness.lines(receipts)]
         if not ready:

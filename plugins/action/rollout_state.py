@@ -25,6 +25,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     present,
     state,
     store,
+    takes,
     windows,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
@@ -100,6 +101,7 @@ class ActionModule(ControllerAction):
                 record = journal.Record("gate", "pause", plan.rollout, given["epoch"], wave, detail=detail)
                 journal.append(place.journal(plan.rollout), record)
         baseline = baselines.pairs(plan, wave) if plan.options.denials else {}
+        concerned = takes.narrowed(plan, wave, given["hosts"], variables.get("hostvars", {}))
         return {
             "verdict": verdict,
             "detail": detail,
@@ -116,6 +118,6 @@ class ActionModule(ControllerAction):
             "lease": plan.options.lease,
             "lapse": plan.options.lapse,
             "denials": plan.options.denials,
-            "planned": bound.orders(plan, given["hosts"]),
+            "planned": bound.orders(concerned, given["hosts"]),
             "baseline": baseline,
         }

@@ -62,11 +62,12 @@ def unlike(plan: Plan, records: Iterable[Record], receipts: Receipts) -> list[st
 
 
 def silent(result: Any, policies: Iterable[str]) -> list[str]:
-    """The policies of which a host did not say what it holds; those that it does not take are none of them."""
+    """The policies of which a host did not say what it holds. It is asked for each, also for those that it does not
+    take any more."""
     if not isinstance(result, Mapping) or not isinstance(result.get("policies"), Mapping):
         return list(policies)
     told = result["policies"]
-    return [one for one in policies if one in told and (told[one] or {}).get("active") is None]
+    return [one for one in policies if (told.get(one) or {}).get("active") is None]
 
 
 def rebuild(

@@ -9,7 +9,7 @@ of it twice finds nothing new the second time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from . import state, witness
@@ -82,23 +82,44 @@ def _soaks(plan: Plan, receipt: Mapping[str, Any] | None) -> bool:
     return ours and plan.options.lapse == "revert"
 
 
-def behind(plan: Plan, records: Iterable[Record], receipts: Receipts) -> tuple[list[str], list[str]]:
-    """(hosts that can catch up, hosts that are still away) of a rollout that was promoted."""
-    ready, away = dict[str, None](), dict[str, None]()
-    for one in state.hosts(plan, records):
-        told = receipts.get(one.host) or {}
-        receipt = told.get(one.policy)
-        if receipt is None and any(other is not None for other in told.values()):
-            continue  # it answered, and does not list that policy any more
+def behind(
+    plan: Plan, records: Iterable[Record], receipts: Receipts, dropped: Collection[tuple[str, str]] = ()
+) -> tuple[list[str], list[str], list[tuple[str, str]]]:
+    """(hosts that can catch up, hosts that are still away, what will not come) of a rollout that was promoted.
+
+    What will not come are those (host, policy) that are ``dropped``: the host does not take that policy any more.
+    """
+    ready, away, never = dict[str, None](), dict[str, None](), list[tuple[str, str]]()
+    lines = list(records)
+    good = _good(lines)
+    for one in state.hosts(plan, lines):
+        receipt = (receipts.get(one.host) or {}).get(one.policy)
         active = receipt.get("active") if receipt else None
-        soaks = _soaks(plan, receipt)
-        if one.apply in state.HELD and (active is None or (active == one.to_digest and not soaks)):
+        has = active is None or (active == one.to_digest and not _soaks(plan, receipt))
+        if has and one.apply in state.HELD and (one.host, one.policy) in good:
             continue
-        if active is None:
+        if (one.host, one.policy) in dropped:
+            never.append((one.host, one.policy))
+        elif active is None:
             away[one.host] = None
         else:
             ready[one.host] = None
-    return [name for name in ready if name not in away], list(away)
+    return [name for name in ready if name not in away], list(away), never
+
+
+def _good(records: Iterable[Record]) -> set[tuple[str, str]]:
+    """(host, policy) whose wave passed after it was last applied. Each run of hosts that catch up is a wave of its own:
+    a later one says nothing of those that were applied before it."""
+    last: dict[tuple[str, str], tuple[str, int]] = {}
+    good: set[tuple[str, str]] = set()
+    for record in records:
+        own = record.wave, record.epoch if record.wave == CATCH_UP else 0
+        if record.phase == "apply":
+            last[record.host, record.policy] = own
+            good.discard((record.host, record.policy))
+        elif (record.phase, record.outcome) == ("gate", "pass"):
+            good |= {key for key, wave in last.items() if wave == own}
+    return good
 
 
 def stands(records: Sequence[Record]) -> str:

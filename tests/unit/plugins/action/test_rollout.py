@@ -610,6 +610,15 @@ def test_a_folder_that_was_lost_is_rebuilt_with_those_who_did_not_answer(run: Ru
     assert "has been worked with since" in rebuilt(run, a={"seen": HELD}, b={"seen": HELD})["msg"]
 
 
+def test_whom_nobody_asked_is_told_when_a_folder_is_rebuilt(run: Run) -> None:
+    given = {"policies": ["nginx"], "fleet": ["a"], "receipt": "seen", **run.rollouts}
+    run.variables = {"groups": {"all": ["localhost", "a", "b", "c"]}}
+    told = run.play({NAME + "rebuild": given}, a={"seen": HELD})["lines"]
+    assert told[-1] == "  not asked: b, c; a rollback of this does not know them"
+    run.variables = {"groups": {"all": ["localhost", "a"]}}
+    assert run.play({NAME + "rebuild": given}, a={"seen": HELD})["lines"][-2] == "  a: changed"
+
+
 def test_rebuilding_again_replaces_what_nobody_has_used(run: Run) -> None:
     rebuilt(run, a={"seen": HELD})
     told = rebuilt(run, a={"seen": HELD}, b={"seen": HELD})

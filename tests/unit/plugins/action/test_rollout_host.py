@@ -152,6 +152,12 @@ def test_a_host_goes_back_whatever_policies_it_takes_by_now(talk: Talk) -> None:
     assert step("back", {}, back={})["policies"] == {}
 
 
+def test_a_host_tells_its_receipts_whatever_policies_it_takes_by_now(talk: Talk) -> None:
+    """What it holds has to go back all the same."""
+    for others in (OTHERS, {"bulkhead_policies": []}):
+        assert step("receipts", {}, others)["policies"] == {"nginx": {"active": "new"}}
+
+
 def test_a_host_that_does_not_take_the_policy_any_more_says_so(talk: Talk, policy: SimpleNamespace) -> None:
     done = step("apply", {}, OTHERS, planned={"nginx": NGINX})["policies"]["nginx"]
     assert (done["failed"], done["state"]) == (True, "refused")

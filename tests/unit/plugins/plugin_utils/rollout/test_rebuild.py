@@ -96,7 +96,7 @@ def test_who_did_not_answer_is_owed() -> None:
         (None, ["web", "db"]),
         ({"unreachable": True}, ["web", "db"]),
         ({"policies": {"web": {"unreachable": True}, "db": {"active": ""}}}, ["web"]),
-        ({"policies": {"db": {"active": "x"}}}, []),  # it does not take web
+        ({"policies": {"db": {"active": "x"}}}, ["web"]),  # it was asked for both
     ],
 )
 def test_who_did_not_answer(result: Any, silent: list[str]) -> None:

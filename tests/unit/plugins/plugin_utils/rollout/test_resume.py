@@ -106,24 +106,81 @@ def test_what_soaks_has_not_passed(receipt: dict[str, Any] | None, lapse: str, l
 
 
 def test_who_soaks_is_behind() -> None:
-    records = [*applied("a", "changed"), *applied("b", "changed")]
-    assert resume.behind(PLAN, records, {"a": {"nginx": NEW}, "b": {"nginx": SOAKS}}) == (["b"], [])
+    records = [*applied("a", "changed"), *applied("b", "changed"), gate("pilot", "pass")]
+    assert resume.behind(PLAN, records, {"a": {"nginx": NEW}, "b": {"nginx": SOAKS}}) == (["b"], [], [])
 
 
-def test_who_is_behind() -> None:
-    records = [*applied("a", "changed"), *applied("b", "intent", "unreachable", wave="wave 1")]
-    assert resume.behind(PLAN, records, {}) == ([], ["b"])
-    assert resume.behind(PLAN, records, {"b": {"nginx": OLD}}) == (["b"], [])
-    assert resume.behind(PLAN, records, {"a": {"nginx": {"active": ""}}, "b": {"nginx": NEW}}) == (
-        ["a", "b"],
-        [],
-    )
+PASSED = [
+    *applied("a", "changed"),
+    gate("pilot", "pass"),
+    *applied("b", "intent", "unreachable", wave="wave 1"),
+    gate("wave 1", "pass"),
+]
 
 
-def test_who_answered_and_does_not_list_the_policy_any_more_is_not_away() -> None:
-    records = [*applied("a", "changed"), *applied("b", "intent", "unreachable", wave="wave 1")]
-    told = {"a": {"nginx": NEW}, "b": {"nginx": None, "redis": NEW}}
-    assert resume.behind(PLAN, records, told) == ([], [])
+@pytest.mark.parametrize(
+    ("told", "behind"),
+    [
+        ({}, ([], ["b"])),
+        ({"b": OLD}, (["b"], [])),
+        ({"a": {"active": ""}, "b": NEW}, (["a", "b"], [])),
+    ],
+)
+def test_who_is_behind(told: dict[str, Any], behind: tuple[list[str], list[str]]) -> None:
+    receipts = {host: {"nginx": receipt} for host, receipt in told.items()}
+    assert resume.behind(PLAN, PASSED, receipts) == (*behind, [])
+
+
+@pytest.mark.parametrize("told", [{}, {"b": {"nginx": OLD}}])
+def test_who_does_not_take_the_policy_any_more_is_neither_behind_nor_away(told: dict[str, Any]) -> None:
+    assert resume.behind(PLAN, PASSED, told, {("a", "nginx"), ("b", "nginx")}) == ([], [], [("b", "nginx")])
+
+
+def caught_up(host: str, epoch: int, *outcomes: str) -> list[Record]:
+    """One run: what came of the apply, and of its gate where there was one."""
+    apply, gates = outcomes[:2], outcomes[2:]
+    records = applied(host, *apply, wave=resume.CATCH_UP)
+    records += [gate(resume.CATCH_UP, outcome) for outcome in gates]
+    return [replace(record, epoch=epoch) for record in records]
+
+
+@pytest.mark.parametrize(
+    ("runs", "behind"),
+    [
+        ([caught_up("b", 4, "intent", "changed", "pass")], []),
+        ([caught_up("b", 4, "intent", "changed", "inconclusive")], ["b"]),
+        ([caught_up("b", 4, "intent", "changed")], ["b"]),  # interrupted while it soaked
+        # Another host's run says nothing of it, be it good or bad.
+        ([caught_up("b", 4, "intent", "changed"), caught_up("a", 5, "intent", "changed", "pass")], ["b"]),
+        (
+            [
+                caught_up("b", 4, "intent", "changed", "pass"),
+                caught_up("a", 5, "intent", "changed", "inconclusive"),
+            ],
+            ["a"],
+        ),
+        (
+            [
+                caught_up("b", 4, "intent", "changed", "inconclusive"),
+                caught_up("b", 5, "intent", "unchanged", "pass"),
+            ],
+            [],
+        ),
+    ],
+)
+def test_who_caught_up_and_was_not_judged_good_is_still_behind(
+    runs: list[list[Record]], behind: list[str]
+) -> None:
+    records = [*PASSED, *(record for run in runs for record in run)]
+    receipts = {host: {"nginx": NEW} for host in ("a", "b")}
+    assert resume.behind(PLAN, records, receipts) == (behind, [], [])
+    # Who is away by now is not taken for good.
+    assert resume.behind(PLAN, records, {}) == ([], behind, [])
+
+
+def test_a_wave_that_somebody_vouched_for_passed() -> None:
+    records = [*applied("a", "changed"), gate("pilot", "pause"), gate("pilot", "pass")]
+    assert resume.behind(PLAN, records, {"a": {"nginx": NEW}})[0] == []
 
 
 def test_a_receipt_tells_where_the_host_really_came_from() -> None:
