@@ -14,6 +14,8 @@ from .plan import Plan
 
 Receipt = Mapping[str, Any]
 LATER = "came later: take that back first"
+# By whether the host itself shows that nothing of this rollout is there.
+UNTOUCHED = {True: "it holds nothing of this rollout", False: "nobody knows what it holds"}
 
 
 def hosts(
@@ -63,14 +65,19 @@ def _is_below(one: state.HostState, origin: str, receipt: Receipt, active: str) 
 
 
 def lines(plan: Plan, back: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
-    """One line for each of them for people."""
+    """One line for each of them for people; nobody goes where nothing is to be left."""
     told = [
-        f"{plan.label(host, policy)}: "
-        + (entry.get("later") or f"{entry['to'][:12] or 'unknown'} -> {entry['from'][:12] or 'unconfined'}")
+        f"{plan.label(host, policy)}: {entry.get('later') or _way(entry)}"
         for host, policies in back.items()
         for policy, entry in policies.items()
     ]
     return told or ["No host has to go back."]
+
+
+def _way(entry: Mapping[str, Any]) -> str:
+    if entry["to"]:
+        return f"{entry['to'][:12]} -> {entry['from'][:12] or 'unconfined'}"
+    return f"not touched: {UNTOUCHED[bool(entry['shown'])]}"
 
 
 def left_out(plan: Plan, records: Iterable[Record], within: Collection[str]) -> tuple[str, ...]:

@@ -65,10 +65,16 @@ def test_who_goes_back(records: list[Record], receipts: dict[str, Any], back: di
 
 def test_lines() -> None:
     assert undo.lines(PLAN, {}) == ["No host has to go back."]
-    back = {"a": {"": {"from": "", "to": "0123456789abcdef"}}, "b": {"": {"from": "old", "to": ""}}}
+    away = {"from": "", "to": "", "shown": False}
+    back = {
+        "a": {"": {"from": "", "to": "0123456789abcdef", "shown": False}},
+        "b": {"": away},
+        "c": {"": away | {"shown": True}},
+    }
     assert undo.lines(PLAN, back) == [
         "a: 0123456789ab -> unconfined",
-        "b: unknown -> old",
+        "b: not touched: nobody knows what it holds",
+        "c: not touched: it holds nothing of this rollout",
     ]
 
 
