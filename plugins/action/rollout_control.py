@@ -19,6 +19,7 @@ from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import (
     resume,
     state,
     store,
+    undo,
 )
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
@@ -26,6 +27,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "policies": {"type": "list", "elements": "str", "required": True},
     "rollout_dir": {"type": "path", "required": True},
     "rollout": {"type": "str"},
+    "fleet": {"type": "list", "elements": "str", "default": []},
     "what": {"type": "str", "required": True, "choices": ["abort", "pause", "promote"]},
     "by": {"type": "str", "default": ""},
     "reason": {"type": "str", "default": ""},
@@ -60,6 +62,7 @@ class ActionModule(ControllerAction):
         place, plan = self.unless_wrong(opened, wrong)
         path = place.journal(plan.rollout)
         records = journal.read(path).records
+        undo.refuse_fleet(plan, records, self.extra(), given["fleet"], variables["groups"]["all"])
         holder = place.holder(plan.policy)
         # A lock of an earlier version does not say whose it is.
         other = holder.get("rollout") not in (None, "", plan.rollout)

@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "policies": {"type": "list", "elements": "str", "required": True},
     "rollout": {"type": "str"},
     "limit": {"type": "str"},
+    "fleet": {"type": "list", "elements": "str", "default": []},
     "receipt": {"type": "str"},
     "only_aborted": {"type": "bool", "default": False},
     "take_over": {"type": "bool", "default": False},
@@ -55,6 +56,8 @@ class ActionModule(ControllerAction):
         records = journal.read(place.journal(rollout)).records
         if given["limit"]:
             undo.refuse_limit(plan, records, given["limit"], variables["ansible_play_hosts_all"])
+        if given["take_over"]:
+            undo.refuse_fleet(plan, records, self.extra(), given["fleet"], variables["groups"]["all"])
         epoch = max([plan.epoch, *(record.epoch for record in records)])
         if given["take_over"] and not self._task.check_mode:
             # A higher epoch on the hosts shuts out whatever a killed controller still has under way.

@@ -16,7 +16,9 @@ description:
   - >-
     Does one step for each policy of the rollout that concerns the host, one after the other, and keeps only what
     plan, gates and journal need of the answers.
-  - A host is concerned by all policies, or by those that its variable C(bulkhead_policies) lists.
+  - >-
+    A host is concerned by all policies, or by those that its variable C(bulkhead_policies) lists; where it has to go back from, and its
+    receipts, do not depend on that variable.
   - When an apply fails, the policies after it are not begun on that host.
 options:
   operation:

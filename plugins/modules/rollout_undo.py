@@ -22,6 +22,12 @@ options:
     description:
       - What C(--limit) was given.
     type: str
+  fleet:
+    description:
+      - Hosts that the fleet means. Where the command line gave one (C(-e fleet=)) that leaves out touched hosts, nothing is done.
+    type: list
+    elements: str
+    default: []
   receipt:
     description:
       - Name of the variable with each host's result of M(bulkhead.fleet.rollout_host) with O(bulkhead.fleet.rollout_host#module:operation=receipts).

@@ -44,7 +44,7 @@ class ControllerAction(ActionBase):  # type: ignore[misc]  # ansible-core has no
         self.wrong = kinds.faults(written, self.arguments, self.named) if begins else {}
         self._unknown: list[str] = []
         if begins:
-            self._unknown = [*kinds.unknown(task_vars or {}), *kinds.misgiven(load_extra_vars(self._loader))]
+            self._unknown = [*kinds.unknown(task_vars or {}), *kinds.misgiven(self.extra())]
         self._problems: list[RolloutError] = []
         try:
             if any(self.arguments[name].get("required") for name in self.wrong):
@@ -60,6 +60,10 @@ class ControllerAction(ActionBase):  # type: ignore[misc]  # ansible-core has no
     def begins(self, written: Options) -> bool:
         """Whether a rollout's playbook begins with this task: then people gave its options and no other task."""
         return False
+
+    def extra(self) -> dict[str, Any]:
+        """What the command line gave with -e."""
+        return dict(load_extra_vars(self._loader))
 
     def attempt(self, step: Callable[[], Found]) -> Found | None:
         """What ``step`` gives; its RolloutError is told by ``refuse``, with all else."""

@@ -14,6 +14,10 @@ from .plan import Plan
 
 Receipt = Mapping[str, Any]
 LATER = "came later: take that back first"
+# Variables that choose hosts, the stronger one first.
+FLEET = ("rollout_fleet", "fleet")
+# By whether the host itself shows that nothing of this rollout is there.
+UNTOUCHED = {True: "it holds nothing of this rollout", False: "nobody knows what it holds"}
 
 
 def hosts(
@@ -63,14 +67,19 @@ def _is_below(one: state.HostState, origin: str, receipt: Receipt, active: str) 
 
 
 def lines(plan: Plan, back: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
-    """One line for each of them for people."""
+    """One line for each of them for people; nobody goes where nothing is to be left."""
     told = [
-        f"{plan.label(host, policy)}: "
-        + (entry.get("later") or f"{entry['to'][:12] or 'unknown'} -> {entry['from'][:12] or 'unconfined'}")
+        f"{plan.label(host, policy)}: {entry.get('later') or _way(entry)}"
         for host, policies in back.items()
         for policy, entry in policies.items()
     ]
     return told or ["No host has to go back."]
+
+
+def _way(entry: Mapping[str, Any]) -> str:
+    if entry["to"]:
+        return f"{entry['to'][:12]} -> {entry['from'][:12] or 'unconfined'}"
+    return f"not touched: {UNTOUCHED[bool(entry['shown'])]}"
 
 
 def left_out(plan: Plan, records: Iterable[Record], within: Collection[str]) -> tuple[str, ...]:
@@ -88,3 +97,23 @@ def refuse_limit(plan: Plan, records: Iterable[Record], limit: str, within: Coll
         f"The limit '{limit}' {rest}, and nothing was rolled back.",
         f"Run it without --limit: the journal of '{plan.rollout}' knows which hosts were changed.",
     )
+
+
+def refuse_fleet(
+    plan: Plan,
+    records: Iterable[Record],
+    extra: Mapping[str, Any],
+    fleet: Collection[str],
+    everyone: Collection[str],
+) -> None:
+    """The same of a fleet that the command line (``extra``) gives, and that would be obeyed in part or not at all.
+
+    ``fleet``: the hosts that it means, of ``everyone`` in the inventory. One that leaves out nobody does no harm.
+    """
+    given = next((extra[name] for name in FLEET if name in extra), None)
+    missing = [name for name in left_out(plan, records, fleet) if name in set(everyone)]
+    if given is not None and missing:
+        raise RolloutError(
+            f"The fleet '{given}' leaves out {', '.join(missing)}, and nothing was done.",
+            f"Run it without -e fleet=: the journal of '{plan.rollout}' knows which hosts were changed.",
+        )

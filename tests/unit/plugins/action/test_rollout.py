@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from rollout_run import BOTH, LOOK, NAME, Run
 
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.controller import ControllerAction
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal, store, telling
 from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout.errors import RolloutError
 
@@ -205,6 +206,34 @@ def test_who_goes_back_and_how_it_ends(run: Run) -> None:
     assert told["outcomes"] == {"b": "rolled_back"}
     told = run.play(ending)
     assert (told["outcome"], told["good"]) == ("rolled_back", True)
+
+
+@pytest.mark.parametrize(
+    ("task", "given"),
+    [
+        ("undo", {"take_over": True}),
+        *(("control", {"what": what, "reason": "x"}) for what in ("abort", "pause", "promote")),
+    ],
+)
+def test_a_fleet_that_leaves_out_touched_hosts_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch, task: str, given: dict[str, Any]
+) -> None:
+    run.plan(BOTH)
+    applied(run, "b", LOOK)
+    monkeypatch.setattr(ControllerAction, "extra", lambda _self: {"fleet": "a"})
+    given |= {**run.rollouts, "policies": ["nginx"]}
+    lines = run.journal()
+    assert "The fleet 'a' leaves out b" in run.play({NAME + task: given | {"fleet": ["a"]}})["msg"]
+    assert run.journal() == lines
+    assert "leaves out" not in run.play({NAME + task: given | {"fleet": ["a", "b"]}}).get("msg", "")
+
+
+def test_the_end_of_a_rollout_asks_for_no_fleet(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.plan(BOTH)
+    applied(run, "b", LOOK)
+    monkeypatch.setattr(ControllerAction, "extra", lambda _self: {"fleet": "a"})
+    ends = {**run.rollouts, **ROLLOUT, "policies": ["nginx"], "only_aborted": True}
+    assert run.play({NAME + "undo": ends})["order"] == []
 
 
 def test_a_host_that_shows_it_was_never_changed_is_not_owed(run: Run) -> None:

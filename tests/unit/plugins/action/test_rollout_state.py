@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rollout_run import BOTH, NAME, Run
+from rollout_run import BOTH, LOOK, NAME, Run
+
+from ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout import journal
 
 ROLLOUT = "ansible_collections.bulkhead.fleet.plugins.plugin_utils.rollout"
 
@@ -53,6 +55,28 @@ def test_hosts_that_catch_up_once_more_begin_anew(run: Run, monkeypatch: pytest.
     intent(run, 2, "catch-up")
     assert stands(run, 2, wave="catch-up") == "pass"
     assert stands(run, 3, wave="catch-up") == "pause"
+
+
+def test_who_catches_up_does_without_a_policy_that_it_does_not_list_any_more(tmp_path: Path) -> None:
+    """It is neither applied nor judged, and the other one is."""
+    run = Run(tmp_path)
+    look = LOOK["policies"]["nginx"]
+    both = {name: {"look": {"policies": {"nginx": look, "redis": look}}} for name in ("a", "b")}
+    run.plan(both, policies=["nginx", "redis"])
+    run.rollouts |= {"rollout": "nginx+redis-e0001"}
+    at = {**run.rollouts, "epoch": 2, "wave": "catch-up", "hosts": ["b"]}
+    facts = {"b": {"bulkhead_policies": ["redis"], "apply": {"policies": {"redis": look}}}}
+    path = tmp_path / "rollouts/nginx+redis-e0001/journal.jsonl"
+    waves = ("pilot", "canary", "wave 1")
+    journal.extend(path, [journal.Record("gate", "pass", wave=wave) for wave in waves])
+    stands = run.play({NAME + "state": at | {"host": "b"}}, **facts)
+    assert (stands["verdict"], list(stands["planned"]["b"])) == ("pass", ["redis"])
+    for result in ({}, {"result": "apply"}):
+        done = run.play({NAME + "journal": at | {"phase": "apply"} | result}, **facts)
+        assert list(done["outcomes"]) == ["b redis"]
+    gate = run.play({NAME + "gate": at | {"apply": "apply", "probe": "probe"}}, **facts)
+    assert gate["exposure"]["hosts"] == 1
+    assert {text.partition(":")[0] for text in gate["findings"]} == {"b redis"}
 
 
 def test_a_wave_that_waits_for_approvals_says_how_to_approve(tmp_path: Path) -> None:

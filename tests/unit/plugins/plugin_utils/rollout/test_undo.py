@@ -65,10 +65,16 @@ def test_who_goes_back(records: list[Record], receipts: dict[str, Any], back: di
 
 def test_lines() -> None:
     assert undo.lines(PLAN, {}) == ["No host has to go back."]
-    back = {"a": {"": {"from": "", "to": "0123456789abcdef"}}, "b": {"": {"from": "old", "to": ""}}}
+    away = {"from": "", "to": "", "shown": False}
+    back = {
+        "a": {"": {"from": "", "to": "0123456789abcdef", "shown": False}},
+        "b": {"": away},
+        "c": {"": away | {"shown": True}},
+    }
     assert undo.lines(PLAN, back) == [
         "a: 0123456789ab -> unconfined",
-        "b: unknown -> old",
+        "b: not touched: nobody knows what it holds",
+        "c: not touched: it holds nothing of this rollout",
     ]
 
 
@@ -84,6 +90,28 @@ def test_a_limit_is_refused_by_naming_the_hosts_left_out() -> None:
 def test_a_limit_that_covers_all_is_refused_too() -> None:
     with pytest.raises(RolloutError, match="The limit 'a' cannot be part of a rollback"):
         undo.refuse_limit(PLAN, [applied("a", "changed")], "a", ["a"])
+
+
+@pytest.mark.parametrize("name", ["fleet", "rollout_fleet"])
+def test_a_fleet_is_refused_by_naming_the_hosts_left_out(name: str) -> None:
+    records = [applied("a", "changed"), applied("b", "intent")]
+    with pytest.raises(RolloutError, match="The fleet 'web' leaves out a, and nothing was done") as caught:
+        undo.refuse_fleet(PLAN, records, {"fleet": "all", name: "web"}, ["b"], ["a", "b"])
+    assert "without -e fleet=" in caught.value.help_text
+
+
+@pytest.mark.parametrize(
+    ("extra", "fleet", "everyone"),
+    [
+        ({"fleet": "web"}, ["a", "b", "c"], ["a", "b", "c"]),
+        ({"fleet": "a,b"}, ["b"], ["b"]),  # who is not in the inventory any more is left out by nobody
+        ({}, ["b"], ["a", "b"]),  # it stands in the inventory
+    ],
+)
+def test_a_fleet_that_leaves_out_nobody_does_no_harm(
+    extra: dict[str, Any], fleet: list[str], everyone: list[str]
+) -> None:
+    undo.refuse_fleet(PLAN, [applied("a", "changed"), applied("b", "intent")], extra, fleet, everyone)
 
 
 @pytest.mark.parametrize(("fault", "origin"), [("", "before"), ("line 2 was changed", "")])
