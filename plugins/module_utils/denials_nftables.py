@@ -8,10 +8,9 @@ The lines tell who and where, at most 5 in a second for each rule. The counters 
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 
-from . import denials_audit
+from . import denials_audit, nft_tables
 from . import denials_numbers as numbers
 from .command import run
 
@@ -61,14 +60,14 @@ def address(text):
 
 def table(name):
     """({comment: packets}, {log prefix: comment}) of the rules that refuse, or None where there is no such table."""
-    done = run(["nft", "-j", "list", "table", "inet", name])
-    return refusing(json.loads(done.stdout)) if done.returncode == 0 else None
+    listed = nft_tables.objects(run, "inet", name)
+    return None if listed is None else refusing(listed)
 
 
 def refusing(listing):
-    """The counted rules of a listing (libnftables-json(5)) behind a log rule: that pair is how a refusal is written."""
+    """The counted rules of a table's objects behind a log rule: that pair is how a refusal is written."""
     counts, prefixes, logged = {}, {}, ""
-    for entry in listing.get("nftables", ()):
+    for entry in listing:
         rule = entry.get("rule")
         if rule is None:
             continue

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 
-from . import apparmor, command
+from . import apparmor, command, nft_tables
 from .units import parse_show
 
 PROC = "/proc"
@@ -153,11 +152,8 @@ class Facts:
     def table(self, name):
         """The objects of one nftables table (libnftables-json(5)), or None where there is no such table."""
         words = name.split()
-        argv = ["nft", "-j", "list", "table"] + (words if len(words) == 2 else ["inet", name])
-        done = self._run(argv)
-        if done.returncode != 0:
-            return None
-        return [entry for entry in json.loads(done.stdout).get("nftables", []) if "metainfo" not in entry]
+        family, table = words if len(words) == 2 else ("inet", name)
+        return nft_tables.objects(self._run, family, table)
 
     def table_once(self, name):
         """Like ``table``, read once: for what does not change while it is looked at."""

@@ -60,7 +60,8 @@ while [ $# -gt 1 ]; do
   section "$1 $2"
   case $1 in
     unit) systemctl show --all -- "$2" ;;
-    table) nft -j list table inet "${2#inet }" ;;
+    table) nft list table inet "${2#inet }" | sed -n 's/^[[:space:]]*chain \([^ ]*\) {.*/\1/p' | while read -r chain; do
+      nft -j list chain inet "${2#inet }" "$chain"; done ;;
     file) cat "/sys/fs/cgroup$(systemctl show -p ControlGroup --value -- "${2%%|*}")/${2#*|}" ;;
   esac
   shift 2
@@ -108,8 +109,13 @@ class Host:
         return self.said.get(f"process {name}", "")
 
     def rules(self, table: str) -> list[dict[str, Any]]:
-        listed = json.loads(self.said.get(f"table {table}", "").strip() or '{"nftables": []}')
-        return [entry["rule"] for entry in listed["nftables"] if "rule" in entry]
+        # Chain by chain, each an object of its own: nftables 1.0.6 breaks the JSON of a table that has a flag.
+        text, decoder, found = self.said.get(f"table {table}", "").strip(), json.JSONDecoder(), []
+        while text:
+            listed, end = decoder.raw_decode(text)
+            found += [entry["rule"] for entry in listed["nftables"] if "rule" in entry]
+            text = text[end:].lstrip()
+        return found
 
     def read(self, kind: str, key: str, unit: str) -> str:
         """The text of one fact; an empty one where the host has none."""
