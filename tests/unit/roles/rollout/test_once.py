@@ -80,7 +80,7 @@ def test_what_ends_on_the_controller_refuses_a_limit(name: str) -> None:
     assert first["ansible.builtin.import_playbook"] == "unlimited.yml"
 
 
-@pytest.mark.parametrize("name", ["denials", "explain", "sign", "verify"])
+@pytest.mark.parametrize("name", ["debug", "denials", "explain", "sign", "verify"])
 def test_a_policy_has_to_be_named(name: str) -> None:
     plays = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())
     imported = [play.get("ansible.builtin.import_playbook") for play in plays]
