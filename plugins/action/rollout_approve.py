@@ -50,6 +50,7 @@ class ActionModule(ControllerAction):
     def work(self, given: Options, variables: Variables) -> dict[str, Any]:
         place, plan = self.unless_wrong(self.attempt(lambda: store.opened(given)), _faults(given))
         lines = [*review.lines(plan), f"author: {', '.join(approval.authors(plan))}", f"plan {plan.digest}"]
+        folder, now = place.folder(plan.rollout) / "approvals", datetime.now(UTC)
         answer = {"changed": False, "rollout": plan.rollout, "digest": plan.digest, "lines": lines}
         if not given["key"] or self._task.check_mode:
             how = (
@@ -57,15 +58,15 @@ class ActionModule(ControllerAction):
                 if given["key"]
                 else f" Sign it with {'' if given['by'] else '-e approve_as=NAME '}{_WITH_KEY}."
             )
+            if plan.options.approvers:
+                lines.append(approval.state(plan, folder, now, plan.options.approvers)[2])
             return answer | {"lines": [*lines, f"Nothing was signed.{how}"]}
         records = journal.read(place.journal(plan.rollout)).records
         # With one that has passed hosts may still catch up, long after its approvals have expired.
         if state.aborted(records) or state.closed(records):
             raise RolloutError(f"'{plan.rollout}' has ended: there is nothing to agree to.")
-        now = datetime.now(UTC)
         said = approval.statement(plan, given["by"], now + timedelta(hours=given["hours"]))
         signature = signatures.sign(said, Path(given["key"]), signatures.APPROVAL)
-        folder = place.folder(plan.rollout) / "approvals"
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / approval.file_name(given["by"])
         files = {path: said, path.with_name(f"{path.name}.sig"): signature}

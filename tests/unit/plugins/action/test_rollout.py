@@ -690,6 +690,8 @@ def test_an_approval_that_does_not_count_takes_no_good_one_with_it(run: Run) -> 
     assert "does not count" in approve("mallory")["msg"]
     assert not list(folder.iterdir())
     assert approve("alice")["changed"]
+    shown = run.play({NAME + "approve": {"policies": ["nginx"], "by": "alice", **run.rollouts}})["lines"]
+    assert "1 of 1" in shown[-2]
     good = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert "does not count" in approve("mallory")["msg"]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == good
