@@ -67,7 +67,7 @@ class ActionModule(ControllerAction):
         place = store.Store(given["rollout_dir"])
         plan = place.read_plan(given["rollout"])
         # Hosts that catch up are in no wave of the plan; those of the plan are judged even where the play lost them.
-        catching_up = given["wave"] not in plan.names and given["wave"] == resume.CATCH_UP
+        catching_up = resume.catches_up(plan, given["wave"])
         wave = Wave(given["wave"], tuple(given["hosts"])) if catching_up else plan.wave(given["wave"])
         path = place.journal(plan.rollout)
         records = journal.read(path).records

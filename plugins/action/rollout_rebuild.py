@@ -60,7 +60,8 @@ class ActionModule(ControllerAction):
             for name in mute
         ]
         everyone = variables.get("groups", {}).get("all", ())
-        others = [name for name in everyone if name not in {*given["fleet"], "localhost"}]
+        asked = {*given["fleet"], "localhost"}
+        others = [name for name in everyone if name not in asked]
         if others:
             lines.append(f"  not asked: {review.named(others)}; a rollback of this does not know them")
         lines += [f"  what was rebuilt before is in {aside}"] if aside else []

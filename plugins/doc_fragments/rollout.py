@@ -57,6 +57,18 @@ options:
     type: str
 """
 
+    # A fleet that is not obeyed, and must not seem to be.
+    FLEET = r"""
+options:
+  fleet:
+    description:
+      - Hosts that the fleet means. Where the command line gave one (C(-e fleet=)) that leaves out touched hosts,
+        nothing is done.
+    type: list
+    elements: str
+    default: []
+"""
+
     # The rollout that is at work.
     RUNNING = r"""
 options:

@@ -14,11 +14,11 @@ import re
 
 from . import drift_lines
 from .command import PATH, run
+from .nft_tables import CHAIN
 
 _COMMENT = re.compile(r'comment "([^"]*)"')
 _OWNED = re.compile(r"^table (\S+ \S+) \{ flags owner; \}$", re.MULTILINE)
 _PROGRAM = re.compile(r"\{ # progname \S+.*$")
-_CHAIN = re.compile(r"\s*chain (\S+) \{")
 _LOAD = 'nft -f - && nft -s list table "$1" "$2"'
 
 
@@ -124,7 +124,7 @@ def _of_line(line, place, chains, gone):
     if match and gone:
         return {match.group(1)}
     lines, at = place
-    names = [found.group(1) for found in map(_CHAIN.match, lines[: at + 1]) if found]
+    names = [found.group(1) for found in map(CHAIN.match, lines[: at + 1]) if found]
     clauses = chains.get(names[-1], set()) if names else set()
     return {clause for clause in clauses if "[" not in clause} or clauses
 
@@ -134,7 +134,7 @@ def _chains(bundle, item):
     clauses = drift_lines.by_line(bundle, item.path)
     found, name = {}, ""
     for number, line in enumerate(item.content.decode().splitlines(), 1):
-        match = _CHAIN.match(line)
+        match = CHAIN.match(line)
         name = match.group(1) if match else name
         if name:
             found.setdefault(name, set()).update(clauses.get(number, ()))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 
-_CHAIN = re.compile(r"^\s*chain (\S+) \{", re.MULTILINE)
+CHAIN = re.compile(r"^\s*chain (\S+) \{", re.MULTILINE)
 
 
 def objects(run, family, name):
@@ -24,7 +24,7 @@ def objects(run, family, name):
     except ValueError:
         text = run(["nft", "list", "table", family, name]).stdout
         found = []
-        for chain in _CHAIN.findall(text):
+        for chain in CHAIN.findall(text):
             done = run(["nft", "-j", "list", "chain", family, name, chain])
             if done.returncode != 0:
                 return None  # it went meanwhile

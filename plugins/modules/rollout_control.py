@@ -24,12 +24,6 @@ options:
     type: str
     required: true
     choices: [abort, pause, promote]
-  fleet:
-    description:
-      - Hosts that the fleet means. Where the command line gave one (C(-e fleet=)) that leaves out touched hosts, nothing is done.
-    type: list
-    elements: str
-    default: []
   by:
     description:
       - Who asks. The default is the user who runs it.
@@ -49,6 +43,7 @@ extends_documentation_fragment:
   - bulkhead.fleet.rollout
   - bulkhead.fleet.rollout.policies
   - bulkhead.fleet.rollout.latest
+  - bulkhead.fleet.rollout.fleet
 """
 
 EXAMPLES = r"""

@@ -22,12 +22,6 @@ options:
     description:
       - What C(--limit) was given.
     type: str
-  fleet:
-    description:
-      - Hosts that the fleet means. Where the command line gave one (C(-e fleet=)) that leaves out touched hosts, nothing is done.
-    type: list
-    elements: str
-    default: []
   receipt:
     description:
       - Name of the variable with each host's result of M(bulkhead.fleet.rollout_host) with O(bulkhead.fleet.rollout_host#module:operation=receipts).
@@ -51,6 +45,7 @@ extends_documentation_fragment:
   - bulkhead.fleet.rollout
   - bulkhead.fleet.rollout.policies
   - bulkhead.fleet.rollout.latest
+  - bulkhead.fleet.rollout.fleet
 """
 
 EXAMPLES = r"""

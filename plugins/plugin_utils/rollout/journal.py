@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from .errors import RolloutError
 
@@ -64,7 +64,7 @@ _FROM_FILE = {"from": "from_digest", "to": "to_digest"}
 _NAMES = frozenset(_TO_FILE.get(item.name, item.name) for item in fields(Record))
 
 
-def is_epoch(value: object) -> bool:
+def is_epoch(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= HIGHEST_EPOCH
 
 

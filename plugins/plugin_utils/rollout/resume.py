@@ -82,6 +82,11 @@ def _soaks(plan: Plan, receipt: Mapping[str, Any] | None) -> bool:
     return ours and plan.options.lapse == "revert"
 
 
+def catches_up(plan: Plan, wave: str) -> bool:
+    """Whether that is the wave of hosts that catch up, and not one of the plan that has its name."""
+    return wave == CATCH_UP and wave not in plan.names
+
+
 def behind(
     plan: Plan, records: Iterable[Record], receipts: Receipts, dropped: Collection[tuple[str, str]] = ()
 ) -> tuple[list[str], list[str], list[tuple[str, str]]]:

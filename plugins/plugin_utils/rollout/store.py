@@ -175,7 +175,7 @@ class Store(locks.Locks):
 
 def _epoch(value: object) -> int:
     """Raises ValueError where hosts would refuse the one that comes after it."""
-    if isinstance(value, int) and journal.is_epoch(value) and value < journal.HIGHEST_EPOCH:
+    if journal.is_epoch(value) and value < journal.HIGHEST_EPOCH:
         return value
     raise ValueError("no epoch")
 

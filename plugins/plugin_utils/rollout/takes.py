@@ -13,7 +13,7 @@ from typing import Any
 
 from . import uniform
 from .plan import Plan
-from .resume import CATCH_UP
+from .resume import catches_up
 
 Pairs = frozenset[tuple[str, str]]
 
@@ -34,7 +34,7 @@ def dropped(plan: Plan, names: Iterable[str], hostvars: Any) -> Pairs:
 def narrowed(plan: Plan, wave: str, names: Iterable[str], hostvars: Any) -> Plan:
     """The plan without what hosts that catch up have dropped: that is no fault, and keeps no other policy from them.
     In a wave of the plan it is one: people saw the plan."""
-    if wave != CATCH_UP or wave in plan.names:
+    if not catches_up(plan, wave):
         return plan
     gone = dropped(plan, names, hostvars)
     return replace(plan, hosts=tuple(one for one in plan.hosts if (one.name, one.policy) not in gone))

@@ -111,8 +111,11 @@ def refuse_fleet(
     ``fleet``: the hosts that it means, of ``everyone`` in the inventory. One that leaves out nobody does no harm.
     """
     given = next((extra[name] for name in FLEET if name in extra), None)
-    missing = [name for name in left_out(plan, records, fleet) if name in set(everyone)]
-    if given is not None and missing:
+    if given is None:
+        return
+    there = set(everyone)
+    missing = [name for name in left_out(plan, records, fleet) if name in there]
+    if missing:
         raise RolloutError(
             f"The fleet '{given}' leaves out {', '.join(missing)}, and nothing was done.",
             f"Run it without -e fleet=: the journal of '{plan.rollout}' knows which hosts were changed.",
